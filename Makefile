@@ -1,0 +1,56 @@
+# Every target prepares what it needs: a virtual environment in .venv, filled by uv from the pinned requirements.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+RUN := $(BIN)/python
+# The AWS CDK's command line, run by the Node from PyPI. Pinned: npm's `latest` tag is an old build.
+CDK := $(RUN) -m infra.cli aws-cdk@2.1148.1
+# Options for the CDK, as in: make deploy CDK_OPTIONS="-c config=production.json"
+CDK_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format synth deploy local lock clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/ready  ## watch real (emulated) Glue runs stop, on this machine
+	@$(RUN) -m local demo
+
+test: .venv/ready check  ## lint, types, and every test
+	$(RUN) -m pytest
+
+check: .venv/ready  ## lint and types alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/ready  ## mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+synth: .venv/ready  ## synthesise the CloudFormation template into cdk.out/
+	$(CDK) synth --quiet $(CDK_OPTIONS)
+
+deploy: .venv/ready  ## deploy to the AWS account that your credentials name
+	$(CDK) bootstrap $(CDK_OPTIONS)
+	$(CDK) deploy --require-approval never $(CDK_OPTIONS)
+
+local: .venv/ready  ## AWS on this machine, with Gluebrake deployed, until Ctrl-C
+	@$(RUN) -m local up
+
+lock: .venv/ready  ## look up new versions for the requirements files
+	$(UV) pip compile $(LOCK) --upgrade --group dev -o requirements-dev.txt
+	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group app -o requirements.txt
+	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group functions -o lambda_src/requirements.txt
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
+
+clean:  ## remove the environment and everything generated
+	rm -rf .venv cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+
+.venv/ready: requirements-dev.txt
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements-dev.txt)"
+	@$(UV) pip sync --quiet --python $(RUN) requirements-dev.txt
+	@touch $@
