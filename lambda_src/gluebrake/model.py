@@ -11,8 +11,19 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 """The EventBridge detail-type under which a stop request travels on the bus."""
 
-# Characters are checked in code (`gluebrake.reading.text`), since a regex with `$` lets a trailing newline
-# through and its error is no sentence: the pattern of Glue's API reference stands in the schema only.
+ATTEMPT: Final = "GluebrakeAttempt"
+SENDER: Final = "GluebrakeSender"
+SUBMITTED_AT: Final = "GluebrakeSubmittedAt"
+"""The message attributes that carry our bookkeeping."""
+
+MAX_RUNS_PER_CALL: Final = 25
+"""Glue's limit on the JobRunIds of one BatchStopJobRun call."""
+
+TERMINAL_STATES: Final = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
+"""A run in one of these is over. Any other state, one that Glue may add tomorrow included, counts as active."""
+
+# The pattern of Glue's API reference stands in the schema only. `gluebrake.reading.stop_request` checks the
+# characters, since a regex with `$` lets a trailing newline through and its error is no sentence.
 _GLUE_PATTERN: Final = {"pattern": "^[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*$"}
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_GLUE_PATTERN)]
@@ -50,6 +61,7 @@ class Count(StrEnum):
     DUPLICATE_RUNS = "DuplicateRuns"
     STOP_CALLS = "StopCalls"
     STATE_READS = "StateReads"
+    UNEXPECTED_ERRORS = "UnexpectedErrors"
 
 
 class JobRun(Struct, frozen=True, order=True, gc=False):
@@ -79,15 +91,21 @@ class StopRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="pasca
 
 
 class Message(Struct, frozen=True):
-    """One message from a queue, and what our bookkeeping in its attributes says."""
+    """One message from a queue, and what our bookkeeping in its attributes says; `resent` is one of our own."""
 
     message_id: str
     body: str
     sent_at: datetime
     sender: str
     receive_count: int = 1
+    resent: bool = False
     attempt: int = 0
     submitted_at: datetime | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody, neither SQS nor we, delivered it before."""
+        return not self.resent and self.receive_count == 1
 
 
 class Asked(Struct, frozen=True):
@@ -130,7 +148,76 @@ class Demand(Struct, frozen=True, kw_only=True):
 
 
 class StopBatch(Struct, frozen=True):
-    """One BatchStopJobRun call: runs of one job, 1 to 25 of them."""
+    """Demands for runs of one job: 1 to 25 of them where one BatchStopJobRun call is to carry them."""
 
     job_name: str
     demands: tuple[Demand, ...]
+
+
+@unique
+class Seen(StrEnum):
+    """What Glue showed of a run."""
+
+    SUBMITTED = "submitted"
+    """Listed in SuccessfulSubmissions."""
+    STATE = "state"
+    """Its state was read."""
+    NOT_FOUND = "not found"
+    """Glue knows no such job, or no such run of it."""
+    IN_DOUBT = "in doubt"
+    """Refused or left out of the answer, and its state could not be read."""
+    DENIED = "denied"
+    """IAM denied the call."""
+    PROTECTED = "protected"
+    """IAM denied the call, and the job carries the protect tag."""
+    CALL_FAILED = "call failed"
+    """The whole call failed, or was not answered in time."""
+    NOT_CALLED = "not called"
+    """Its call was not started: no time was left, or Glue was throttling."""
+
+
+class Finding(Struct, frozen=True):
+    """What was seen of a demand's run; `code` and `error` are Glue's where it gave any."""
+
+    demand: Demand
+    seen: Seen
+    code: str = ""
+    error: str = ""
+    state: str = ""
+
+
+class Result(Struct, frozen=True):
+    """What became of a demand."""
+
+    demand: Demand
+    outcome: Outcome
+    code: str = ""
+    error: str = ""
+    state: str = ""
+
+
+class MessageResult(Struct, frozen=True):
+    """What became of a message that led to no demand."""
+
+    message: Message
+    outcome: Outcome
+    why: str
+    dry_run: bool = False
+
+
+@unique
+class Queue(StrEnum):
+    """Where a message can be sent."""
+
+    STOP = "stop"
+    DEAD_LETTER = "dead letter"
+
+
+class Send(Struct, frozen=True):
+    """One message to send, and the ids of the messages that led to it. They are done when it is sent."""
+
+    queue: Queue
+    body: str
+    message_ids: frozenset[str]
+    attributes: dict[str, str]
+    delay_seconds: int = 0

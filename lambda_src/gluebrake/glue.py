@@ -1,0 +1,245 @@
+"""The only module that talks to Glue: stop and look. It returns findings, one for each demand, not outcomes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec.structs import replace
+
+from gluebrake.model import Finding, Seen, StopBatch
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+    from mypy_boto3_glue.type_defs import BatchStopJobRunResponseTypeDef, ErrorDetailTypeDef
+
+T = TypeVar("T")
+Group = list[Finding]
+"""Findings of runs of one job."""
+Work = Callable[[Group, "Pace"], Group]
+
+# The codes by which AWS says "slower": https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+THROTTLED: Final = frozenset(
+    {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+)
+_DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
+_INVALID: Final = frozenset({"InvalidInputException", "ValidationException"})
+_NOT_FOUND: Final = "EntityNotFoundException"
+_NO_ANSWER: Final = "NoAnswer"
+_THROTTLED_ENOUGH: Final = 3
+_SHORTEST_CALL_SECONDS: Final = 1.0
+
+# What the refusal of a whole call says of its runs. An invalid or unknown one is looked at: which run was it?
+_REFUSED_AS: Final = {
+    **dict.fromkeys(_DENIED, Seen.DENIED),
+    **dict.fromkeys({*_INVALID, _NOT_FOUND}, Seen.IN_DOUBT),
+}
+
+PAGE: Final = 200
+"""The most runs that one GetJobRuns call returns, the newest first."""
+
+
+class CallError(Exception):
+    """A call to Glue that did not succeed: Glue's error code, or the exception's name."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.code, self.text = code, text
+
+
+class NotStartedError(Exception):
+    """A call that the pace did not let start."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """Which calls of an invocation may start, and how many did.
+
+    The first always may, so that each invocation gets something done. After it, none starts once the
+    seconds left have come down to what is reserved for settling, or Glue has throttled several calls.
+    """
+
+    seconds_left: Callable[[], float]
+    reserved: float = field(default=0.0, init=False)
+    calls: Counter[str] = field(default_factory=Counter, init=False)
+    throttled: int = field(default=0, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    def reserve(self, seconds: float) -> None:
+        """Keep so much time for settling, but never more than half of what is left."""
+        self.reserved = min(seconds, self.seconds_left() / 2)
+
+    def start(self, operation: str) -> None:
+        """Count a call, or raise NotStartedError."""
+        with self._lock:
+            slow_down = self.throttled >= _THROTTLED_ENOUGH or self.usable_seconds() < _SHORTEST_CALL_SECONDS
+            if slow_down and self.calls:
+                raise NotStartedError
+            self.calls[operation] += 1
+
+    def heard(self, error_code: str) -> None:
+        """Take note of an error's code."""
+        with self._lock:
+            self.throttled += error_code in THROTTLED
+
+    def usable_seconds(self) -> float:
+        """Return how long answers may still be waited for."""
+        return max(0.0, self.seconds_left() - self.reserved)
+
+
+@dataclass(frozen=True, slots=True)
+class Glue:
+    """Glue, as far as stopping needs it."""
+
+    client: GlueClient
+    calls_at_once: int
+    protect_tag: str
+    job_arn_prefix: str
+
+    def stop(self, batches: Sequence[StopBatch], pace: Pace) -> list[Finding]:
+        """Stop the runs, one call a batch; read back those in doubt, and ask why a job's were denied."""
+        groups = [[Finding(demand, Seen.NOT_CALLED) for demand in batch.demands] for batch in batches]
+        findings = self._look_into(self._at_once(self._stop_runs, groups, pace), pace)
+        denied, others = _parted(findings, Seen.DENIED)
+        return [*others, *self._at_once(self._explain_denial, _by_job(denied), pace)]
+
+    def look(self, batches: Sequence[StopBatch], pace: Pace) -> list[Finding]:
+        """Read the states of the runs, and call nothing else."""
+        unread = [Finding(demand, Seen.IN_DOUBT) for batch in batches for demand in batch.demands]
+        return self._look_into(unread, pace)
+
+    def _stop_runs(self, group: Group, pace: Pace) -> Group:
+        run_ids = [finding.demand.run.run_id for finding in group]
+        try:
+            answer = self._call(
+                self.client.batch_stop_job_run, pace, JobName=_job_name(group), JobRunIds=run_ids
+            )
+        except NotStartedError:
+            return group
+        except CallError as error:
+            if error.code in _INVALID and len(group) > 1:
+                half = len(group) // 2
+                return [*self._stop_runs(group[:half], pace), *self._stop_runs(group[half:], pace)]
+            seen = _REFUSED_AS.get(error.code, Seen.CALL_FAILED)
+            return [replace(f, seen=seen, code=error.code, error=error.text) for f in group]
+        return _read_answer(group, answer)
+
+    def _look_into(self, findings: Group, pace: Pace) -> Group:
+        """Read the states of the runs in doubt: at most one page a job, then each run that is not on it."""
+        doubts, clear = _parted(findings, Seen.IN_DOUBT)
+        groups = _by_job(doubts)
+        paged = self._at_once(self._look_at_page, [group for group in groups if len(group) > 1], pace)
+        unseen, on_page = _parted(paged, Seen.IN_DOUBT)
+        singles = [*(group for group in groups if len(group) == 1), *([finding] for finding in unseen)]
+        return [*clear, *on_page, *self._at_once(self._look_at_run, singles, pace)]
+
+    def _look_at_page(self, group: Group, pace: Pace) -> Group:
+        try:
+            page = self._call(self.client.get_job_runs, pace, JobName=_job_name(group), MaxResults=PAGE)
+        except CallError as error:
+            return [_unread(finding, error) for finding in group]
+        states = {run["Id"]: run["JobRunState"] for run in page["JobRuns"]}
+        return [_with_state(finding, states.get(finding.demand.run.run_id)) for finding in group]
+
+    def _look_at_run(self, group: Group, pace: Pace) -> Group:
+        (finding,) = group
+        run = finding.demand.run
+        try:
+            answer = self._call(self.client.get_job_run, pace, JobName=run.job_name, RunId=run.run_id)
+        except CallError as error:
+            return [_unread(finding, error)]
+        return [_with_state(finding, answer["JobRun"]["JobRunState"])]
+
+    def _explain_denial(self, group: Group, pace: Pace) -> Group:
+        try:
+            answer = self._call(self.client.get_tags, pace, ResourceArn=self.job_arn_prefix + _job_name(group))
+        except CallError as error:
+            return group if error.code in _DENIED else [_unread(finding, error) for finding in group]
+        if self.protect_tag not in answer["Tags"]:
+            return group
+        return [replace(finding, seen=Seen.PROTECTED) for finding in group]
+
+    def _at_once(self, work: Work, groups: Sequence[Group], pace: Pace) -> Group:
+        """Work on the groups, `calls_at_once` of them at a time, while the pace leaves time to wait."""
+        if not groups:
+            return []
+        pool = ThreadPoolExecutor(self.calls_at_once)
+        futures = [pool.submit(work, group, pace) for group in groups]
+        wait(futures, timeout=pace.usable_seconds())
+        pool.shutdown(wait=False, cancel_futures=True)
+        return [f for future, group in zip(futures, groups, strict=True) for f in _worked(future, group)]
+
+    def _call(self, operation: Callable[..., T], pace: Pace, **parameters: Any) -> T:
+        pace.start(operation.__name__)
+        try:
+            return operation(**parameters)
+        except ClientError as error:
+            told = error.response["Error"]
+            pace.heard(told["Code"])
+            raise CallError(told["Code"], told["Message"]) from error
+        except BotoCoreError as error:
+            raise CallError(type(error).__name__, str(error)) from error
+
+
+def _worked(future: Future[Group], group: Group) -> Group:
+    """Return what became of the work; when it never began, the findings are as they were."""
+    if future.cancelled():
+        return group
+    if not future.done():
+        return [_in_doubt(finding, "no answer came before the function's deadline") for finding in group]
+    if error := future.exception():
+        return [_in_doubt(finding, repr(error)) for finding in group]
+    return future.result()
+
+
+def _in_doubt(finding: Finding, error: str) -> Finding:
+    return replace(finding, seen=Seen.IN_DOUBT, code=finding.code or _NO_ANSWER, error=finding.error or error)
+
+
+def _read_answer(group: Group, answer: BatchStopJobRunResponseTypeDef) -> Group:
+    submitted = {run["JobRunId"] for run in answer.get("SuccessfulSubmissions", [])}
+    refused = {run["JobRunId"]: run.get("ErrorDetail", {}) for run in answer.get("Errors", [])}
+    return [_answered(finding, submitted, refused) for finding in group]
+
+
+def _answered(
+    finding: Finding, submitted: AbstractSet[str], refused: Mapping[str, ErrorDetailTypeDef]
+) -> Finding:
+    run_id = finding.demand.run.run_id
+    if detail := refused.get(run_id):
+        code, error = detail.get("ErrorCode", _NO_ANSWER), detail.get("ErrorMessage", "")
+        seen = Seen.DENIED if code in _DENIED else Seen.IN_DOUBT
+        return replace(finding, seen=seen, code=code, error=error)
+    if run_id in submitted:
+        return replace(finding, seen=Seen.SUBMITTED)
+    return _in_doubt(finding, "Glue's answer names the run neither as submitted nor as refused")
+
+
+def _unread(finding: Finding, error: CallError) -> Finding:
+    seen = Seen.NOT_FOUND if error.code == _NOT_FOUND else Seen.CALL_FAILED
+    return replace(finding, seen=seen, code=error.code, error=error.text)
+
+
+def _with_state(finding: Finding, state: str | None) -> Finding:
+    return replace(finding, seen=Seen.STATE, state=state) if state else finding
+
+
+def _job_name(group: Group) -> str:
+    return group[0].demand.run.job_name
+
+
+def _parted(findings: Group, seen: Seen) -> tuple[Group, Group]:
+    return [f for f in findings if f.seen is seen], [f for f in findings if f.seen is not seen]
+
+
+def _by_job(findings: Group) -> list[Group]:
+    groups: dict[str, Group] = {}
+    for finding in findings:
+        groups.setdefault(finding.demand.run.job_name, []).append(finding)
+    return list(groups.values())

@@ -1,0 +1,129 @@
+"""What is asked, merged into demands, held against the limits, and put into the fewest batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from gluebrake.model import (
+    MAX_RUNS_PER_CALL,
+    Asked,
+    Demand,
+    JobRun,
+    MessageResult,
+    Outcome,
+    Result,
+    StopBatch,
+)
+
+
+class Limits(Struct, frozen=True):
+    """What may be stopped: patterns of job names, in which only `*` is special, and the size of a request."""
+
+    jobs: tuple[str, ...]
+    protected_jobs: tuple[str, ...]
+    max_runs_per_request: int
+
+
+class Plan(Struct, frozen=True):
+    """What is to be called for, and what is settled without a call."""
+
+    stops: tuple[StopBatch, ...]
+    looks: tuple[StopBatch, ...]
+    """Dry runs: their states are read, nothing else."""
+    results: tuple[Result, ...]
+    message_results: tuple[MessageResult, ...]
+    demands: int
+    requested: int
+    """How often the messages name a run, our own re-sends and redeliveries left out."""
+    duplicates: int
+    """How often a message names a run that was named before."""
+
+
+def plan(asked: Iterable[Asked], limits: Limits) -> Plan:
+    """Plan an invocation's calls; the oldest message's runs come first, whatever the order of arrival."""
+    in_turn = sorted(asked, key=lambda one: (one.message.sent_at, one.message.message_id))
+    too_many = [one for one in in_turn if len(_run_ids(one)) > limits.max_runs_per_request]
+    fitting = [one for one in in_turn if len(_run_ids(one)) <= limits.max_runs_per_request]
+    demands = merge(fitting)
+    results, callable_ = _held_against(limits, demands)
+    return Plan(
+        stops=tuple(_batches([d for d in callable_ if not d.dry_run], MAX_RUNS_PER_CALL)),
+        looks=tuple(_batches([d for d in callable_ if d.dry_run], max(1, len(callable_)))),
+        results=tuple(results),
+        message_results=tuple(_too_many(one, limits.max_runs_per_request) for one in too_many),
+        demands=len(demands),
+        requested=_mentions(
+            one for one in fitting if not one.message.resent and one.message.receive_count == 1
+        ),
+        duplicates=_mentions(fitting) - len(demands),
+    )
+
+
+def merge(in_turn: Iterable[Asked]) -> list[Demand]:
+    """Return one demand for each (job name, run id, dry run); `in_turn` has the earliest message first."""
+    behind: dict[tuple[str, str, bool], list[Asked]] = {}
+    for one in in_turn:
+        for run_id in _run_ids(one):
+            behind.setdefault((one.request.job_name, run_id, one.request.dry_run), []).append(one)
+    return [_demand(JobRun(job_name, run_id), asked) for (job_name, run_id, _), asked in behind.items()]
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return a test for names that match any of `patterns`: `*` is any text, all else is itself."""
+    parts = ("[\\s\\S]*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
+    regex = re.compile("|".join(f"(?:{part})" for part in parts) or "(?!)")
+    return lambda name: regex.fullmatch(name) is not None
+
+
+def _run_ids(one: Asked) -> dict[str, None]:
+    return dict.fromkeys(one.request.job_run_ids or ())
+
+
+def _mentions(asked: Iterable[Asked]) -> int:
+    return sum(len(one.request.job_run_ids or ()) for one in asked)
+
+
+def _demand(run: JobRun, asked: Sequence[Asked]) -> Demand:
+    first, messages = asked[0], [one.message for one in asked]
+    submitted = [message.submitted_at for message in messages if message.submitted_at]
+    return Demand(
+        run=run,
+        dry_run=first.request.dry_run,
+        attempt=min(message.attempt for message in messages),
+        retried=any(message.attempt or message.receive_count > 1 for message in messages),
+        submitted_at=min(submitted, default=None),
+        reason=first.request.reason or "",
+        requested_by=first.request.requested_by or "",
+        sender=first.message.sender,
+        message_ids=tuple(message.message_id for message in messages),
+    )
+
+
+def _held_against(limits: Limits, demands: Iterable[Demand]) -> tuple[list[Result], list[Demand]]:
+    protected, allowed = matcher(limits.protected_jobs), matcher(limits.jobs)
+    results, remaining = [], []
+    for demand in demands:
+        if protected(demand.run.job_name):
+            results.append(Result(demand, Outcome.PROTECTED, "Protected", "the job matches protectedJobs"))
+        elif not allowed(demand.run.job_name):
+            results.append(Result(demand, Outcome.NOT_ALLOWED, "NotAllowed", "the job matches none of jobs"))
+        else:
+            remaining.append(demand)
+    return results, remaining
+
+
+def _batches(demands: Iterable[Demand], size: int) -> Iterable[StopBatch]:
+    by_job: dict[str, list[Demand]] = {}
+    for demand in demands:
+        by_job.setdefault(demand.run.job_name, []).append(demand)
+    for job_name, of_job in by_job.items():
+        for start in range(0, len(of_job), size):
+            yield StopBatch(job_name, tuple(of_job[start : start + size]))
+
+
+def _too_many(one: Asked, limit: int) -> MessageResult:
+    why = f"JobRunIds: names {len(_run_ids(one))} runs, but maxRunsPerRequest is {limit}; none was stopped"
+    return MessageResult(one.message, Outcome.TOO_MANY_RUNS, why, dry_run=one.request.dry_run)

@@ -1,0 +1,103 @@
+"""The only module that talks to SQS: sends in as few calls as fit, and says what did not get there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gluebrake.model import Queue, Send
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_BYTES: Final = 1_048_576
+MAX_ENTRIES: Final = 10
+
+_LONGEST_ATTRIBUTE: Final = 1024
+_UNSENDABLE: Final = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+
+Batch = tuple[Queue, Sequence[Send]]
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The queues that messages are sent to."""
+
+    client: SQSClient
+    urls: Mapping[Queue, str]
+    calls_at_once: int
+
+    def send(self, sends: Iterable[Send]) -> frozenset[str]:
+        """Send all, many at once; return the ids of the messages behind those that SQS did not take."""
+        cleaned = [_cleaned(send) for send in sends]
+        too_large = [send for send in cleaned if _size(send) > MAX_BYTES]
+        batches = list(_batches(send for send in cleaned if _size(send) <= MAX_BYTES))
+        failed = [*too_large, *self._send_at_once(batches)]
+        return frozenset(message_id for send in failed for message_id in send.message_ids)
+
+    def _send_at_once(self, batches: Sequence[Batch]) -> list[Send]:
+        if not batches:
+            return []
+        with ThreadPoolExecutor(self.calls_at_once) as pool:
+            return [send for failed in pool.map(self._send_batch, batches) for send in failed]
+
+    def _send_batch(self, batch: Batch) -> list[Send]:
+        queue, sends = batch
+        entries = [_entry(str(index), send) for index, send in enumerate(sends)]
+        try:
+            answer = self.client.send_message_batch(QueueUrl=self.urls[queue], Entries=entries)
+        except (ClientError, BotoCoreError):
+            return list(sends)
+        taken = {entry["Id"] for entry in answer.get("Successful", [])}
+        return [send for index, send in enumerate(sends) if str(index) not in taken]
+
+
+def _batches(sends: Iterable[Send]) -> Iterator[Batch]:
+    """Put the messages for each queue into batches, by count and by bytes."""
+    by_queue: dict[Queue, list[Send]] = {}
+    for send in sends:
+        by_queue.setdefault(send.queue, []).append(send)
+    for queue, of_queue in by_queue.items():
+        batch: list[Send] = []
+        room = MAX_BYTES
+        for send in of_queue:
+            if batch and (len(batch) == MAX_ENTRIES or _size(send) > room):
+                yield queue, batch
+                batch, room = [], MAX_BYTES
+            batch.append(send)
+            room -= _size(send)
+        yield queue, batch
+
+
+def _size(send: Send) -> int:
+    """Return the bytes that SQS counts: the body, and each attribute's name, type and value."""
+    attributes = (len(name) + len("String") + len(value.encode()) for name, value in send.attributes.items())
+    return len(send.body.encode()) + sum(attributes)
+
+
+def _cleaned(send: Send) -> Send:
+    """Cut the attributes, and replace in them what SQS refuses: an empty one is left out."""
+    attributes = {
+        name: _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", value)[:_LONGEST_ATTRIBUTE]
+        for name, value in send.attributes.items()
+        if value
+    }
+    return Send(send.queue, send.body, send.message_ids, attributes, send.delay_seconds)
+
+
+def _entry(entry_id: str, send: Send) -> SendMessageBatchRequestEntryTypeDef:
+    return {
+        "Id": entry_id,
+        "MessageBody": send.body,
+        "DelaySeconds": send.delay_seconds,
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value} for name, value in send.attributes.items()
+        },
+    }

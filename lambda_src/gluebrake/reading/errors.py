@@ -1,0 +1,56 @@
+"""Why a message cannot be used, in words for the person who finds it among the dead letters."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
+_WORDS: Final = {
+    "Expected": "must be",
+    "`str`": "text",
+    "`object`": "a JSON object",
+    "`array`": "a list",
+    "`bool`": "true or false",
+    "`int`": "a whole number",
+    "`null`": "null",
+    "got ": "not ",
+}
+_LONGEST: Final = 1024  # a body can hold a field name of a megabyte
+
+
+class ReadingError(ValueError):
+    """A message that cannot be used: the text gives the field's path and the rule, cut to 1,024 characters."""
+
+    def __str__(self) -> str:
+        return super().__str__()[:_LONGEST]
+
+
+def malformed(body: bytes, error: msgspec.DecodeError) -> ReadingError:
+    """Explain why `body` is no JSON."""
+    if not body.strip():
+        return ReadingError("the body: is empty; a stop request is a JSON object")
+    if body.startswith(b"\xef\xbb\xbf"):
+        return ReadingError("the body: starts with a byte-order mark; send plain UTF-8 JSON without one")
+    return ReadingError(f"the body: is not JSON ({str(error).removeprefix('JSON is malformed: ')})")
+
+
+def broken_rule(error: msgspec.ValidationError, allowed: dict[str, tuple[str, ...]]) -> ReadingError:
+    """Turn msgspec's "rule - at `$.path`" into "path: rule"; `allowed` has the fields by object's path."""
+    rule, _, at = str(error).partition(" - at `$")
+    path = at.removesuffix("`").removeprefix(".")
+    if found := _UNKNOWN.fullmatch(rule):
+        known = allowed.get(path, ())
+        return ReadingError(f"{_join(path, found[1])}: unknown field; allowed: {', '.join(known)}")
+    if found := _MISSING.fullmatch(rule):
+        return ReadingError(f"{_join(path, found[1])}: missing; it is required")
+    for theirs, ours in _WORDS.items():
+        rule = rule.replace(theirs, ours)
+    return ReadingError(f"{path or 'the body'}: {rule}")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

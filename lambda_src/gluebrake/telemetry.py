@@ -1,0 +1,103 @@
+"""What people and alarms see: one log line for each demand, one count for each outcome."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from gluebrake.model import Count, MessageResult, Outcome, Result
+
+NAMESPACE: Final = "Gluebrake"
+
+# These are counted when there are none as well, so that an alarm on them has data.
+TROUBLES: Final = (
+    Outcome.FAILED,
+    Outcome.NOT_FOUND,
+    Outcome.NOT_ALLOWED,
+    Outcome.INVALID_REQUEST,
+    Outcome.TOO_MANY_RUNS,
+)
+
+
+def _encode(line: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(line).decode()
+
+
+class Telemetry:
+    """A function's log and metrics; `service` is its name in both."""
+
+    def __init__(self, service: str) -> None:
+        self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
+        self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
+
+    def begin(self, context: Any) -> None:
+        """Put the invocation's id on each line."""
+        self._logger.append_keys(function_request_id=context.aws_request_id)
+
+    def account(
+        self,
+        results: Sequence[Result],
+        message_results: Sequence[MessageResult],
+        counts: Mapping[Count, int],
+        undelivered: frozenset[str],
+    ) -> None:
+        """Log and count each outcome; `undelivered` are messages that will come back, since a send failed."""
+        for result in results:
+            self._log(result.outcome, _told(result, undelivered))
+        for message_result in message_results:
+            self._log(message_result.outcome, _told_of_message(message_result, undelivered))
+        outcomes = Counter[str](dict.fromkeys(TROUBLES, 0))
+        outcomes.update(result.outcome for result in results)
+        outcomes.update(result.outcome for result in message_results)
+        outcomes.update(counts)
+        self._count(outcomes)
+
+    def crashed(self, error: Exception) -> None:
+        """Log and count an exception that nobody foresaw."""
+        self._logger.error("UnexpectedError", exc_info=error)
+        self._count({Count.UNEXPECTED_ERRORS: 1})
+
+    def end(self, counts: Mapping[Count, int]) -> None:
+        """Publish all that was counted."""
+        self._count({Count.UNEXPECTED_ERRORS: 0, **counts})
+        self._metrics.flush_metrics()
+
+    def _log(self, outcome: Outcome, told: dict[str, Any]) -> None:
+        log = self._logger.warning if outcome in TROUBLES else self._logger.info
+        log(outcome.value, extra={"outcome": outcome.value, **told})
+
+    def _count(self, counts: Mapping[Count, int] | Mapping[str, int]) -> None:
+        for metric, count in counts.items():
+            self._metrics.add_metric(name=str(metric), unit=MetricUnit.Count, value=count)
+
+
+def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
+    demand = result.demand
+    return {
+        "job_name": demand.run.job_name,
+        "job_run_id": demand.run.run_id,
+        "error_code": result.code,
+        "error_message": result.error,
+        "state": result.state,
+        "attempt": demand.attempt,
+        "dry_run": demand.dry_run,
+        "reason": demand.reason,
+        "requested_by": demand.requested_by,
+        "sender": demand.sender,
+        "message_ids": demand.message_ids,
+        "comes_back": not undelivered.isdisjoint(demand.message_ids),
+    }
+
+
+def _told_of_message(result: MessageResult, undelivered: frozenset[str]) -> dict[str, Any]:
+    return {
+        "error_message": result.why,
+        "sender": result.message.sender,
+        "message_ids": [result.message.message_id],
+        "comes_back": result.message.message_id in undelivered,
+    }
