@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
 
-from gluebrake.model import Finding, Seen, StopBatch
+from gluebrake.model import Demand, Finding, RunFacts, Seen, StopBatch
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
-    from mypy_boto3_glue.type_defs import BatchStopJobRunResponseTypeDef, ErrorDetailTypeDef
+    from mypy_boto3_glue.type_defs import BatchStopJobRunResponseTypeDef, ErrorDetailTypeDef, JobRunTypeDef
 
 T = TypeVar("T")
 Group = list[Finding]
@@ -109,10 +109,9 @@ class Glue:
         denied, others = _parted(findings, Seen.DENIED)
         return [*others, *self._at_once(self._explain_denial, _by_job(denied), pace)]
 
-    def look(self, batches: Sequence[StopBatch], pace: Pace) -> list[Finding]:
+    def look(self, demands: Sequence[Demand], pace: Pace) -> list[Finding]:
         """Read the states of the runs, and call nothing else."""
-        unread = [Finding(demand, Seen.IN_DOUBT) for batch in batches for demand in batch.demands]
-        return self._look_into(unread, pace)
+        return self._look_into([Finding(demand, Seen.IN_DOUBT) for demand in demands], pace)
 
     def _stop_runs(self, group: Group, pace: Pace) -> Group:
         run_ids = [finding.demand.run.run_id for finding in group]
@@ -144,8 +143,8 @@ class Glue:
             page = self._call(self.client.get_job_runs, pace, JobName=_job_name(group), MaxResults=PAGE)
         except CallError as error:
             return [_unread(finding, error) for finding in group]
-        states = {run["Id"]: run["JobRunState"] for run in page["JobRuns"]}
-        return [_with_state(finding, states.get(finding.demand.run.run_id)) for finding in group]
+        on_page = {run["Id"]: run for run in page["JobRuns"]}
+        return [_looked_at(finding, on_page.get(finding.demand.run.run_id)) for finding in group]
 
     def _look_at_run(self, group: Group, pace: Pace) -> Group:
         (finding,) = group
@@ -154,7 +153,7 @@ class Glue:
             answer = self._call(self.client.get_job_run, pace, JobName=run.job_name, RunId=run.run_id)
         except CallError as error:
             return [_unread(finding, error)]
-        return [_with_state(finding, answer["JobRun"]["JobRunState"])]
+        return [_looked_at(finding, answer["JobRun"])]
 
     def _explain_denial(self, group: Group, pace: Pace) -> Group:
         try:
@@ -226,8 +225,20 @@ def _unread(finding: Finding, error: CallError) -> Finding:
     return replace(finding, seen=seen, code=error.code, error=error.text)
 
 
-def _with_state(finding: Finding, state: str | None) -> Finding:
-    return replace(finding, seen=Seen.STATE, state=state) if state else finding
+def _looked_at(finding: Finding, run: JobRunTypeDef | None) -> Finding:
+    return replace(finding, seen=Seen.STATE, run=_facts(run)) if run else finding
+
+
+def _facts(run: JobRunTypeDef) -> RunFacts:
+    return RunFacts(
+        state=run["JobRunState"],
+        completed_on=run.get("CompletedOn"),
+        execution_seconds=run.get("ExecutionTime") or 0,
+        dpu_seconds=run.get("DPUSeconds"),
+        max_capacity=run.get("MaxCapacity"),
+        worker_type=run.get("WorkerType") or "",
+        number_of_workers=run.get("NumberOfWorkers"),
+    )
 
 
 def _job_name(group: Group) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum, unique
 from typing import Annotated, Final
@@ -48,6 +49,11 @@ class Outcome(StrEnum):
     DEFERRED = "Deferred"
     FAILED = "Failed"
 
+    STOPPED = "Stopped"
+    FINISHED_FIRST = "FinishedFirst"
+    LOOK_AGAIN = "LookAgain"
+    STOP_TIMED_OUT = "StopTimedOut"
+
     INVALID_REQUEST = "InvalidRequest"
     TOO_MANY_RUNS = "TooManyRuns"
     IGNORED = "Ignored"
@@ -62,6 +68,17 @@ class Count(StrEnum):
     STOP_CALLS = "StopCalls"
     STATE_READS = "StateReads"
     UNEXPECTED_ERRORS = "UnexpectedErrors"
+
+
+@unique
+class Measure(StrEnum):
+    """What is measured of a run that stopped; the value is the metric's name."""
+
+    TIME_TO_STOP = "TimeToStop"
+    """Seconds from our submission to Glue's CompletedOn."""
+    DPUS_RELEASED = "DpusReleased"
+    """Data processing units that the run had allocated."""
+    DPU_HOURS_CONSUMED = "DpuHoursConsumed"
 
 
 class JobRun(Struct, frozen=True, order=True, gc=False):
@@ -176,6 +193,21 @@ class Seen(StrEnum):
     """Its call was not started: no time was left, or Glue was throttling."""
 
 
+class RunFacts(Struct, frozen=True):
+    """What Glue says of a run, from its fields of those names; None where it does not say.
+
+    https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
+    """
+
+    state: str
+    completed_on: datetime | None = None
+    execution_seconds: float = 0
+    dpu_seconds: float | None = None
+    max_capacity: float | None = None
+    worker_type: str = ""
+    number_of_workers: int | None = None
+
+
 class Finding(Struct, frozen=True):
     """What was seen of a demand's run; `code` and `error` are Glue's where it gave any."""
 
@@ -183,7 +215,7 @@ class Finding(Struct, frozen=True):
     seen: Seen
     code: str = ""
     error: str = ""
-    state: str = ""
+    run: RunFacts | None = None
 
 
 class Result(Struct, frozen=True):
@@ -194,6 +226,8 @@ class Result(Struct, frozen=True):
     code: str = ""
     error: str = ""
     state: str = ""
+    measures: Mapping[Measure, float | None] = {}
+    """Of a run that stopped; None where Glue does not say."""
 
 
 class MessageResult(Struct, frozen=True):
@@ -210,6 +244,7 @@ class Queue(StrEnum):
     """Where a message can be sent."""
 
     STOP = "stop"
+    CONFIRM = "confirm"
     DEAD_LETTER = "dead letter"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ class Plan(Struct, frozen=True):
     """What is to be called for, and what is settled without a call."""
 
     stops: tuple[StopBatch, ...]
-    looks: tuple[StopBatch, ...]
+    looks: tuple[Demand, ...]
     """Dry runs: their states are read, nothing else."""
     results: tuple[Result, ...]
     message_results: tuple[MessageResult, ...]
@@ -42,33 +42,30 @@ class Plan(Struct, frozen=True):
     """How often a message names a run that was named before."""
 
 
-def plan(asked: Iterable[Asked], limits: Limits) -> Plan:
-    """Plan an invocation's calls; the oldest message's runs come first, whatever the order of arrival."""
-    in_turn = sorted(asked, key=lambda one: (one.message.sent_at, one.message.message_id))
-    too_many = [one for one in in_turn if len(_run_ids(one)) > limits.max_runs_per_request]
-    fitting = [one for one in in_turn if len(_run_ids(one)) <= limits.max_runs_per_request]
+def plan(asked: Sequence[Asked], limits: Limits) -> Plan:
+    """Plan an invocation's stop calls; the runs of the oldest message come first."""
+    too_many = [one for one in asked if len(_run_ids(one)) > limits.max_runs_per_request]
+    fitting = [one for one in asked if len(_run_ids(one)) <= limits.max_runs_per_request]
     demands = merge(fitting)
-    results, callable_ = _held_against(limits, demands)
+    results, remaining = _held_against(limits, demands)
     return Plan(
-        stops=tuple(_batches([d for d in callable_ if not d.dry_run], MAX_RUNS_PER_CALL)),
-        looks=tuple(_batches([d for d in callable_ if d.dry_run], max(1, len(callable_)))),
+        stops=tuple(_batches(demand for demand in remaining if not demand.dry_run)),
+        looks=tuple(demand for demand in remaining if demand.dry_run),
         results=tuple(results),
         message_results=tuple(_too_many(one, limits.max_runs_per_request) for one in too_many),
         demands=len(demands),
-        requested=_mentions(
-            one for one in fitting if not one.message.resent and one.message.receive_count == 1
-        ),
+        requested=_mentions(one for one in fitting if one.message.is_first),
         duplicates=_mentions(fitting) - len(demands),
     )
 
 
-def merge(in_turn: Iterable[Asked]) -> list[Demand]:
-    """Return one demand for each (job name, run id, dry run); `in_turn` has the earliest message first."""
+def merge(asked: Iterable[Asked]) -> list[Demand]:
+    """Return one demand for each (job name, run id, dry run), those of the earliest message first."""
     behind: dict[tuple[str, str, bool], list[Asked]] = {}
-    for one in in_turn:
+    for one in sorted(asked, key=lambda one: (one.message.sent_at, one.message.message_id)):
         for run_id in _run_ids(one):
             behind.setdefault((one.request.job_name, run_id, one.request.dry_run), []).append(one)
-    return [_demand(JobRun(job_name, run_id), asked) for (job_name, run_id, _), asked in behind.items()]
+    return [_demand(JobRun(job_name, run_id), those) for (job_name, run_id, _), those in behind.items()]
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -115,13 +112,13 @@ def _held_against(limits: Limits, demands: Iterable[Demand]) -> tuple[list[Resul
     return results, remaining
 
 
-def _batches(demands: Iterable[Demand], size: int) -> Iterable[StopBatch]:
+def _batches(demands: Iterable[Demand]) -> Iterator[StopBatch]:
     by_job: dict[str, list[Demand]] = {}
     for demand in demands:
         by_job.setdefault(demand.run.job_name, []).append(demand)
     for job_name, of_job in by_job.items():
-        for start in range(0, len(of_job), size):
-            yield StopBatch(job_name, tuple(of_job[start : start + size]))
+        for start in range(0, len(of_job), MAX_RUNS_PER_CALL):
+            yield StopBatch(job_name, tuple(of_job[start : start + MAX_RUNS_PER_CALL]))
 
 
 def _too_many(one: Asked, limit: int) -> MessageResult:

@@ -27,6 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     """What the functions are told by their environment. The text of a value is JSON, but for plain strings."""
 
     stop_queue_url: str
+    confirm_queue_url: str
     dead_letter_queue_url: str
     job_arn_prefix: Annotated[str, Meta(pattern=r"^arn:[^:]+:glue:[^:]+:[^:]+:job/\Z")]
     jobs: Annotated[tuple[Pattern, ...], Meta(min_length=1)]
@@ -36,6 +37,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     calls_at_once: Annotated[int, Meta(ge=1, le=50)]
     max_attempts: Annotated[int, Meta(ge=1, le=100)]
     retry_seconds: tuple[Seconds, Seconds]
+    confirm_seconds: tuple[Seconds, Seconds]
+    confirm_deadline_seconds: Annotated[int, Meta(ge=1, le=86_400)]
 
 
 def environment(values: Mapping[str, Any]) -> dict[str, str]:

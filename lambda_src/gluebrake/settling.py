@@ -1,29 +1,23 @@
-"""What was found becomes outcomes, and what outcomes lead to. Tables decide; nothing here talks to anyone."""
+"""What was found becomes outcomes. Tables decide."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum, unique
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Final, assert_never
 
 import msgspec
-from msgspec import UNSET, Struct
 
 from gluebrake.model import (
-    ATTEMPT,
-    SENDER,
-    SUBMITTED_AT,
     TERMINAL_STATES,
     Demand,
     Finding,
-    MessageResult,
+    Measure,
     Outcome,
-    Queue,
     Result,
+    RunFacts,
     Seen,
-    Send,
-    StopRequest,
 )
 
 # Errors that no retry mends; any other code is retried, a bounded number of times.
@@ -31,50 +25,26 @@ FINAL_ERRORS: Final = frozenset(
     {"AccessDeniedException", "AccessDenied", "InvalidInputException", "ValidationException"}
 )
 
-_IDS_IN_A_MESSAGE: Final = 500  # with 255 characters of four bytes each, half of what SQS takes
-_SETTLING_SECONDS: Final = 2.0
-_SETTLING_SECONDS_PER_DEMAND: Final = 0.001  # a batch of ten sends in 80 ms, eight at once
-
-
-@unique
-class Then(Enum):
-    """What an outcome leads to."""
-
-    NOTHING = "nothing"
-    AGAIN = "again"
-    DEAD_LETTER = "dead letter"
-
-
-# A submitted or stopping run is handed on to be confirmed here, once there is a queue for that.
-AFTERWARDS: Final[Mapping[Outcome, Then]] = {
-    Outcome.STOP_SUBMITTED: Then.NOTHING,
-    Outcome.ALREADY_STOPPING: Then.NOTHING,
-    Outcome.ALREADY_FINISHED: Then.NOTHING,
-    Outcome.NOT_FOUND: Then.DEAD_LETTER,
-    Outcome.PROTECTED: Then.NOTHING,
-    Outcome.NOT_ALLOWED: Then.DEAD_LETTER,
-    Outcome.WOULD_STOP: Then.NOTHING,
-    Outcome.RETRYING: Then.AGAIN,
-    Outcome.DEFERRED: Then.AGAIN,
-    Outcome.FAILED: Then.DEAD_LETTER,
-    Outcome.INVALID_REQUEST: Then.DEAD_LETTER,
-    Outcome.TOO_MANY_RUNS: Then.DEAD_LETTER,
-    Outcome.IGNORED: Then.NOTHING,
+# https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, WorkerType: the DPUs of one worker.
+DPUS_OF_A_WORKER: Final[Mapping[str, float]] = {
+    "G.025X": 0.25,
+    "G.1X": 1,
+    "G.2X": 2,
+    "G.4X": 4,
+    "G.8X": 8,
+    "G.12X": 12,
+    "G.16X": 16,
+    "R.1X": 1,
+    "R.2X": 2,
+    "R.4X": 4,
+    "R.8X": 8,
+    "Z.2X": 2,
 }
 
+_UNREAD_DEADLINES: Final = 2
 
-class Retries(Struct, frozen=True):
-    """How often and how soon a demand is tried again; the delay doubles from the first to the longest."""
-
-    max_attempts: int
-    first_seconds: int
-    longest_seconds: int
-    ids_in_a_message: int = _IDS_IN_A_MESSAGE
-
-    def delay_seconds(self, attempt: int, jitter: float) -> int:
-        """Return the delay before the try after `attempt`; `jitter`, 0 to 1, spreads it over the upper half."""
-        longest = min(self.longest_seconds, self.first_seconds << min(attempt, 10))
-        return math.ceil(longest * (1 + jitter) / 2)
+_SETTLING_SECONDS: Final = 2.0
+_SETTLING_SECONDS_PER_DEMAND: Final = 0.001  # a batch of ten sends in 80 ms, eight at once
 
 
 def seconds_to_settle(demands: int) -> float:
@@ -82,17 +52,17 @@ def seconds_to_settle(demands: int) -> float:
     return _SETTLING_SECONDS + _SETTLING_SECONDS_PER_DEMAND * demands
 
 
-def settle(findings: Iterable[Finding], retries: Retries) -> list[Result]:
-    """Decide what became of each demand."""
-    return [Result(f.demand, _outcome(f, retries.max_attempts), f.code, f.error, f.state) for f in findings]
+def settle_stops(findings: Iterable[Finding], max_attempts: int) -> list[Result]:
+    """Decide what became of each demand that was to be stopped."""
+    return [_result(finding, _stop_outcome(finding, max_attempts)) for finding in findings]
 
 
-def _outcome(finding: Finding, max_attempts: int) -> Outcome:
+def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:
     match finding.seen:
         case Seen.SUBMITTED:
             return Outcome.STOP_SUBMITTED
         case Seen.STATE:
-            return _by_state(finding, max_attempts)
+            return _by_state(finding.demand, _state(finding), max_attempts)
         case Seen.NOT_FOUND:
             return _not_found(finding.demand, max_attempts)
         case Seen.PROTECTED:
@@ -107,8 +77,7 @@ def _outcome(finding: Finding, max_attempts: int) -> Outcome:
             assert_never(finding.seen)
 
 
-def _by_state(finding: Finding, max_attempts: int) -> Outcome:
-    demand, state = finding.demand, finding.state
+def _by_state(demand: Demand, state: str, max_attempts: int) -> Outcome:
     if state == "STOPPED" and demand.retried and not demand.dry_run:
         return Outcome.ALREADY_STOPPING
     if state in TERMINAL_STATES:
@@ -129,90 +98,73 @@ def _again(demand: Demand, max_attempts: int, exhausted: Outcome = Outcome.FAILE
     return Outcome.RETRYING if demand.attempt + 1 < max_attempts else exhausted
 
 
-def sends(
-    results: Iterable[Result],
-    message_results: Iterable[MessageResult],
-    retries: Retries,
-    jitter: Callable[[], float],
-) -> list[Send]:
-    """Return what the outcomes lead to: retries in as few messages as fit, one dead letter for each failure."""
-    again = [result for result in results if AFTERWARDS[result.outcome] is Then.AGAIN]
-    dead = [result for result in results if AFTERWARDS[result.outcome] is Then.DEAD_LETTER]
-    unusable = [result for result in message_results if AFTERWARDS[result.outcome] is Then.DEAD_LETTER]
-    return [
-        *(_retry(group, retries, jitter()) for group in _alike(again, retries.ids_in_a_message)),
-        *(_dead_letter(result) for result in dead if not result.demand.dry_run),
-        *(_dead_message(result) for result in unusable if not result.dry_run),
-    ]
+def settle_looks(findings: Iterable[Finding], deadline_seconds: int, now: datetime) -> list[Result]:
+    """Decide what became of each run that was submitted for stopping; the demands say when it was."""
+    return [_confirmed(finding, deadline_seconds, now) for finding in findings]
 
 
-def _alike(results: Iterable[Result], size: int) -> Iterator[Sequence[Result]]:
-    """Group what one message can say: the same job, attempt, dry run, reason, requester, sender and time."""
-    groups: dict[object, list[Result]] = {}
-    for result in results:
-        groups.setdefault(_said(result.demand, _next_attempt(result)), []).append(result)
-    for group in groups.values():
-        for start in range(0, len(group), size):
-            yield group[start : start + size]
+def _confirmed(finding: Finding, deadline_seconds: int, now: datetime) -> Result:
+    overdue = age_seconds(finding.demand, now) / deadline_seconds
+    match finding.seen:
+        case Seen.STATE if _state(finding) == "STOPPED":
+            return _result(finding, Outcome.STOPPED, measures=measures(finding))
+        case Seen.STATE if _state(finding) in TERMINAL_STATES:
+            return _finished_first(finding)
+        case Seen.STATE:
+            return _result(finding, Outcome.STOP_TIMED_OUT if overdue > 1 else Outcome.LOOK_AGAIN)
+        case Seen.NOT_FOUND:
+            return _result(finding, Outcome.FINISHED_FIRST)
+        case _:
+            # A read that fails is no look: it is tried for as long again before the run is given up.
+            return _result(
+                finding, Outcome.STOP_TIMED_OUT if overdue > _UNREAD_DEADLINES else Outcome.LOOK_AGAIN
+            )
 
 
-def _said(demand: Demand, attempt: int) -> tuple[object, ...]:
-    notes = (demand.reason, demand.requested_by, demand.sender)
-    return (demand.run.job_name, attempt, demand.dry_run, demand.submitted_at, *notes)
-
-
-def _next_attempt(result: Result) -> int:
-    return result.demand.attempt + (result.outcome is Outcome.RETRYING)
-
-
-def _retry(group: Sequence[Result], retries: Retries, jitter: float) -> Send:
-    first = group[0].demand
-    attributes = {ATTEMPT: str(_next_attempt(group[0])), SENDER: first.sender}
-    if first.submitted_at:
-        attributes[SUBMITTED_AT] = first.submitted_at.isoformat()
-    return Send(
-        queue=Queue.STOP,
-        body=_request([result.demand for result in group]),
-        message_ids=frozenset(id_ for result in group for id_ in result.demand.message_ids),
-        attributes=attributes,
-        delay_seconds=retries.delay_seconds(first.attempt, jitter),
+def _finished_first(finding: Finding) -> Result:
+    result = _result(finding, Outcome.FINISHED_FIRST)
+    if result.state != "FAILED":
+        return result
+    return msgspec.structs.replace(
+        result, error="The run failed; Glue may start another attempt, a run of its own."
     )
 
 
-def _dead_letter(result: Result) -> Send:
-    return Send(
-        queue=Queue.DEAD_LETTER,
-        body=_request([result.demand]),
-        message_ids=frozenset(result.demand.message_ids),
-        attributes=_reason(result.code or result.outcome, _explained(result), result.demand.attempt),
-    )
+def measures(finding: Finding) -> dict[Measure, float | None]:
+    """Measure a run that stopped, by Glue's own fields; what Glue does not say is None, never guessed."""
+    submitted_at, facts = finding.demand.submitted_at, finding.run or RunFacts(state="")
+    took = facts.completed_on - submitted_at if facts.completed_on and submitted_at else None
+    dpus = _dpus(facts)
+    return {
+        Measure.TIME_TO_STOP: max(0.0, took.total_seconds()) if took is not None else None,
+        Measure.DPUS_RELEASED: dpus,
+        Measure.DPU_HOURS_CONSUMED: _dpu_hours(facts, dpus),
+    }
 
 
-def _explained(result: Result) -> str:
-    state = f"Glue says that the run is {result.state}." if result.state else ""
-    return " ".join(filter(None, (result.error, state)))
+def _dpus(facts: RunFacts) -> float | None:
+    if not facts.worker_type or facts.worker_type == "Standard":
+        return facts.max_capacity
+    dpus_of_one = DPUS_OF_A_WORKER.get(facts.worker_type)
+    return dpus_of_one * facts.number_of_workers if dpus_of_one and facts.number_of_workers else None
 
 
-def _dead_message(result: MessageResult) -> Send:
-    return Send(
-        queue=Queue.DEAD_LETTER,
-        body=result.message.body,
-        message_ids=frozenset({result.message.message_id}),
-        attributes=_reason(result.outcome, result.why, result.message.attempt),
-    )
+def _dpu_hours(facts: RunFacts, dpus: float | None) -> float | None:
+    if facts.dpu_seconds is not None:
+        return facts.dpu_seconds / 3600
+    return facts.execution_seconds * dpus / 3600 if dpus is not None else None
 
 
-def _reason(code: str, error: str, attempt: int) -> dict[str, str]:
-    return {"ERROR_CODE": code, "ERROR_MESSAGE": error, "RETRY_ATTEMPTS": str(attempt)}
+def age_seconds(demand: Demand, now: datetime) -> float:
+    """Return how long ago the demand's run was submitted for stopping."""
+    return (now - demand.submitted_at).total_seconds() if demand.submitted_at else 0.0
 
 
-def _request(demands: Sequence[Demand]) -> str:
-    first = demands[0]
-    request = StopRequest(
-        job_name=first.run.job_name,
-        job_run_ids=tuple(demand.run.run_id for demand in demands),
-        reason=first.reason or UNSET,
-        requested_by=first.requested_by or UNSET,
-        dry_run=first.dry_run,
-    )
-    return msgspec.json.encode(request).decode()
+def _state(finding: Finding) -> str:
+    return finding.run.state if finding.run else ""
+
+
+def _result(
+    finding: Finding, outcome: Outcome, measures: Mapping[Measure, float | None] = MappingProxyType({})
+) -> Result:
+    return Result(finding.demand, outcome, finding.code, finding.error, _state(finding), measures)

@@ -10,18 +10,25 @@ import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from gluebrake.model import Count, MessageResult, Outcome, Result
+from gluebrake.model import Count, Measure, MessageResult, Outcome, Result
 
 NAMESPACE: Final = "Gluebrake"
 
-# These are counted when there are none as well, so that an alarm on them has data.
-TROUBLES: Final = (
-    Outcome.FAILED,
-    Outcome.NOT_FOUND,
-    Outcome.NOT_ALLOWED,
-    Outcome.INVALID_REQUEST,
-    Outcome.TOO_MANY_RUNS,
-)
+# By service: these are counted when there are none as well, so that an alarm on them has data.
+TROUBLES: Final[Mapping[str, frozenset[Outcome]]] = {
+    "stop": frozenset(
+        {
+            Outcome.FAILED,
+            Outcome.NOT_FOUND,
+            Outcome.NOT_ALLOWED,
+            Outcome.INVALID_REQUEST,
+            Outcome.TOO_MANY_RUNS,
+        }
+    ),
+    "confirm": frozenset({Outcome.STOP_TIMED_OUT, Outcome.INVALID_REQUEST}),
+}
+
+_UNITS: Final = {Measure.TIME_TO_STOP: MetricUnit.Seconds}
 
 
 def _encode(line: Mapping[str, Any]) -> str:
@@ -33,6 +40,7 @@ class Telemetry:
 
     def __init__(self, service: str) -> None:
         self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
+        self._troubles = TROUBLES[service]
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
 
     def begin(self, context: Any) -> None:
@@ -49,9 +57,10 @@ class Telemetry:
         """Log and count each outcome; `undelivered` are messages that will come back, since a send failed."""
         for result in results:
             self._log(result.outcome, _told(result, undelivered))
+            self._measure(result.measures)
         for message_result in message_results:
             self._log(message_result.outcome, _told_of_message(message_result, undelivered))
-        outcomes = Counter[str](dict.fromkeys(TROUBLES, 0))
+        outcomes = Counter[str](dict.fromkeys(self._troubles, 0))
         outcomes.update(result.outcome for result in results)
         outcomes.update(result.outcome for result in message_results)
         outcomes.update(counts)
@@ -68,12 +77,18 @@ class Telemetry:
         self._metrics.flush_metrics()
 
     def _log(self, outcome: Outcome, told: dict[str, Any]) -> None:
-        log = self._logger.warning if outcome in TROUBLES else self._logger.info
+        log = self._logger.warning if outcome in self._troubles else self._logger.info
         log(outcome.value, extra={"outcome": outcome.value, **told})
 
     def _count(self, counts: Mapping[Count, int] | Mapping[str, int]) -> None:
         for metric, count in counts.items():
             self._metrics.add_metric(name=str(metric), unit=MetricUnit.Count, value=count)
+
+    def _measure(self, measures: Mapping[Measure, float | None]) -> None:
+        for measure, value in measures.items():
+            if value is not None:
+                unit = _UNITS.get(measure, MetricUnit.Count)
+                self._metrics.add_metric(name=measure.value, unit=unit, value=value)
 
 
 def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
@@ -91,6 +106,7 @@ def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
         "sender": demand.sender,
         "message_ids": demand.message_ids,
         "comes_back": not undelivered.isdisjoint(demand.message_ids),
+        **{measure.value: value for measure, value in result.measures.items()},
     }
 
 

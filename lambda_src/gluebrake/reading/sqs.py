@@ -15,15 +15,16 @@ from gluebrake.model import ATTEMPT, SENDER, SUBMITTED_AT, Message
 def message(record: Mapping[str, Any], *, max_attempts: int) -> Message:
     """Take a record apart. An attempt that is no count below `max_attempts` reads as 0: it was brought back."""
     system, ours = record["attributes"], _strings(record.get("messageAttributes") or {})
+    sent_at = _moment(system["SentTimestamp"])
     return Message(
         message_id=record["messageId"],
         body=record["body"],
-        sent_at=_moment(system["SentTimestamp"]),
+        sent_at=sent_at,
         sender=ours.get(SENDER) or system.get("SenderId", ""),
         receive_count=int(system.get("ApproximateReceiveCount", 1)),
         resent=ATTEMPT in ours,
         attempt=_attempt(ours.get(ATTEMPT, ""), max_attempts),
-        submitted_at=_submitted_at(ours.get(SUBMITTED_AT, "")),
+        submitted_at=_submitted_at(ours.get(SUBMITTED_AT, ""), sent_at),
     )
 
 
@@ -40,9 +41,10 @@ def _attempt(text: str, max_attempts: int) -> int:
     return attempt if attempt < max_attempts else 0
 
 
-def _submitted_at(text: str) -> datetime | None:
+def _submitted_at(text: str, sent_at: datetime) -> datetime | None:
+    """Return the time that the text gives, but none later than the message itself."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return min(moment, sent_at) if moment.tzinfo else None

@@ -1,0 +1,160 @@
+"""What an invocation of either function does around its own work: the records in turn, the answer to SQS."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+
+from gluebrake import onward, reading
+from gluebrake.glue import Glue, Pace
+from gluebrake.model import (
+    Asked,
+    Count,
+    Ignored,
+    Invalid,
+    Message,
+    MessageResult,
+    Outcome,
+    Queue,
+    Result,
+)
+from gluebrake.onward import IDS_IN_A_MESSAGE, Backoff, Policy
+from gluebrake.planning import Limits
+from gluebrake.queues import Queues
+from gluebrake.reading import sqs
+from gluebrake.settings import Settings, settings
+from gluebrake.telemetry import Telemetry
+
+SUSPICIOUS_RECEIVE_COUNT: Final = 3
+"""A message delivered this often may be what makes the function crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a handler is wired from."""
+
+    glue: Glue
+    queues: Queues
+    telemetry: Telemetry
+    limits: Limits
+    policy: Policy
+    max_attempts: int
+    jitter: Callable[[], float] = random.random
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+Work = Callable[[Sequence[Message], Parts, Pace], frozenset[str]]
+"""Does what the messages ask; returns the ids of those whose consequences could not be handed on."""
+
+
+def invoke(work: Work, event: Mapping[str, Any], context: Any, parts: Parts) -> dict[str, Any]:
+    """Work on the records of an SQS event; answer with those that SQS is to deliver again."""
+    parts.telemetry.begin(context)
+    pace = Pace(lambda: context.get_remaining_time_in_millis() / 1000)
+    messages = [sqs.message(record, max_attempts=parts.max_attempts) for record in event["Records"]]
+    undelivered = [id_ for some in in_turn(messages) for id_ in _attempt(work, some, parts, pace)]
+    parts.telemetry.end(_calls(pace))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in undelivered]}
+
+
+def in_turn(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """Yield the messages to work on together, then each suspect alone: it must not take the others along."""
+    if unsuspected := [m for m in messages if m.receive_count < SUSPICIOUS_RECEIVE_COUNT]:
+        yield unsuspected
+    for message in messages:
+        if message.receive_count >= SUSPICIOUS_RECEIVE_COUNT:
+            yield [message]
+
+
+def _attempt(work: Work, messages: Sequence[Message], parts: Parts, pace: Pace) -> frozenset[str]:
+    """Work on the messages; when that raises they come back, and what was done for others stays done."""
+    try:
+        return work(messages, parts, pace)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not bring the other messages back
+        parts.telemetry.crashed(error)
+        return frozenset(message.message_id for message in messages)
+
+
+def read(messages: Iterable[Message]) -> tuple[list[Asked], list[MessageResult]]:
+    """Read each message; what asks for nothing or cannot be used is settled by that."""
+    asked, settled = [], []
+    for message in messages:
+        match reading.read(message):
+            case Asked() as one:
+                asked.append(one)
+            case Ignored(_, why):
+                settled.append(MessageResult(message, Outcome.IGNORED, why))
+            case Invalid(_, why):
+                settled.append(MessageResult(message, Outcome.INVALID_REQUEST, why))
+    return asked, settled
+
+
+def hand_on(
+    results: Sequence[Result],
+    message_results: Sequence[MessageResult],
+    counts: Mapping[Count, int],
+    parts: Parts,
+    now: datetime,
+) -> frozenset[str]:
+    """Send what the outcomes lead to and account for them; return the messages behind failed sends."""
+    messages = onward.sends(results, message_results, parts.policy, now=now, jitter=parts.jitter)
+    undelivered = parts.queues.send(messages)
+    parts.telemetry.account(results, message_results, counts, undelivered)
+    return undelivered
+
+
+def _calls(pace: Pace) -> dict[Count, int]:
+    reads = pace.calls["get_job_runs"] + pace.calls["get_job_run"]
+    return {Count.STOP_CALLS: pace.calls["batch_stop_job_run"], Count.STATE_READS: reads}
+
+
+def wired(service: str, environ: Mapping[str, str] = os.environ) -> Parts:
+    """Wire the parts of the function that goes by `service` in logs and metrics."""
+    values = settings(environ)
+    return Parts(
+        glue=Glue(
+            boto3.client("glue", config=_client_config(values, attempts=2, read_timeout=10)),
+            calls_at_once=values.calls_at_once,
+            protect_tag=values.protect_tag,
+            job_arn_prefix=values.job_arn_prefix,
+        ),
+        queues=Queues(
+            boto3.client("sqs", config=_client_config(values, attempts=3, read_timeout=5)),
+            urls={
+                Queue.STOP: values.stop_queue_url,
+                Queue.CONFIRM: values.confirm_queue_url,
+                Queue.DEAD_LETTER: values.dead_letter_queue_url,
+            },
+            calls_at_once=values.calls_at_once,
+        ),
+        telemetry=Telemetry(service),
+        limits=Limits(values.jobs, values.protected_jobs, values.max_runs_per_request),
+        policy=_policy(values),
+        max_attempts=values.max_attempts,
+    )
+
+
+def _policy(values: Settings) -> Policy:
+    return Policy(
+        retry=Backoff(*values.retry_seconds, first_attempt=1),
+        look=Backoff(*values.confirm_seconds, first_attempt=0),
+        deadline_seconds=values.confirm_deadline_seconds,
+        ids_in_a_message=min(IDS_IN_A_MESSAGE, values.max_runs_per_request),
+    )
+
+
+def _client_config(values: Settings, *, attempts: int, read_timeout: float) -> Config:
+    # A connection that went stale while Lambda had frozen us is worth one more try at once.
+    return Config(
+        connect_timeout=2,
+        read_timeout=read_timeout,
+        max_pool_connections=values.calls_at_once,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )

@@ -1,0 +1,190 @@
+"""Where each outcome leads: the messages to send, as few as say it. Tables decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from gluebrake.model import (
+    ATTEMPT,
+    SENDER,
+    SUBMITTED_AT,
+    Demand,
+    MessageResult,
+    Outcome,
+    Queue,
+    Result,
+    Send,
+    StopRequest,
+)
+
+# With ids of 255 characters of four bytes each, half of what SQS takes in a message.
+IDS_IN_A_MESSAGE: Final = 500
+
+
+class Onward(Struct, frozen=True):
+    """Where a demand goes next; `step` is added to its attempt, which starts at 0 when it is None."""
+
+    queue: Queue
+    step: int | None = None
+
+
+_CONFIRM: Final = Onward(Queue.CONFIRM)
+_DEAD: Final = Onward(Queue.DEAD_LETTER)
+
+ONWARD: Final[Mapping[Outcome, Onward | None]] = {
+    Outcome.STOP_SUBMITTED: _CONFIRM,
+    Outcome.ALREADY_STOPPING: _CONFIRM,
+    Outcome.ALREADY_FINISHED: None,
+    Outcome.NOT_FOUND: _DEAD,
+    Outcome.PROTECTED: None,
+    Outcome.NOT_ALLOWED: _DEAD,
+    Outcome.WOULD_STOP: None,
+    Outcome.RETRYING: Onward(Queue.STOP, step=1),
+    Outcome.DEFERRED: Onward(Queue.STOP, step=0),
+    Outcome.FAILED: _DEAD,
+    Outcome.STOPPED: None,
+    Outcome.FINISHED_FIRST: None,
+    Outcome.LOOK_AGAIN: Onward(Queue.CONFIRM, step=1),
+    Outcome.STOP_TIMED_OUT: _DEAD,
+    Outcome.INVALID_REQUEST: _DEAD,
+    Outcome.TOO_MANY_RUNS: _DEAD,
+    Outcome.IGNORED: None,
+}
+
+
+class Backoff(Struct, frozen=True):
+    """Delays that double from the first, which leads to `first_attempt`, up to the longest."""
+
+    first_seconds: int
+    longest_seconds: int
+    first_attempt: int
+
+    def seconds(self, attempt: int, jitter: float) -> int:
+        """Return the delay that leads to `attempt`; `jitter`, 0 to 1, spreads it over its upper half."""
+        doublings = min(max(attempt - self.first_attempt, 0), 10)
+        return math.ceil(min(self.longest_seconds, self.first_seconds << doublings) * (1 + jitter) / 2)
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """How soon a demand is tried again, how often a run is looked at and until when."""
+
+    retry: Backoff
+    look: Backoff
+    deadline_seconds: int
+    ids_in_a_message: int = IDS_IN_A_MESSAGE
+
+
+def sends(
+    results: Iterable[Result],
+    message_results: Iterable[MessageResult],
+    policy: Policy,
+    *,
+    now: datetime,
+    jitter: Callable[[], float],
+) -> list[Send]:
+    """Return what the outcomes lead to: as few messages as say it, and a dead letter for each failure.
+
+    `now` is the time of submission for the runs that were just submitted.
+    """
+    onward = [(result, to) for result in results if (to := ONWARD[result.outcome])]
+    further = [_handed_on(result, to, now) for result, to in onward if to is not _DEAD]
+    return [
+        *(_resend(group, policy, now, jitter()) for group in _alike(further, policy.ids_in_a_message)),
+        *(_dead_letter(result) for result, to in onward if to is _DEAD and not result.demand.dry_run),
+        *(_dead_message(one) for one in message_results if ONWARD[one.outcome] is _DEAD and not one.dry_run),
+    ]
+
+
+def _handed_on(result: Result, onward: Onward, now: datetime) -> tuple[Queue, Demand]:
+    """Return the demand as the next stage is to see it."""
+    demand = result.demand
+    submitted_at = demand.submitted_at
+    if onward is _CONFIRM:
+        known = submitted_at if result.outcome is Outcome.ALREADY_STOPPING else None
+        submitted_at = known or now
+    attempt = 0 if onward.step is None else demand.attempt + onward.step
+    return onward.queue, msgspec.structs.replace(demand, attempt=attempt, submitted_at=submitted_at)
+
+
+def _alike(further: Iterable[tuple[Queue, Demand]], size: int) -> Iterator[tuple[Queue, list[Demand]]]:
+    """Group the demands that one message can carry, since it says the same of all."""
+    groups: dict[tuple[Queue, tuple[object, ...]], list[Demand]] = {}
+    for queue, demand in further:
+        groups.setdefault((queue, _said_of(demand)), []).append(demand)
+    for (queue, _), group in groups.items():
+        for start in range(0, len(group), size):
+            yield queue, group[start : start + size]
+
+
+def _said_of(demand: Demand) -> tuple[object, ...]:
+    notes = (demand.reason, demand.requested_by, demand.sender)
+    return (demand.run.job_name, demand.attempt, demand.dry_run, demand.submitted_at, *notes)
+
+
+def _resend(to: tuple[Queue, list[Demand]], policy: Policy, now: datetime, jitter: float) -> Send:
+    queue, demands = to
+    first = demands[0]
+    attributes = {ATTEMPT: str(first.attempt), SENDER: first.sender}
+    if first.submitted_at:
+        attributes[SUBMITTED_AT] = first.submitted_at.isoformat()
+    return Send(
+        queue=queue,
+        body=_request(demands),
+        message_ids=frozenset(message_id for demand in demands for message_id in demand.message_ids),
+        attributes=attributes,
+        delay_seconds=_delay_seconds(queue, first, policy, now, jitter),
+    )
+
+
+def _delay_seconds(queue: Queue, demand: Demand, policy: Policy, now: datetime, jitter: float) -> int:
+    if queue is Queue.STOP:
+        return policy.retry.seconds(demand.attempt, jitter)
+    delay = policy.look.seconds(demand.attempt, jitter)
+    age = now - demand.submitted_at if demand.submitted_at else timedelta()
+    left = math.ceil(policy.deadline_seconds - age.total_seconds())
+    return min(delay, left + 1) if left > 0 else delay
+
+
+def _dead_letter(result: Result) -> Send:
+    return Send(
+        queue=Queue.DEAD_LETTER,
+        body=_request([result.demand]),
+        message_ids=frozenset(result.demand.message_ids),
+        attributes=_reason(result.code or result.outcome, _explained(result), result.demand.attempt),
+    )
+
+
+def _explained(result: Result) -> str:
+    state = f"Glue says that the run is {result.state}." if result.state else ""
+    return " ".join(filter(None, (result.error, state))) or f"The outcome is {result.outcome}."
+
+
+def _dead_message(result: MessageResult) -> Send:
+    return Send(
+        queue=Queue.DEAD_LETTER,
+        body=result.message.body,
+        message_ids=frozenset({result.message.message_id}),
+        attributes=_reason(result.outcome, result.why, result.message.attempt),
+    )
+
+
+def _reason(code: str, error: str, attempt: int) -> dict[str, str]:
+    return {"ERROR_CODE": code, "ERROR_MESSAGE": error, "RETRY_ATTEMPTS": str(attempt)}
+
+
+def _request(demands: Sequence[Demand]) -> str:
+    first = demands[0]
+    request = StopRequest(
+        job_name=first.run.job_name,
+        job_run_ids=tuple(demand.run.run_id for demand in demands),
+        reason=first.reason or UNSET,
+        requested_by=first.requested_by or UNSET,
+        dry_run=first.dry_run,
+    )
+    return msgspec.json.encode(request).decode()
