@@ -83,9 +83,10 @@ class Pace:
                 raise NotStartedError
             self.calls[operation] += 1
 
-    def heard(self, error_code: str) -> None:
-        """Take note of an error's code."""
+    def heard(self, operation: str, answer: Any, error_code: str = "") -> None:
+        """Take note of an answer: how often botocore had to ask for it, and whether Glue is throttling."""
         with self._lock:
+            self.calls[operation] += answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
             self.throttled += error_code in THROTTLED
 
     def usable_seconds(self) -> float:
@@ -177,13 +178,15 @@ class Glue:
     def _call(self, operation: Callable[..., T], pace: Pace, **parameters: Any) -> T:
         pace.start(operation.__name__)
         try:
-            return operation(**parameters)
+            answer = operation(**parameters)
         except ClientError as error:
             told = error.response["Error"]
-            pace.heard(told["Code"])
+            pace.heard(operation.__name__, error.response, told["Code"])
             raise CallError(told["Code"], told["Message"]) from error
         except BotoCoreError as error:
             raise CallError(type(error).__name__, str(error)) from error
+        pace.heard(operation.__name__, answer)
+        return answer
 
 
 def _worked(future: Future[Group], group: Group) -> Group:
