@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 RUN := $(BIN)/python
-# The AWS CDK's command line, run by the Node from PyPI. Pinned: npm's `latest` tag is an old build.
-CDK := $(RUN) -m infra.cli aws-cdk@2.1148.1
+# The AWS CDK's command line, run by the Node from PyPI.
+CDK := $(RUN) -m infra.cli
 # Options for the CDK, as in: make deploy CDK_OPTIONS="-c config=production.json"
 CDK_OPTIONS ?=
 
@@ -31,11 +31,12 @@ format: .venv/ready  ## mend what the linter can mend
 	$(BIN)/ruff format .
 
 synth: .venv/ready  ## synthesise the CloudFormation template into cdk.out/
-	$(CDK) synth --quiet $(CDK_OPTIONS)
+	$(RUN) app.py $(CDK_OPTIONS)
 
 deploy: .venv/ready  ## deploy to the AWS account that your credentials name
-	$(CDK) bootstrap $(CDK_OPTIONS)
+	@$(BOOTSTRAPPED) >/dev/null 2>&1 || $(CDK) bootstrap $(CDK_OPTIONS)
 	$(CDK) deploy --require-approval never $(CDK_OPTIONS)
+BOOTSTRAPPED := $(BIN)/aws ssm get-parameter --name /cdk-bootstrap/hnb659fds/version
 
 local: .venv/ready  ## AWS on this machine, with Gluebrake deployed, until Ctrl-C
 	@$(RUN) -m local up

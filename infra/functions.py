@@ -1,0 +1,217 @@
+"""The functions: each with a queue to work off and a role, a log group and a mapping of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from gluebrake import settings
+from infra.artifact import GLUE_OPERATIONS, Artifact
+from infra.config import Config
+from infra.messaging import Messaging
+
+TIMEOUT: Final = cdk.Duration.seconds(30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duty:
+    """What sets one function apart. Working its queue off, logging and tracing go without saying."""
+
+    module: str
+    description: str
+    queue: sqs.IQueue
+    dead_letter_queue: sqs.IQueue
+    environment: Mapping[str, Any]
+    permissions: Sequence[iam.PolicyStatement]
+
+
+def stop_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging) -> Duty:
+    """Return what it takes to stop the runs that the stop queue's messages ask for."""
+    return Duty(
+        module="gluebrake.stop",
+        description="Stops AWS Glue job runs in batches",
+        queue=messaging.stop_queue,
+        dead_letter_queue=messaging.dead_letter_queue,
+        environment=_environment(stack, config, messaging),
+        permissions=[
+            *_stop_permissions(stack, config),
+            _may_send("SendAgain", messaging.stop_queue),
+            _may_send("HandOn", messaging.confirm_queue),
+        ],
+    )
+
+
+def confirm_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging) -> Duty:
+    """Return what it takes to look at the runs that were submitted for stopping."""
+    look = iam.PolicyStatement(
+        sid="LookAtRuns",
+        actions=["glue:GetJobRun", "glue:GetJobRuns"],
+        resources=[_job_arn(stack, iam_pattern(job)) for job in config.jobs],
+    )
+    return Duty(
+        module="gluebrake.confirm",
+        description="Follows each AWS Glue job run that is being stopped until it has stopped",
+        queue=messaging.confirm_queue,
+        dead_letter_queue=messaging.dead_letter_queue,
+        environment=_environment(stack, config, messaging),
+        permissions=[look, _may_send("SendAgain", messaging.confirm_queue)],
+    )
+
+
+def _environment(stack: cdk.Stack, config: Config, messaging: Messaging) -> dict[str, Any]:
+    return {
+        "stop_queue_url": messaging.stop_queue.queue_url,
+        "confirm_queue_url": messaging.confirm_queue.queue_url,
+        "dead_letter_queue_url": messaging.dead_letter_queue.queue_url,
+        "job_arn_prefix": _job_arn(stack, ""),
+        "jobs": config.jobs,
+        "protected_jobs": config.protected_jobs,
+        "protect_tag": config.protect_tag,
+        "max_runs_per_request": config.max_runs_per_request,
+        "calls_at_once": config.calls_at_once,
+        "max_attempts": config.max_attempts,
+        "retry_seconds": config.retry_seconds,
+        "confirm_seconds": config.confirm_seconds,
+        "confirm_deadline_seconds": config.confirm_deadline_seconds,
+    }
+
+
+def _may_send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
+    """Permit sending to a work queue; to the dead-letter queue each function may by its own use of it."""
+    return iam.PolicyStatement(sid=sid, actions=["sqs:SendMessage"], resources=[queue.queue_arn])
+
+
+def _stop_permissions(stack: cdk.Stack, config: Config) -> Iterator[iam.PolicyStatement]:
+    yield iam.PolicyStatement(
+        sid="StopRuns",
+        actions=[f"glue:{operation}" for operation in GLUE_OPERATIONS],
+        resources=[_job_arn(stack, iam_pattern(job)) for job in config.jobs],
+    )
+    # Only stopping is denied: the function reads the tag to say why it was.
+    yield iam.PolicyStatement(
+        sid="ProtectByTag",
+        effect=iam.Effect.DENY,
+        actions=["glue:BatchStopJobRun"],
+        resources=[_job_arn(stack, "*")],
+        conditions={"Null": {f"aws:ResourceTag/{config.protect_tag}": "false"}},
+    )
+    if config.protected_jobs:
+        yield iam.PolicyStatement(
+            sid="ProtectByName",
+            effect=iam.Effect.DENY,
+            actions=["glue:BatchStopJobRun"],
+            resources=[_job_arn(stack, iam_pattern(job)) for job in config.protected_jobs],
+        )
+
+
+def iam_pattern(pattern: str) -> str:
+    """Write one of our patterns for IAM, to which `?` and `$` are special as well."""
+    return pattern.translate({ord("?"): "${?}", ord("$"): "${$}"})
+
+
+def _job_arn(stack: cdk.Stack, job: str) -> str:
+    return stack.format_arn(service="glue", resource="job", resource_name=job)
+
+
+class QueueFunction(Construct):
+    """A Lambda function that works a queue off."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, duty: Duty, config: Config, artifact: Artifact
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function = self._function(duty, config, artifact)
+        self._map(duty.queue, config)
+        _acknowledge(
+            self.function,
+            "AwsSolutions::AwsSolutions-L1",
+            "Serverless::Serverless-LambdaLatestVersion",
+            reason="The user chooses the version: one that the building machine has, for bytecode to ship.",
+        )
+
+    def _function(self, duty: Duty, config: Config, artifact: Artifact) -> lambda_.Function:
+        log_group = self._log_group(config)
+        return lambda_.Function(
+            self,
+            "Function",
+            description=duty.description,
+            code=lambda_.Code.from_asset(str(artifact.directory)),
+            handler=f"{duty.module}.handler",
+            runtime=lambda_.Runtime(f"python{config.python}", lambda_.RuntimeFamily.PYTHON),
+            architecture=lambda_.Architecture.custom(config.architecture),
+            memory_size=config.memory_mb,
+            timeout=TIMEOUT,
+            environment=settings.environment(duty.environment),
+            role=self._role(duty, log_group, config),
+            log_group=log_group,
+            dead_letter_queue=duty.dead_letter_queue,
+            tracing=lambda_.Tracing.ACTIVE,
+            # A retry is a message that we send ourselves; it is our own counters that bound it.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW,
+        )
+
+    def _log_group(self, config: Config) -> logs.LogGroup:
+        group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.INFINITE, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        # The CDK's enum has names for the numbers; the resource takes the number.
+        cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = config.log_retention_days
+        return group
+
+    def _role(self, duty: Duty, log_group: logs.ILogGroup, config: Config) -> iam.Role:
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        work_off = iam.PolicyStatement(
+            sid="WorkOff",
+            actions=["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+            resources=[duty.queue.queue_arn],
+        )
+        log = iam.PolicyStatement(
+            sid="Log",
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[log_group.log_group_arn],
+        )
+        for statement in (*duty.permissions, work_off, log):
+            role.add_to_policy(statement)
+        _acknowledge(
+            role, "AwsSolutions::AwsSolutions-IAM5[Resource::*]", reason="X-Ray has no resource to name."
+        )
+        _acknowledge(
+            role, *_wildcards(config), reason="The user's own patterns of the jobs that may be stopped."
+        )
+        return role
+
+    def _map(self, queue: sqs.IQueue, config: Config) -> None:
+        mapping = lambda_.EventSourceMapping(
+            self,
+            "Mapping",
+            target=self.function,
+            event_source_arn=queue.queue_arn,
+            batch_size=config.batch_size,
+            max_batching_window=cdk.Duration.seconds(config.batch_window_seconds),
+            max_concurrency=config.max_concurrency,
+            report_batch_item_failures=True,
+        )
+        _acknowledge(
+            mapping,
+            "Serverless::Serverless-LambdaEventSourceMappingDestination",
+            reason="Lambda takes such a destination for streams only; a queue has its redrive policy.",
+        )
+
+
+def _wildcards(config: Config) -> list[str]:
+    arn = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/"
+    patterns = [iam_pattern(job).replace("${", "<").replace("}", ">") for job in config.jobs if "*" in job]
+    return [f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}{pattern}]" for pattern in patterns]
+
+
+def _acknowledge(construct: Construct, *rules: str, reason: str) -> None:
+    # With the pack's name before the rule's, the CDK compares and reports; cdk-nag itself stumbles over spaces.
+    cdk.Validations.of(construct).acknowledge(*[cdk.Acknowledgment(id=rule, reason=reason) for rule in rules])

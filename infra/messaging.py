@@ -1,0 +1,51 @@
+"""The queues: work to do, and what could not be done."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+_CRASHES_BEFORE_DEAD: Final = 5
+_WORK_KEPT: Final = cdk.Duration.days(4)
+_DEAD_LETTERS_KEPT: Final = cdk.Duration.days(14)
+
+
+class Messaging(Construct):
+    """A work queue for each function, and the dead-letter queue for everything that fails."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, function_timeout: cdk.Duration, batch_window: cdk.Duration
+    ) -> None:
+        super().__init__(scope, construct_id)
+        # No redriveAllowPolicy: it would name the work queues, which name this queue.
+        self.dead_letter_queue = sqs.Queue(
+            self,
+            "DeadLetterQueue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_DEAD_LETTERS_KEPT,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        cdk.Validations.of(self.dead_letter_queue).acknowledge(
+            cdk.Acknowledgment(
+                id="Serverless::Serverless-SQSRedrivePolicy", reason="It is where the others redrive to."
+            )
+        )
+        # AWS's advice for a mapping: six times the function's timeout, and the window on top.
+        self._visibility = cdk.Duration.seconds(6 * function_timeout.to_seconds() + batch_window.to_seconds())
+        self.stop_queue = self._work_queue("StopQueue")
+        self.confirm_queue = self._work_queue("ConfirmQueue")
+
+    def _work_queue(self, construct_id: str) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            construct_id,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_WORK_KEPT,
+            visibility_timeout=self._visibility,
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letter_queue, max_receive_count=_CRASHES_BEFORE_DEAD
+            ),
+        )

@@ -1,0 +1,43 @@
+"""The stack: composes the constructs, defines no resource itself."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from infra.artifact import Artifact
+from infra.config import Config
+from infra.functions import TIMEOUT, QueueFunction, confirm_duty, stop_duty
+from infra.intake import Intake
+from infra.messaging import Messaging
+
+
+class Gluebrake(cdk.Stack):
+    """The brake pedal for AWS Glue."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config, artifact: Artifact) -> None:
+        super().__init__(scope, construct_id, description="Gluebrake: stops AWS Glue job runs in batches")
+        messaging = Messaging(
+            self,
+            "Messaging",
+            function_timeout=TIMEOUT,
+            batch_window=cdk.Duration.seconds(config.batch_window_seconds),
+        )
+        intake = Intake(self, "Intake", messaging=messaging)
+        duties = {
+            "Stop": stop_duty(self, config=config, messaging=messaging),
+            "Confirm": confirm_duty(self, config=config, messaging=messaging),
+        }
+        functions = {
+            name: QueueFunction(self, name, duty=duty, config=config, artifact=artifact).function
+            for name, duty in duties.items()
+        }
+        if artifact.warning:
+            cdk.Annotations.of(self).add_warning_v2("gluebrake:artifact", artifact.warning)
+        outputs = {
+            "StopQueueUrl": messaging.stop_queue.queue_url,
+            "ConfirmQueueUrl": messaging.confirm_queue.queue_url,
+            "DeadLetterQueueUrl": messaging.dead_letter_queue.queue_url,
+            "EventBusName": intake.bus.event_bus_name,
+            **{f"{name}FunctionName": function.function_name for name, function in functions.items()},
+        }
+        for name, value in outputs.items():
+            cdk.CfnOutput(self, name, value=value)

@@ -1,0 +1,1 @@
+"""What the synthesised template promises, and how it comes about."""

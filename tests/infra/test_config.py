@@ -1,0 +1,140 @@
+"""The configuration: layers, limits, and mistakes told all at once."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gluebrake.settings import Settings, environment, settings
+from infra.config import Config, ConfigError, load
+
+_KEYS = sorted(field.encode_name for field in msgspec.structs.fields(Config))
+_JOB = "a job's name, or a pattern without brackets, of 1 to 255 characters"
+
+
+def _mistakes(context: Mapping[str, object]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(context.get)
+    return str(caught.value).splitlines()[1:]
+
+
+def test_an_empty_context_gives_the_defaults() -> None:
+    """Nothing has to be chosen."""
+    assert load({"other": 1}.get) == load({"gluebrake": {}}.get) == Config()
+
+
+def test_a_file_is_laid_over_the_context(tmp_path: Path) -> None:
+    """A file's keys win, and those it lacks stay as the context has them."""
+    file = tmp_path / "production.json"
+    file.write_text(json.dumps({"jobs": ["etl-*"], "memoryMb": 1024}))
+    config = load({"gluebrake": {"memoryMb": 256, "callsAtOnce": 4}, "config": str(file)}.get)
+    assert config == Config(jobs=("etl-*",), memory_mb=1024, calls_at_once=4)
+
+
+def test_the_local_target_is_this_interpreter_on_this_processor() -> None:
+    """What is built for this machine can run on it."""
+    config = load({"target": "local", "gluebrake": {"python": "3.14"}}.get)
+    assert config.python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert config.target == "local"
+
+
+def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
+    """One attempt shows all there is to mend: in the context, in the file, and between keys."""
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps({"memoryMb": True, "batchSize": 100}))
+    context = {
+        "jobs": ["ok", "", "[a]*"],
+        "protectedJobs": "etl",
+        "jobz": [],
+        "python": 3.13,
+        "retrySeconds": [0, 901],
+        "protectTag": "a\n",
+    }
+    assert _mistakes({"gluebrake": context, "config": str(file), "target": "mars"}) == [
+        f'gluebrake.jobs[1]: "" should be {_JOB}',
+        f'gluebrake.jobs[2]: "[a]*" should be {_JOB}',
+        'gluebrake.protectedJobs: "etl" should be a list of jobs',
+        f"gluebrake.jobz: unknown; the keys are {', '.join(_KEYS)}",
+        'gluebrake.python: 3.13 should be "3.11", "3.12", "3.13" or "3.14", in quotes',
+        "gluebrake.retrySeconds[0]: 0 should be a whole number from 1 to 900",
+        "gluebrake.retrySeconds[1]: 901 should be a whole number from 1 to 900",
+        'gluebrake.protectTag: "a\\n" should be a tag key: 1 to 128 letters, digits, spaces or _.:/=+@-',
+        f"{file}: memoryMb: true should be a whole number from 128 to 10240",
+        '-c target: "mars" should be "aws" or "local"',
+        "batchSize, batchWindowSeconds: a batchSize over 10 needs a batchWindowSeconds of at least 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "path"),
+    [
+        ({"batchSize": 11}, "batchSize, batchWindowSeconds"),
+        ({"batchSize": 10_001, "batchWindowSeconds": 1}, "gluebrake.batchSize"),
+        ({"batchWindowSeconds": 301}, "gluebrake.batchWindowSeconds"),
+        ({"maxConcurrency": 1}, "gluebrake.maxConcurrency"),
+        ({"logRetentionDays": 31}, "gluebrake.logRetentionDays"),
+        ({"retrySeconds": [60, 30]}, "retrySeconds"),
+        ({"confirmSeconds": [60, 30]}, "confirmSeconds"),
+        ({"retrySeconds": [60]}, "gluebrake.retrySeconds"),
+        ({"jobs": []}, "gluebrake.jobs"),
+        ({"jobs": ["j" * 100] * 40}, "jobs, protectedJobs"),
+        ({"jobs": [str(n) for n in range(100, 300)]}, "jobs, protectedJobs"),
+        ({"architecture": "arm"}, "gluebrake.architecture"),
+        ({"maxAttempts": None}, "gluebrake.maxAttempts"),
+    ],
+)
+def test_a_value_past_its_limit_is_refused(chosen: dict[str, Any], path: str) -> None:
+    """What AWS would refuse at deployment, or the function at its start, is refused here."""
+    (mistake,) = _mistakes({"gluebrake": chosen})
+    assert mistake.startswith(path + ": ")
+
+
+@pytest.mark.parametrize("value", [[], "text", 1, False])
+def test_a_configuration_that_is_no_object_is_refused(value: Any) -> None:
+    """A list, a text or a number in the object's place is not taken for an empty one."""
+    with pytest.raises(ConfigError, match=r"gluebrake: .* should be an object"):
+        load({"gluebrake": value}.get)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    """A missing file, broken JSON and JSON of another kind are told apart from a mistake in a key."""
+    file = tmp_path / "absent.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=r"absent\.json"):
+        load({"config": str(file)}.get)
+
+
+@pytest.mark.parametrize("edge", ["ge", "le"])
+def test_the_functions_take_what_the_configuration_allows(edge: str) -> None:
+    """A number at either limit is within the limits of the functions' own settings."""
+    shared = {f.name for f in msgspec.structs.fields(Settings)} & {
+        f.name for f in msgspec.structs.fields(Config)
+    }
+    kinds = {f.name: f.type for f in msgspec.structs.fields(Config)}
+    for name in shared:
+        limits = [getattr(meta, edge, None) for meta in kinds[name].__metadata__]
+        if numbers := [limit for limit in limits if limit is not None]:
+            assert getattr(settings(environment(_SETTINGS | {name: numbers[0]})), name) == numbers[0]
+
+
+_SETTINGS = {
+    "stop_queue_url": "https://queue",
+    "dead_letter_queue_url": "https://dead",
+    "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
+    "jobs": ["*"],
+    "protected_jobs": [],
+    "protect_tag": "tag",
+    "max_runs_per_request": 1,
+    "calls_at_once": 1,
+    "max_attempts": 1,
+    "retry_seconds": [1, 2],
+    "confirm_queue_url": "https://confirm",
+    "confirm_seconds": [1, 2],
+    "confirm_deadline_seconds": 1,
+}
