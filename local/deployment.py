@@ -1,0 +1,115 @@
+"""Gluebrake into the emulator: synthesise in a process of its own, then do what the CDK's command line does."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from local.aws import ACCOUNT, REGION, Aws
+from local.emulator import Emulator
+
+BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
+DEPLOY_SECONDS: Final = 60.0
+
+
+class DeploymentError(RuntimeError):
+    """The app could not be synthesised or its stack not created; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """A cloud assembly in the making."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    assembly: Path
+
+    def wait(self) -> Path:
+        """Return the directory of the cloud assembly; raise DeploymentError with what the app printed."""
+        with self.output:
+            if self.process.wait():
+                self.output.seek(0)
+                raise DeploymentError(f"app.py could not be synthesised:\n{self.output.read().decode()}")
+        return self.assembly
+
+
+def synthesise(emulator: Emulator, config: Path | None = None) -> Synthesis:
+    """Start to synthesise the app for this machine, with a config file over the defaults."""
+    assembly = emulator.directory / "cdk.out"
+    context = ["-c", "target=local", *(["-c", f"config={config.resolve()}"] if config else [])]
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
+    process = emulator.start([sys.executable, "app.py", *context], output, CDK_OUTDIR=str(assembly))
+    return Synthesis(process, output, assembly)
+
+
+def deploy(aws: Aws, assembly: Path) -> dict[str, str]:
+    """Upload the assets of each stack, create it, and return the outputs."""
+    aws.ssm.put_parameter(Name=BOOTSTRAP_VERSION, Value="30", Type="String", Overwrite=True)
+    outputs: dict[str, str] = {}
+    for manifest in sorted(assembly.glob("*.assets.json")):
+        for asset in json.loads(manifest.read_text())["files"].values():
+            _upload(aws, asset, assembly)
+        stack_name = manifest.name.removesuffix(".assets.json")
+        template = (assembly / f"{stack_name}.template.json").read_text()
+        aws.cloudformation.create_stack(
+            StackName=stack_name, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        outputs |= _created(aws, stack_name)
+    return outputs
+
+
+def log_group(aws: Aws, function_name: str) -> str:
+    """Return the name of the log group that a function writes to."""
+    configuration = aws.lambda_.get_function_configuration(FunctionName=function_name)
+    return configuration["LoggingConfig"]["LogGroup"]
+
+
+def _upload(aws: Aws, asset: Mapping[str, Any], assembly: Path) -> None:
+    path = assembly / asset["source"]["path"]
+    body = _zipped(path) if asset["source"]["packaging"] == "zip" else path.read_bytes()
+    for destination in asset["destinations"].values():
+        aws.put_object(_resolved(destination["bucketName"]), _resolved(destination["objectKey"]), body)
+
+
+def _resolved(text: str) -> str:
+    for name, value in {"AccountId": ACCOUNT, "Region": REGION, "Partition": "aws"}.items():
+        text = text.replace(f"${{AWS::{name}}}", value)
+    return text
+
+
+def _zipped(directory: Path) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for path in sorted(directory.rglob("*")):
+            archive.write(path, path.relative_to(directory))
+    return body.getvalue()
+
+
+def _created(aws: Aws, stack_name: str) -> dict[str, str]:
+    deadline = time.monotonic() + DEPLOY_SECONDS
+    while time.monotonic() < deadline:
+        stack = aws.cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        if stack["StackStatus"] != "CREATE_IN_PROGRESS":
+            break
+        time.sleep(0.05)
+    raise DeploymentError(f"stack {stack_name} was not created:\n{_reasons(aws, stack_name)}")
+
+
+def _reasons(aws: Aws, stack_name: str) -> str:
+    events = aws.cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
+    return "\n".join(
+        f"  {event['LogicalResourceId']} {event['ResourceStatus']}: {event['ResourceStatusReason']}"
+        for event in reversed(events)
+        if event.get("ResourceStatusReason")
+    )

@@ -1,0 +1,144 @@
+"""The emulator as a child process: on a free port of the loopback interface, ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from local.aws import HOST, REGION, Aws
+
+ROOT: Final = Path(__file__).parents[1]
+MEDDLING: Final = ("AWS_", "LAMBDA_", "LOCALSTACK_", "LOG_LEVEL", "MINISTACK_", "POWERTOOLS_")
+START_SECONDS: Final = 30.0
+END_SECONDS: Final = 5.0
+
+
+class EmulatorError(RuntimeError):
+    """The emulator did not start; the text is its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A running emulator. Its directory and its process group end with it."""
+
+    aws: Aws
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def calls_file(self) -> Path:
+        """The file of JSON lines in which the shim writes every call of Glue."""
+        return self.directory / "glue-calls.jsonl"
+
+    def start(self, command: list[str], output: IO[bytes], **env: str) -> subprocess.Popen[bytes]:
+        """Start a process that ends with the emulator, at the latest."""
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**inherited(), **env, "TMPDIR": str(self.directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=self.process.pid,
+        )
+
+    def glue_calls(self, operation: str) -> list[dict[str, Any]]:
+        """Return the requests of every call of a Glue operation so far, oldest first."""
+        lines = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+        calls = [json.loads(line) for line in lines]
+        return [call["request"] for call in calls if call["operation"] == operation]
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Emulator]:
+    """Start an emulator, and end it with everything that it started.
+
+    The emulator watches its standard input, which closes with this process however that ends.
+    """
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="gluebrake-") as name, tempfile.TemporaryFile() as output:
+        process = _start(directory := Path(name), port, output)
+        try:
+            _wait(process, port, output)
+            yield Emulator(Aws(f"http://{HOST}:{port}"), directory, process)
+        finally:
+            _end(process)
+
+
+def inherited() -> dict[str, str]:
+    """Return this environment without what leads elsewhere or changes the emulator and the functions."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(MEDDLING) or k == "AWS_CA_BUNDLE"}
+    return {**kept, **{name: f"{kept.get(name, '')},{HOST}".lstrip(",") for name in ("NO_PROXY", "no_proxy")}}
+
+
+def _start(directory: Path, port: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    env = {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_REGION": REGION,
+        "S3_DATA_DIR": str(directory / "s3"),
+        "STATE_DIR": str(directory / "state"),
+        "TMPDIR": str(directory),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "local.shim", directory],
+        cwd=ROOT,
+        env={**inherited(), **env},
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not healthy(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            output.seek(0)
+            raise EmulatorError(f"the emulator did not start:\n{output.read().decode()}")
+        time.sleep(0.02)
+
+
+def healthy(port: int) -> bool:
+    """Tell whether an emulator answers at a port of this machine."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(END_SECONDS)
+    # The group outlives a leader that was killed from outside.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""Tests of the deployed stack, on AWS on this machine."""

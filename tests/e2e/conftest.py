@@ -1,0 +1,103 @@
+"""Deployments as a user starts them: `python -m local up`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import jobs
+from local.aws import Aws
+from local.deployment import log_group
+from local.emulator import ROOT
+from tests.eventually import eventually
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment, as its file of JSON tells of it."""
+
+    aws: Aws
+    outputs: Mapping[str, str]
+    glue_calls: Path
+
+    def start(self, job_name: str, count: int = 1, arguments: Mapping[str, str] = jobs.NONE) -> list[str]:
+        """Create a job and start runs of it."""
+        jobs.create(self.aws, [job_name])
+        return jobs.start(self.aws, job_name, count, arguments)
+
+    def send(self, body: str) -> None:
+        """Put a message on the stop queue."""
+        self.aws.sqs.send_message(QueueUrl=self.outputs["StopQueueUrl"], MessageBody=body)
+
+    def state(self, job_name: str, run_id: str) -> str:
+        """Return the state of a run."""
+        return self.aws.glue.get_job_run(JobName=job_name, RunId=run_id)["JobRun"]["JobRunState"]
+
+    def states(self, job_name: str) -> set[str]:
+        """Return the states that a job's runs have."""
+        runs = self.aws.glue.get_job_runs(JobName=job_name)["JobRuns"]
+        return {run["JobRunState"] for run in runs}
+
+    def stop_calls(self, job_name: str) -> list[list[str]]:
+        """Return the run ids of each BatchStopJobRun call for a job."""
+        calls = [json.loads(line) for line in self.glue_calls.read_text().splitlines()]
+        requests = [call["request"] for call in calls if call["operation"] == "BatchStopJobRun"]
+        return [request["JobRunIds"] for request in requests if request["JobName"] == job_name]
+
+    def log(self, function: str) -> list[str]:
+        """Return the lines that a function has logged; it is named by the stack's output."""
+        group = log_group(self.aws, self.outputs[function])
+        pages = self.aws.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return [event["message"] for page in pages for event in page["events"]]
+
+    def dead_letter(self, text: str) -> dict[str, Any] | None:
+        """Return the dead letter whose body holds a text, once it is there."""
+        answer = self.aws.sqs.receive_message(
+            QueueUrl=self.outputs["DeadLetterQueueUrl"],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return next((dict(letter) for letter in answer.get("Messages", []) if text in letter["Body"]), None)
+
+
+@contextlib.contextmanager
+def _up(directory: Path, config: Mapping[str, Any]) -> Iterator[Deployment]:
+    config_file, json_file = directory / "config.json", directory / "up.json"
+    config_file.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "local", "up", "--config", str(config_file), "--json", str(json_file)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            eventually(lambda: json_file.exists() or process.poll() is not None)
+            assert json_file.exists(), process.stderr and process.stderr.read()
+            told = json.loads(json_file.read_text())
+            yield Deployment(Aws(told["endpoint"]), told["outputs"], Path(told["glue_calls"]))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+    assert process.returncode == 0
+    assert not json_file.exists()
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Deploy with the defaults, but for delays that end soon."""
+    soon = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1], "confirmDeadlineSeconds": 2}
+    with _up(tmp_path_factory.mktemp("up"), soon) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def storm(tmp_path: Path) -> Iterator[Deployment]:
+    """Deploy for storms: a batch ends with its thousandth message."""
+    with _up(tmp_path, {"batchSize": 1000, "batchWindowSeconds": 60}) as deployment:
+        yield deployment

@@ -1,0 +1,1 @@
+"""Tests of AWS on this machine itself."""

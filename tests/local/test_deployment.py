@@ -1,0 +1,59 @@
+"""A cloud assembly is deployed as the CDK's command line would, and what goes wrong is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.aws import ACCOUNT, REGION
+from local.deployment import DeploymentError, deploy
+from local.emulator import Emulator
+
+BUCKET = f"assets-{ACCOUNT}-{REGION}"
+
+
+def _assembly(directory: Path, name: str, resources: dict[str, Any]) -> Path:
+    """Write an assembly of one stack with a file and a directory for assets."""
+    (directory / "one.json").write_text("{}")
+    (directory / "many" / "deep").mkdir(parents=True)
+    (directory / "many" / "deep" / "app.py").write_text("pass\n")
+    files = {
+        kind: {
+            "source": {"path": path, "packaging": kind},
+            "destinations": {
+                "here": {"bucketName": "assets-${AWS::AccountId}-${AWS::Region}", "objectKey": path}
+            },
+        }
+        for kind, path in {"file": "one.json", "zip": "many"}.items()
+    }
+    template = {"Resources": resources, "Outputs": {"Name": {"Value": {"Ref": "Queue"}}}}
+    (directory / f"{name}.assets.json").write_text(json.dumps({"files": files}))
+    (directory / f"{name}.template.json").write_text(json.dumps(template))
+    return directory
+
+
+def _object(emulator: Emulator, key: str) -> bytes:
+    return emulator.aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+
+def test_a_stack_is_created_with_its_assets(emulator: Emulator, tmp_path: Path) -> None:
+    """Files are uploaded as they are, directories as zips, and the stack's outputs are answered."""
+    assembly = _assembly(tmp_path, "good", {"Queue": {"Type": "AWS::SQS::Queue"}})
+    outputs = deploy(emulator.aws, assembly)
+    assert outputs["Name"].startswith(f"{emulator.aws.endpoint}/{ACCOUNT}/good-Queue")
+    assert _object(emulator, "one.json") == b"{}"
+    with zipfile.ZipFile(io.BytesIO(_object(emulator, "many"))) as archive:
+        assert archive.read("deep/app.py") == b"pass\n"
+
+
+def test_a_failed_stack_tells_its_reasons(emulator: Emulator, tmp_path: Path) -> None:
+    """When a resource cannot be created, the error names it and the reason."""
+    mapping = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 99_999}}
+    assembly = _assembly(tmp_path, "bad", {"Queue": mapping})
+    with pytest.raises(DeploymentError, match=r"Queue CREATE_FAILED: .+"):
+        deploy(emulator.aws, assembly)

@@ -1,0 +1,181 @@
+"""The emulator's Glue behaves as AWS's where ministack's does not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local import jobs
+from local.aws import ACCOUNT, REGION
+from local.emulator import Emulator
+from tests.eventually import eventually
+
+UNKNOWN = f"jr_{'0' * 64}"
+
+
+@pytest.fixture
+def job(emulator: Emulator, request: pytest.FixtureRequest) -> str:
+    """Create a job of the test's own name."""
+    jobs.create(emulator.aws, [request.node.name])
+    return str(request.node.name)
+
+
+def _run(emulator: Emulator, job: str, run_id: str) -> dict[str, Any]:
+    return dict(emulator.aws.glue.get_job_run(JobName=job, RunId=run_id)["JobRun"])
+
+
+def _stop(emulator: Emulator, job: str, *run_ids: str) -> tuple[list[str], dict[str, str]]:
+    answer = emulator.aws.glue.batch_stop_job_run(JobName=job, JobRunIds=run_ids)
+    errors = {error["JobRunId"]: error["ErrorDetail"]["ErrorCode"] for error in answer["Errors"]}
+    return [run["JobRunId"] for run in answer["SuccessfulSubmissions"]], errors
+
+
+def _processes(run_id: str) -> list[str]:
+    listed = subprocess.run(["ps", "-ww", "-eo", "args="], check=True, capture_output=True, text=True)
+    return [line for line in listed.stdout.splitlines() if run_id in line]
+
+
+def test_run_ids_look_like_glues(emulator: Emulator, job: str) -> None:
+    """A run's id is `jr_` and 64 hexadecimal digits."""
+    (run_id,) = jobs.start(emulator.aws, job, 1)
+    assert re.fullmatch(r"jr_[0-9a-f]{64}", run_id)
+
+
+def test_pages_come_newest_first(emulator: Emulator, job: str) -> None:
+    """GetJobRuns answers newest first, in pages that a run started meanwhile does not shift."""
+    started = jobs.start(emulator.aws, job, 5, {jobs.SECONDS: "0"})
+    first = emulator.aws.glue.get_job_runs(JobName=job, MaxResults=2)
+    jobs.start(emulator.aws, job, 1, {jobs.SECONDS: "0"})
+    second = emulator.aws.glue.get_job_runs(JobName=job, MaxResults=200, NextToken=first["NextToken"])
+    assert [run["Id"] for page in (first, second) for run in page["JobRuns"]] == started[::-1]
+    assert "NextToken" not in second
+
+
+def test_a_page_has_at_most_200_runs(emulator: Emulator, job: str) -> None:
+    """GetJobRuns refuses to give more than 200 runs at once."""
+    with pytest.raises(emulator.aws.glue.exceptions.InvalidInputException, match="200"):
+        emulator.aws.glue.get_job_runs(JobName=job, MaxResults=201)
+
+
+def test_a_call_stops_at_most_25_runs(emulator: Emulator, job: str) -> None:
+    """BatchStopJobRun refuses a call with 26 ids as a whole."""
+    with pytest.raises(emulator.aws.glue.exceptions.InvalidInputException, match="25"):
+        _stop(emulator, job, *(f"jr_{number:064x}" for number in range(26)))
+
+
+def test_a_stopped_run_is_stopping_then_stopped(emulator: Emulator, job: str) -> None:
+    """A run goes from RUNNING over STOPPING to STOPPED, its process ends, and its times fit together."""
+    (run_id,) = jobs.start(emulator.aws, job, 1)
+    before = _run(emulator, job, run_id)
+    assert _stop(emulator, job, run_id) == ([run_id], {})
+    during = _run(emulator, job, run_id)
+    after = eventually(lambda: _stopped(emulator, job, run_id))
+    assert [run["JobRunState"] for run in (before, during)] == ["RUNNING", "STOPPING"]
+    assert "CompletedOn" not in during
+    taken = after["CompletedOn"] - after["StartedOn"]
+    assert timedelta(0) < taken < timedelta(seconds=30)
+    assert after["ExecutionTime"] == int(taken.total_seconds())
+
+
+def _stopped(emulator: Emulator, job: str, run_id: str) -> dict[str, Any] | None:
+    run = _run(emulator, job, run_id)
+    return run if run["JobRunState"] == "STOPPED" else None
+
+
+def test_a_stopped_runs_process_ends(emulator: Emulator, job: str) -> None:
+    """The process behind a run is there while it runs and gone once it is STOPPED."""
+    answer = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--mark": "a-process-of-its-own"})
+    assert _processes("a-process-of-its-own")
+    _stop(emulator, job, answer["JobRunId"])
+    eventually(lambda: _stopped(emulator, job, answer["JobRunId"]))
+    assert not _processes("a-process-of-its-own")
+
+
+def test_times_have_fractions(emulator: Emulator, job: str) -> None:
+    """Runs started within a second have different times."""
+    started = jobs.start(emulator.aws, job, 3)
+    assert len({_run(emulator, job, run_id)["StartedOn"] for run_id in started}) == 3
+
+
+def test_a_finished_run_is_refused_alone(emulator: Emulator, job: str) -> None:
+    """Finished and unknown runs are refused one by one; the others of the call are stopped."""
+    (finished,), (running,) = (
+        jobs.start(emulator.aws, job, 1, {jobs.SECONDS: "0"}),
+        jobs.start(emulator.aws, job, 1),
+    )
+    eventually(lambda: _run(emulator, job, finished)["JobRunState"] == "SUCCEEDED")
+    submitted, errors = _stop(emulator, job, finished, UNKNOWN, running)
+    assert submitted == [running]
+    assert errors == {finished: "JobRunCannotBeStoppedException", UNKNOWN: "EntityNotFoundException"}
+
+
+def test_a_stopping_run_is_refused(emulator: Emulator, job: str) -> None:
+    """A run that is being stopped cannot be stopped again."""
+    (run_id,) = jobs.start(emulator.aws, job, 1)
+    _stop(emulator, job, run_id)
+    assert _stop(emulator, job, run_id) == ([], {run_id: "JobRunCannotBeStoppedException"})
+
+
+def test_an_unknown_job_fails_the_call(emulator: Emulator) -> None:
+    """Every operation on a job that does not exist raises EntityNotFoundException."""
+    glue = emulator.aws.glue
+    for call in (
+        lambda: glue.batch_stop_job_run(JobName="nowhere", JobRunIds=[UNKNOWN]),
+        lambda: glue.get_job_run(JobName="nowhere", RunId=UNKNOWN),
+        lambda: glue.get_job_runs(JobName="nowhere"),
+        lambda: glue.start_job_run(JobName="nowhere"),
+    ):
+        with pytest.raises(glue.exceptions.EntityNotFoundException):
+            call()
+
+
+def test_a_failing_script_fails_its_run(emulator: Emulator, job: str) -> None:
+    """A script that raises makes its run FAILED, with what it wrote as the error's message."""
+    run_id = emulator.aws.glue.start_job_run(JobName=job, Arguments={jobs.SECONDS: "soon"})["JobRunId"]
+    eventually(lambda: _run(emulator, job, run_id)["JobRunState"] == "FAILED")
+    assert "soon" in _run(emulator, job, run_id)["ErrorMessage"]
+
+
+def test_a_run_may_refuse_to_stop(emulator: Emulator, job: str) -> None:
+    """A run with `--refuse-to-stop` stays STOPPING while another one that was stopped later is STOPPED."""
+    stubborn = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--refuse-to-stop": "1"})["JobRunId"]
+    _stop(emulator, job, stubborn)
+    (willing,) = jobs.start(emulator.aws, job, 1)
+    _stop(emulator, job, willing)
+    eventually(lambda: _stopped(emulator, job, willing))
+    assert _run(emulator, job, stubborn)["JobRunState"] == "STOPPING"
+
+
+def test_a_jobs_tags_can_be_read(emulator: Emulator) -> None:
+    """GetTags on a job's ARN answers the tags that it was created with."""
+    tags = {"gluebrake:protect": "1"}
+    emulator.aws.glue.create_job(Name="tagged", Role=jobs.ROLE, Command={"Name": "pythonshell"}, Tags=tags)
+    arn = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/tagged"
+    assert emulator.aws.glue.get_tags(ResourceArn=arn)["Tags"] == tags
+
+
+def test_the_end_of_a_run_is_an_event(emulator: Emulator, job: str) -> None:
+    """`Glue Job State Change` is on the default bus once a run is STOPPED."""
+    queue = emulator.aws.sqs.create_queue(QueueName="state-changes")["QueueUrl"]
+    pattern = json.dumps({"source": ["aws.glue"], "detail": {"jobName": [job]}})
+    emulator.aws.events.put_rule(Name="state-changes", EventPattern=pattern)
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:state-changes"
+    emulator.aws.events.put_targets(Rule="state-changes", Targets=[{"Id": "queue", "Arn": arn}])
+    (run_id,) = jobs.start(emulator.aws, job, 1)
+    _stop(emulator, job, run_id)
+    (message,) = eventually(lambda: emulator.aws.sqs.receive_message(QueueUrl=queue).get("Messages"))
+    event = json.loads(message["Body"])
+    assert event["detail-type"] == "Glue Job State Change"
+    assert event["detail"]["state"] == "STOPPED"
+    assert (event["detail"]["jobName"], event["detail"]["jobRunId"]) == (job, run_id)
+
+
+def test_calls_of_glue_are_recorded(emulator: Emulator, job: str) -> None:
+    """Every call of Glue can be read back with its request."""
+    _stop(emulator, job, UNKNOWN)
+    assert {"JobName": job, "JobRunIds": [UNKNOWN]} in emulator.glue_calls("BatchStopJobRun")
