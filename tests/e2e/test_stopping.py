@@ -117,3 +117,14 @@ def test_a_thousand_messages_are_one_invocation(storm: Deployment) -> None:
         eventually(lambda job=job: storm.states(job) == {"STOPPED"})  # type: ignore[misc]
     assert {job: len(storm.stop_calls(job)) for job in sizes} == {"wide": 2, "wider": 3, "narrow": 1}
     assert sum(line.startswith("START") for line in storm.log("StopFunctionName")) == 1
+
+
+def test_a_run_that_ended_by_itself_finished_first(deployment: Deployment, job: str) -> None:
+    """A run that is over when it is looked at, but not STOPPED, is told as that and not as stopped."""
+    (run_id,) = deployment.start(job, seconds=0)
+    eventually(lambda: deployment.state(job, run_id) == "SUCCEEDED")
+    deployment.aws.sqs.send_message(
+        QueueUrl=deployment.outputs["ConfirmQueueUrl"], MessageBody=_asking(job, [run_id])
+    )
+    (line,) = eventually(lambda: [line for line in deployment.log("ConfirmFunctionName") if run_id in line])
+    assert (json.loads(line)["outcome"], json.loads(line)["state"]) == ("FinishedFirst", "SUCCEEDED")
