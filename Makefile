@@ -19,7 +19,7 @@ demo: .venv/ready  ## watch real (emulated) Glue runs stop, on this machine
 	@$(RUN) -m local demo
 
 test: .venv/ready check  ## lint, types, and every test
-	$(RUN) -m pytest
+	$(RUN) -m pytest --cov --cov-report=term
 
 check: .venv/ready  ## lint and types alone
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import msgspec
 from gluebrake import planning, settling
 from gluebrake.glue import Pace
 from gluebrake.invocation import Parts, hand_on, invoke, read, wired
-from gluebrake.model import Message
+from gluebrake.model import Message, Queue
 
 MAX_LOOKS: Final = 1000
 """The deadline ends the watch long before; what says more than this is no count of ours."""
@@ -41,4 +41,4 @@ def _with_submission_time(message: Message) -> Message:
 
 @cache
 def _wired() -> Parts:
-    return replace(wired("confirm"), max_attempts=MAX_LOOKS)
+    return replace(wired("confirm", Queue.CONFIRM), max_attempts=MAX_LOOKS)

@@ -78,15 +78,19 @@ class Pace:
     def start(self, operation: str) -> None:
         """Count a call, or raise NotStartedError."""
         with self._lock:
-            slow_down = self.throttled >= _THROTTLED_ENOUGH or self.usable_seconds() < _SHORTEST_CALL_SECONDS
-            if slow_down and self.calls:
+            if self.is_spent():
                 raise NotStartedError
             self.calls[operation] += 1
+
+    def is_spent(self) -> bool:
+        """Return whether no more call will start."""
+        slow_down = self.throttled >= _THROTTLED_ENOUGH or self.usable_seconds() < _SHORTEST_CALL_SECONDS
+        return slow_down and bool(self.calls)
 
     def heard(self, operation: str, answer: Any, error_code: str = "") -> None:
         """Take note of an answer: how often botocore had to ask for it, and whether Glue is throttling."""
         with self._lock:
-            self.calls[operation] += answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+            self.calls[operation] += _retries(answer)
             self.throttled += error_code in THROTTLED
 
     def usable_seconds(self) -> float:
@@ -128,7 +132,7 @@ class Glue:
                 return [*self._stop_runs(group[:half], pace), *self._stop_runs(group[half:], pace)]
             seen = _REFUSED_AS.get(error.code, Seen.CALL_FAILED)
             return [replace(f, seen=seen, code=error.code, error=error.text) for f in group]
-        return _read_answer(group, answer)
+        return _read_answer(group, answer, repeated=_retries(answer) > 0)
 
     def _look_into(self, findings: Group, pace: Pace) -> Group:
         """Read the states of the runs in doubt: at most one page a job, then each run that is not on it."""
@@ -190,9 +194,9 @@ class Glue:
 
 
 def _worked(future: Future[Group], group: Group) -> Group:
-    """Return what became of the work; when it never began, the findings are as they were."""
-    if future.cancelled():
-        return group
+    """Return what became of the work."""
+    if future.cancelled() or (future.done() and isinstance(future.exception(), NotStartedError)):
+        return [_not_begun(finding) for finding in group]
     if not future.done():
         return [_in_doubt(finding, "no answer came before the function's deadline") for finding in group]
     if error := future.exception():
@@ -200,14 +204,25 @@ def _worked(future: Future[Group], group: Group) -> Group:
     return future.result()
 
 
+def _not_begun(finding: Finding) -> Finding:
+    return replace(finding, seen=Seen.IN_DOUBT if finding.code else Seen.NOT_CALLED)
+
+
 def _in_doubt(finding: Finding, error: str) -> Finding:
-    return replace(finding, seen=Seen.IN_DOUBT, code=finding.code or _NO_ANSWER, error=finding.error or error)
+    code, error = finding.code or _NO_ANSWER, finding.error or error
+    return replace(finding, seen=Seen.IN_DOUBT, code=code, error=error, unheard=True)
 
 
-def _read_answer(group: Group, answer: BatchStopJobRunResponseTypeDef) -> Group:
+def _read_answer(group: Group, answer: BatchStopJobRunResponseTypeDef, *, repeated: bool) -> Group:
     submitted = {run["JobRunId"] for run in answer.get("SuccessfulSubmissions", [])}
     refused = {run["JobRunId"]: run.get("ErrorDetail", {}) for run in answer.get("Errors", [])}
-    return [_answered(finding, submitted, refused) for finding in group]
+    asked = [replace(finding, unheard=repeated) for finding in group]
+    return [_answered(finding, submitted, refused) for finding in asked]
+
+
+def _retries(answer: Any) -> int:
+    """Return how often botocore asked again by itself before it got this answer."""
+    return int(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
 def _answered(

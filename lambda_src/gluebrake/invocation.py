@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, assert_never
 
 import boto3
 from botocore.config import Config
@@ -46,6 +48,8 @@ class Parts:
     limits: Limits
     policy: Policy
     max_attempts: int
+    queue: Queue
+    """The queue whose messages come in."""
     jitter: Callable[[], float] = random.random
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -59,18 +63,37 @@ def invoke(work: Work, event: Mapping[str, Any], context: Any, parts: Parts) -> 
     parts.telemetry.begin(context)
     pace = Pace(lambda: context.get_remaining_time_in_millis() / 1000)
     messages = [sqs.message(record, max_attempts=parts.max_attempts) for record in event["Records"]]
-    undelivered = [id_ for some in in_turn(messages) for id_ in _attempt(work, some, parts, pace)]
+    undelivered: set[str] = set()
+    for some, more in in_turn(messages, pace):
+        failed = _attempt(work, some, parts, pace)
+        undelivered |= failed
+        if more:
+            _let_go(some, failed, parts)
     parts.telemetry.end(_calls(pace))
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in undelivered]}
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(undelivered)]}
 
 
-def in_turn(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """Yield the messages to work on together, then each suspect alone: it must not take the others along."""
-    if unsuspected := [m for m in messages if m.receive_count < SUSPICIOUS_RECEIVE_COUNT]:
-        yield unsuspected
-    for message in messages:
-        if message.receive_count >= SUSPICIOUS_RECEIVE_COUNT:
-            yield [message]
+def in_turn(messages: Sequence[Message], pace: Pace) -> Iterator[tuple[list[Message], bool]]:
+    """Yield the messages to work on together, then each suspect alone, and whether more are to come.
+
+    Every other time the suspects come in the opposite order, so that each is once before the one that crashes.
+    When no more call will start, none of them can be the one, and the rest is put off together.
+    """
+    trusted = [m for m in messages if m.receive_count < SUSPICIOUS_RECEIVE_COUNT]
+    suspects = [m for m in messages if m.receive_count >= SUSPICIOUS_RECEIVE_COUNT]
+    suspects.sort(key=attrgetter("message_id"), reverse=any(m.receive_count % 2 for m in suspects))
+    if trusted:
+        yield trusted, bool(suspects)
+    while suspects:
+        some = suspects if pace.is_spent() else suspects[:1]
+        suspects = suspects[len(some) :]
+        yield some, bool(suspects)
+
+
+def _let_go(messages: Iterable[Message], failed: AbstractSet[str], parts: Parts) -> None:
+    """Acknowledge what is done before a suspect is worked on: after a crash SQS would hear nothing of it."""
+    done = [m.receipt_handle for m in messages if m.message_id not in failed and m.receipt_handle]
+    parts.queues.acknowledge(parts.queue, done)
 
 
 def _attempt(work: Work, messages: Sequence[Message], parts: Parts, pace: Pace) -> frozenset[str]:
@@ -93,6 +116,8 @@ def read(messages: Iterable[Message]) -> tuple[list[Asked], list[MessageResult]]
                 settled.append(MessageResult(message, Outcome.IGNORED, why))
             case Invalid(_, why):
                 settled.append(MessageResult(message, Outcome.INVALID_REQUEST, why))
+            case never:
+                assert_never(never)
     return asked, settled
 
 
@@ -115,8 +140,8 @@ def _calls(pace: Pace) -> dict[Count, int]:
     return {Count.STOP_CALLS: pace.calls["batch_stop_job_run"], Count.STATE_READS: reads}
 
 
-def wired(service: str, environ: Mapping[str, str] = os.environ) -> Parts:
-    """Wire the parts of the function that goes by `service` in logs and metrics."""
+def wired(service: str, queue: Queue, environ: Mapping[str, str] = os.environ) -> Parts:
+    """Wire the function that goes by `service` in logs and metrics, and works `queue` off."""
     values = settings(environ)
     return Parts(
         glue=Glue(
@@ -138,6 +163,7 @@ def wired(service: str, environ: Mapping[str, str] = os.environ) -> Parts:
         limits=Limits(values.jobs, values.protected_jobs, values.max_runs_per_request),
         policy=_policy(values),
         max_attempts=values.max_attempts,
+        queue=queue,
     )
 
 

@@ -23,9 +23,9 @@ MAX_RUNS_PER_CALL: Final = 25
 TERMINAL_STATES: Final = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
 """A run in one of these is over. Any other state, one that Glue may add tomorrow included, counts as active."""
 
-# The pattern of Glue's API reference stands in the schema only. `gluebrake.reading.stop_request` checks the
-# characters, since a regex with `$` lets a trailing newline through and its error is no sentence.
-_GLUE_PATTERN: Final = {"pattern": "^[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*$"}
+# What the pattern of Glue's API reference leaves out, for every dialect of regex. It stands in the schema only:
+# `gluebrake.reading.stop_request` checks the characters, since `$` lets a trailing newline through.
+_GLUE_PATTERN: Final = {"pattern": r"^[^\u0000-\u0008\u000A-\u001F\uFFFE\uFFFF]*$"}
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_GLUE_PATTERN)]
 """A job name or a run id: Glue's own limits."""
@@ -115,6 +115,7 @@ class Message(Struct, frozen=True):
     sent_at: datetime
     sender: str
     receive_count: int = 1
+    receipt_handle: str = ""
     resent: bool = False
     attempt: int = 0
     submitted_at: datetime | None = None
@@ -216,6 +217,8 @@ class Finding(Struct, frozen=True):
     code: str = ""
     error: str = ""
     run: RunFacts | None = None
+    unheard: bool = False
+    """Whether a call of ours went unanswered: it may be what stopped the run."""
 
 
 class Result(Struct, frozen=True):

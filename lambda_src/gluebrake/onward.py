@@ -108,7 +108,8 @@ def _handed_on(result: Result, onward: Onward, now: datetime) -> tuple[Queue, De
     if onward is _CONFIRM:
         known = submitted_at if result.outcome is Outcome.ALREADY_STOPPING else None
         submitted_at = known or now
-    attempt = 0 if onward.step is None else demand.attempt + onward.step
+    # A try that may have stopped the run is not forgotten when the next is deferred.
+    attempt = 0 if onward.step is None else max(demand.attempt + onward.step, int(demand.retried))
     return onward.queue, msgspec.structs.replace(demand, attempt=attempt, submitted_at=submitted_at)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -25,6 +24,14 @@ class Limits(Struct, frozen=True):
     jobs: tuple[str, ...]
     protected_jobs: tuple[str, ...]
     max_runs_per_request: int
+
+    def barred(self, job_name: str) -> tuple[Outcome, str, str] | None:
+        """Return the outcome, code and reason for a job of which no run may be stopped."""
+        if any(matches(pattern, job_name) for pattern in self.protected_jobs):
+            return Outcome.PROTECTED, "Protected", "the job matches protectedJobs"
+        if not any(matches(pattern, job_name) for pattern in self.jobs):
+            return Outcome.NOT_ALLOWED, "NotAllowed", "the job matches none of jobs"
+        return None
 
 
 class Plan(Struct, frozen=True):
@@ -68,11 +75,19 @@ def merge(asked: Iterable[Asked]) -> list[Demand]:
     return [_demand(JobRun(job_name, run_id), those) for (job_name, run_id, _), those in behind.items()]
 
 
-def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Return a test for names that match any of `patterns`: `*` is any text, all else is itself."""
-    parts = ("[\\s\\S]*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
-    regex = re.compile("|".join(f"(?:{part})" for part in parts) or "(?!)")
-    return lambda name: regex.fullmatch(name) is not None
+def matches(pattern: str, name: str) -> bool:
+    """Return whether `name` matches: `*` is any text, all else is itself."""
+    first, *middle, last = pattern.split("*") if "*" in pattern else (pattern, None)
+    if last is None:
+        return name == first
+    end = len(name) - len(last)
+    at = len(first)
+    for part in middle:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return at <= end and name.startswith(first) and name.endswith(last)
 
 
 def _run_ids(one: Asked) -> dict[str, None]:
@@ -100,13 +115,10 @@ def _demand(run: JobRun, asked: Sequence[Asked]) -> Demand:
 
 
 def _held_against(limits: Limits, demands: Iterable[Demand]) -> tuple[list[Result], list[Demand]]:
-    protected, allowed = matcher(limits.protected_jobs), matcher(limits.jobs)
     results, remaining = [], []
     for demand in demands:
-        if protected(demand.run.job_name):
-            results.append(Result(demand, Outcome.PROTECTED, "Protected", "the job matches protectedJobs"))
-        elif not allowed(demand.run.job_name):
-            results.append(Result(demand, Outcome.NOT_ALLOWED, "NotAllowed", "the job matches none of jobs"))
+        if barred := limits.barred(demand.run.job_name):
+            results.append(Result(demand, *barred))
         else:
             remaining.append(demand)
     return results, remaining

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,10 +54,18 @@ class Queues:
         entries = [_entry(str(index), send) for index, send in enumerate(sends)]
         try:
             answer = self.client.send_message_batch(QueueUrl=self.urls[queue], Entries=entries)
-        except (ClientError, BotoCoreError):
+            taken = {entry["Id"] for entry in answer.get("Successful", [])}
+        except Exception:  # noqa: BLE001 - whatever it is, it concerns the messages of this batch alone
             return list(sends)
-        taken = {entry["Id"] for entry in answer.get("Successful", [])}
         return [send for index, send in enumerate(sends) if str(index) not in taken]
+
+    def acknowledge(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
+        """Delete messages that are done with; one that cannot be deleted is only delivered again."""
+        for start in range(0, len(receipt_handles), MAX_ENTRIES):
+            handles = receipt_handles[start : start + MAX_ENTRIES]
+            entries = [{"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(handles)]
+            with contextlib.suppress(ClientError, BotoCoreError):
+                self.client.delete_message_batch(QueueUrl=self.urls[queue], Entries=entries)  # type: ignore[arg-type]
 
 
 def _batches(sends: Iterable[Send]) -> Iterator[Batch]:
@@ -78,8 +87,15 @@ def _batches(sends: Iterable[Send]) -> Iterator[Batch]:
 
 def _size(send: Send) -> int:
     """Return the bytes that SQS counts: the body, and each attribute's name, type and value."""
-    attributes = (len(name) + len("String") + len(value.encode()) for name, value in send.attributes.items())
-    return len(send.body.encode()) + sum(attributes)
+    attributes = (len(name) + len("String") + _bytes(value) for name, value in send.attributes.items())
+    return _bytes(send.body) + sum(attributes)
+
+
+def _bytes(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return MAX_BYTES + 1  # SQS takes no half of a surrogate pair, whatever its size
 
 
 def _cleaned(send: Send) -> Send:

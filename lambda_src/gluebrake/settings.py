@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -40,6 +40,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     confirm_seconds: tuple[Seconds, Seconds]
     confirm_deadline_seconds: Annotated[int, Meta(ge=1, le=86_400)]
 
+    def __post_init__(self) -> None:
+        """Hold the two delays of a backoff against each other."""
+        for name in ("retry_seconds", "confirm_seconds"):
+            first, longest = getattr(self, name)
+            if first > longest:
+                raise ValueError(f"{PREFIX}{name.upper()}: the first delay must not exceed the longest")
+
 
 def environment(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment variables for `values`, which maps the names of Settings' fields."""
@@ -58,7 +65,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
 
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:
     """Make a `kind` of `values` by encoded name; raise SettingsError naming all that is wrong."""
-    problems = [problem for f in msgspec.structs.fields(kind) if (problem := _problem(f, values))]
+    problems = [problem for f in msgspec.structs.fields(kind) for problem in _problems(f, values)]
     if problems:
         raise SettingsError("; ".join(problems))
     try:
@@ -67,15 +74,30 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
         raise SettingsError(str(error)) from error
 
 
-def _problem(f: msgspec.structs.FieldInfo, values: Mapping[str, Any]) -> str | None:
-    if f.encode_name not in values:
-        return f"{f.encode_name}: missing" if f.required else None
+def _problems(f: msgspec.structs.FieldInfo, values: Mapping[str, Any]) -> Iterator[str]:
+    name = f.encode_name
+    if name not in values:
+        if f.required:
+            yield f"{name}: missing"
+        return
+    in_items = [
+        p for index, item in enumerate(_items(f, values[name])) for p in _broken(f"{name}[{index}]", *item)
+    ]
+    yield from in_items or _broken(name, values[name], f.type)
+
+
+def _items(f: msgspec.structs.FieldInfo, value: Any) -> Iterator[tuple[Any, Any]]:
+    """Pair the items of a list with the type that they should have."""
+    kind = getattr(f.type, "__origin__", f.type) if get_origin(f.type) is Annotated else f.type
+    if get_origin(kind) is tuple and isinstance(value, list | tuple):
+        yield from ((item, get_args(kind)[0]) for item in value)
+
+
+def _broken(path: str, value: Any, kind: Any) -> Iterator[str]:
     try:
-        msgspec.convert(values[f.encode_name], f.type)
+        msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        rule, _, path = str(error).partition(" - at `$")
-        return f"{f.encode_name}{path.rstrip('`')}: {rule}"
-    return None
+        yield f"{path}: {error}"
 
 
 def _is_text(kind: Any) -> bool:

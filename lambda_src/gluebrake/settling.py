@@ -62,7 +62,7 @@ def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:
         case Seen.SUBMITTED:
             return Outcome.STOP_SUBMITTED
         case Seen.STATE:
-            return _by_state(finding.demand, _state(finding), max_attempts)
+            return _by_state(finding, max_attempts)
         case Seen.NOT_FOUND:
             return _not_found(finding.demand, max_attempts)
         case Seen.PROTECTED:
@@ -77,8 +77,10 @@ def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:
             assert_never(finding.seen)
 
 
-def _by_state(demand: Demand, state: str, max_attempts: int) -> Outcome:
-    if state == "STOPPED" and demand.retried and not demand.dry_run:
+def _by_state(finding: Finding, max_attempts: int) -> Outcome:
+    demand, state = finding.demand, _state(finding)
+    maybe_ours = (demand.retried or finding.unheard) and not demand.dry_run
+    if state == "STOPPED" and maybe_ours:
         return Outcome.ALREADY_STOPPING
     if state in TERMINAL_STATES:
         return Outcome.ALREADY_FINISHED

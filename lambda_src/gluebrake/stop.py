@@ -9,7 +9,7 @@ from typing import Any
 from gluebrake import planning, settling
 from gluebrake.glue import Pace
 from gluebrake.invocation import Parts, hand_on, invoke, read, wired
-from gluebrake.model import Count, Message
+from gluebrake.model import Count, Message, Queue
 
 
 def handler(event: Mapping[str, Any], context: Any, parts: Parts | None = None) -> dict[str, Any]:
@@ -32,4 +32,4 @@ def work(messages: Sequence[Message], parts: Parts, pace: Pace) -> frozenset[str
 
 @cache
 def _wired() -> Parts:
-    return wired("stop")
+    return wired("stop", Queue.STOP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -32,7 +33,10 @@ _UNITS: Final = {Measure.TIME_TO_STOP: MetricUnit.Seconds}
 
 
 def _encode(line: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(line).decode()
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        return json.dumps(line, default=str)  # escapes what is no Unicode text
 
 
 class Telemetry:

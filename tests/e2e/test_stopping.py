@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local import jobs
 from tests.e2e.conftest import Deployment
 from tests.eventually import eventually
 
@@ -121,7 +122,7 @@ def test_a_thousand_messages_are_one_invocation(storm: Deployment) -> None:
 
 def test_a_run_that_ended_by_itself_finished_first(deployment: Deployment, job: str) -> None:
     """A run that is over when it is looked at, but not STOPPED, is told as that and not as stopped."""
-    (run_id,) = deployment.start(job, seconds=0)
+    (run_id,) = deployment.start(job, arguments={jobs.SECONDS: "0"})
     eventually(lambda: deployment.state(job, run_id) == "SUCCEEDED")
     deployment.aws.sqs.send_message(
         QueueUrl=deployment.outputs["ConfirmQueueUrl"], MessageBody=_asking(job, [run_id])

@@ -48,6 +48,7 @@ class FakeAws:
             "GetJobRuns": self.glue.get_job_runs,
             "GetTags": self.glue.get_tags,
             "SendMessageBatch": self.sqs.send_message_batch,
+            "DeleteMessageBatch": self.sqs.delete_message_batch,
         }
 
     def __enter__(self) -> Self:

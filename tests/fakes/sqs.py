@@ -111,7 +111,7 @@ class Queue:
 
 
 class Sqs:
-    """One account's queues, and SendMessageBatch into them."""
+    """One account's queues, SendMessageBatch into them, and the receipt handles that were deleted."""
 
     def __init__(self, *, clock: Callable[[], datetime], region: str, account: str) -> None:
         self._clock = clock
@@ -119,6 +119,7 @@ class Sqs:
         self._account = account
         self._ids = count(1)
         self._queues: dict[str, Queue] = {}
+        self.deleted: set[str] = set()
 
     def add_queue(self, name: str) -> Queue:
         """Create an empty queue."""
@@ -147,6 +148,11 @@ class Sqs:
             done = {"Id": entry["Id"], "MessageId": message.message_id}
             successful.append({**done, "MD5OfMessageBody": _md5(message.body)})
         return {"Successful": successful, "Failed": failed}
+
+    def delete_message_batch(self, request: Json) -> Json:
+        """Note the receipt handles: what a test has taken out of a queue is its own to deliver again or not."""
+        self.deleted |= {entry["ReceiptHandle"] for entry in request["Entries"]}
+        return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
 
 
 def failed_entry(entry_id: str, code: str, message: str, *, sender_fault: bool) -> Json:

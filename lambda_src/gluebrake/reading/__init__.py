@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from gluebrake.model import Asked, Ignored, Invalid, Message, StopRequest
 from gluebrake.reading import eventbridge, stop_request
-from gluebrake.reading.errors import ReadingError
+from gluebrake.reading.errors import ReadingError, malformed
 
 
 class _Markers(Struct, rename="kebab"):
@@ -48,6 +48,8 @@ def _request(body: bytes) -> StopRequest:
 def _family(body: bytes) -> Callable[[bytes], StopRequest] | None:
     try:
         markers = msgspec.json.decode(body, type=_Markers)
-    except msgspec.MsgspecError:
+    except msgspec.ValidationError:
         return None
+    except msgspec.DecodeError as error:
+        raise malformed(body, error) from error
     return next((read for marker, read in _FAMILIES.items() if bytes(getattr(markers, marker))), None)

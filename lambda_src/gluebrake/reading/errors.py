@@ -16,10 +16,14 @@ _WORDS: Final = {
     "`array`": "a list",
     "`bool`": "true or false",
     "`int`": "a whole number",
+    "`float`": "a number",
+    "`datetime` with a timezone component": "a time with its offset from UTC, like 2026-11-24T03:00:00Z",
+    "`datetime`": "a time",
     "`null`": "null",
     "got ": "not ",
 }
-_LONGEST: Final = 1024  # a body can hold a field name of a megabyte
+_LONGEST: Final = 1024
+_LONGEST_NAME: Final = 128  # a body can hold a field name of a megabyte
 
 
 class ReadingError(ValueError):
@@ -44,7 +48,9 @@ def broken_rule(error: msgspec.ValidationError, allowed: dict[str, tuple[str, ..
     path = at.removesuffix("`").removeprefix(".")
     if found := _UNKNOWN.fullmatch(rule):
         known = allowed.get(path, ())
-        return ReadingError(f"{_join(path, found[1])}: unknown field; allowed: {', '.join(known)}")
+        return ReadingError(
+            f"{_join(path, found[1][:_LONGEST_NAME])}: unknown field; allowed: {', '.join(known)}"
+        )
     if found := _MISSING.fullmatch(rule):
         return ReadingError(f"{_join(path, found[1])}: missing; it is required")
     for theirs, ours in _WORDS.items():

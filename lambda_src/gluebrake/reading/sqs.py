@@ -22,6 +22,7 @@ def message(record: Mapping[str, Any], *, max_attempts: int) -> Message:
         sent_at=sent_at,
         sender=ours.get(SENDER) or system.get("SenderId", ""),
         receive_count=int(system.get("ApproximateReceiveCount", 1)),
+        receipt_handle=record.get("receiptHandle", ""),
         resent=ATTEMPT in ours,
         attempt=_attempt(ours.get(ATTEMPT, ""), max_attempts),
         submitted_at=_submitted_at(ours.get(SUBMITTED_AT, ""), sent_at),

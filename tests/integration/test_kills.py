@@ -1,0 +1,243 @@
+"""The real function process is killed before and after each kind of call to AWS, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from gluebrake.settings import environment
+from tests.fakes.aws_server import ACCOUNT, REGION
+from tests.fakes.clock import VirtualClock
+from tests.fakes.exchange import Answer, Call, Ending, Json, Reply
+from tests.fakes.faults import Refused
+from tests.integration.world import CONFIRM, STOP, Context, Delivery, World
+
+ROOT: Final = Path(__file__).parents[2]
+FINAL: Final = frozenset(
+    {"AlreadyFinished", "NotFound", "Protected", "Failed", "Stopped", "FinishedFirst", "StopTimedOut"}
+)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Run an AWS whose clock starts now, since the processes read the real one."""
+    with World(clock=VirtualClock(datetime.now(UTC))) as world:
+        yield world
+
+
+@dataclass
+class Killer:
+    """A fault that kills the function's process, before or after the call is worked."""
+
+    after: bool
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(self, call: Call, answer: Answer) -> Reply:
+        """Kill the process; it hears of no answer."""
+        reply = answer(call) if self.after else Reply(payload={}, ending=Ending.CLOSED_WITHOUT_REPLY)
+        self.processes[-1].kill()
+        return reply
+
+
+def _as_process(world: World, service: str, killer: Killer, event: Json, _context: Context) -> Json | None:
+    """Have a new process handle the event; None when it was killed."""
+    command = [sys.executable, "-m", "tests.integration.function_process", service]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=_environment(world), cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        killer.processes.append(process)
+        try:
+            output, errors = process.communicate(json.dumps(event), timeout=60)
+        finally:
+            process.kill()
+    if process.returncode == -signal.SIGKILL:
+        sys.stdout.write(output)
+        return None
+    assert process.returncode == 0, errors
+    printed, _, answer = output.rstrip("\n").rpartition("\n")
+    sys.stdout.write(printed)
+    return dict(json.loads(answer))
+
+
+def _environment(world: World) -> dict[str, str]:
+    values = {
+        "stop_queue_url": world.stop_queue.url,
+        "confirm_queue_url": world.confirm_queue.url,
+        "dead_letter_queue_url": world.dead_letter_queue.url,
+        "job_arn_prefix": f"arn:aws:glue:{REGION}:{ACCOUNT}:job/",
+        "jobs": ["*"],
+        "protected_jobs": [],
+        "protect_tag": "gluebrake:protect",
+        "max_runs_per_request": 1000,
+        "calls_at_once": 8,
+        "max_attempts": 8,
+        "retry_seconds": [5, 900],
+        "confirm_seconds": [15, 300],
+        "confirm_deadline_seconds": 1800,
+    }
+    aws = {
+        "AWS_ENDPOINT_URL": world.aws.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "fake",
+        "AWS_SECRET_ACCESS_KEY": "fake",
+        "NO_PROXY": "127.0.0.1",
+    }
+    path = os.pathsep.join([str(ROOT / "lambda_src"), str(ROOT)])
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": path, **aws, **environment(values)}
+
+
+def _in_a_process(world: World, service: str, *, after: bool = False) -> Killer:
+    """Have a function's next invocations run as processes; the killer that is returned is not yet at work."""
+    killer = Killer(after)
+    world.functions[service] = partial(_as_process, world, service, killer)
+    return killer
+
+
+MOMENTS: Final = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+
+
+@MOMENTS
+@pytest.mark.parametrize(
+    "operation", ["BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch"]
+)
+def test_killed_stop_function_loses_nothing(world: World, operation: str, *, after: bool) -> None:
+    """The stop function is killed around a call; delivered again, its messages end as if it had not been."""
+    _ask_for_all_kinds(world)
+    in_process = world.functions[STOP]
+    killer = _in_a_process(world, STOP, after=after)
+    world.aws.faults.add(killer, operation=operation, times=1)
+    invocation = world.deliver_due(STOP)
+    assert invocation.answer is None
+    assert invocation.called(operation)
+    world.functions[STOP] = in_process
+    world.run()
+    _check_ends(world)
+
+
+@MOMENTS
+@pytest.mark.parametrize("operation", ["GetJobRuns", "GetJobRun", "SendMessageBatch"])
+def test_killed_confirm_function_loses_nothing(world: World, operation: str, *, after: bool) -> None:
+    """The confirm function is killed around a call; delivered again, each run is confirmed all the same."""
+    _ask_for_all_kinds(world)
+    world.deliver_due(STOP)
+    world.clock.advance(15)
+    in_process = world.functions[CONFIRM]
+    killer = _in_a_process(world, CONFIRM, after=after)
+    world.aws.faults.add(killer, operation=operation, times=1)
+    invocation = world.deliver_due(CONFIRM)
+    assert invocation.answer is None
+    assert invocation.called(operation)
+    world.functions[CONFIRM] = in_process
+    world.run()
+    _check_ends(world)
+
+
+def test_process_that_is_not_killed_does_the_same_as_the_handler(world: World) -> None:
+    """Wired by its environment alone, the function answers, calls and sends as it does in the other tests."""
+    _ask_for_all_kinds(world)
+    _in_a_process(world, STOP)
+    invocation = world.deliver_due(STOP)
+    assert invocation.answer == {"batchItemFailures": []}
+    with World() as other:
+        _ask_for_all_kinds(other)
+        expected = other.deliver_due(STOP)
+        assert invocation.counts == expected.counts
+        assert _operations(invocation.calls) == _operations(expected.calls)
+        for ours, theirs in (
+            (world.stop_queue, other.stop_queue),
+            (world.confirm_queue, other.confirm_queue),
+            (world.dead_letter_queue, other.dead_letter_queue),
+        ):
+            assert sorted(message.body for message in ours) == sorted(message.body for message in theirs)
+
+
+def test_message_that_kills_the_function_spares_those_that_come_later(world: World) -> None:
+    """A poisonous message that was received twice before is worked on last: the others are stopped before."""
+    poison, *others = _deliveries_with_poison(world, 2)
+    killer = _in_a_process(world, STOP)
+    world.aws.faults.add(killer, operation="BatchStopJobRun", when=_names_poison)
+    invocation = world.deliver(STOP, [Delivery(poison.message, 3), *others])
+    assert invocation.answer is None
+    assert [run.state for run in world.aws.glue if run.run_id != "poison"] == ["STOPPING"] * 2
+    assert sorted(json.loads(m.body)["JobName"] for m in world.confirm_queue) == ["job-0", "job-1"]
+    world.run()
+    assert [delivery.message.body for delivery in world.moved] == [poison.message.body]
+    assert world.history("job-0", "jr")[-1] == world.history("job-1", "jr")[-1] == "Stopped"
+
+
+def test_message_that_kills_the_function_spares_those_that_came_with_it(world: World) -> None:
+    """A poisonous message and its neighbours are suspects alike; the neighbours are stopped all the same."""
+    _deliveries_with_poison(world, 2, put=True)
+    killer = _in_a_process(world, STOP)
+    world.aws.faults.add(killer, operation="BatchStopJobRun", when=_names_poison)
+    world.run()
+    assert ["poison" in delivery.message.body for delivery in world.moved] == [True]
+
+
+def _names_poison(call: Call) -> bool:
+    return "poison" in call.parameters["JobRunIds"]
+
+
+def _ask_for_all_kinds(world: World) -> None:
+    """Ask for runs that make the stop function call every operation, and the confirm function two."""
+    glue = world.aws.glue
+    for run_id in ("jr_1", "jr_2"):
+        glue.add_run("etl", run_id, started_on=world.clock() - timedelta(hours=1))
+    glue.add_run("etl", "done", state="SUCCEEDED")
+    glue.add_run("nightly", "hangs", stopping_seconds=None)
+    glue.add_run("tagged", "jr")
+    glue.add_job("tagged", tags={"gluebrake:protect": "yes"})
+    glue.add_run("denied", "jr")
+    world.aws.faults.add(
+        Refused("AccessDeniedException"),
+        operation="BatchStopJobRun",
+        when=lambda call: call.parameters["JobName"] in {"tagged", "denied"},
+    )
+    world.ask("etl", "jr_1", "done", "unknown")
+    world.ask("etl", "jr_2", "jr_1", Reason="over budget")
+    for job_name, run_id in (("nightly", "hangs"), ("tagged", "jr"), ("denied", "jr")):
+        world.ask(job_name, run_id)
+
+
+def _check_ends(world: World) -> None:
+    """Expect what was asked to have come to its end, at least once, and nothing to be left or moved."""
+    ends = {(job, run_id): set[str]() for job, run_id, _ in world.outcomes}
+    for job, run_id, outcome in world.outcomes:
+        ends[job, run_id] |= {outcome} & FINAL
+    assert ends == {
+        ("etl", "jr_1"): {"Stopped"},
+        ("etl", "jr_2"): {"Stopped"},
+        ("etl", "done"): {"AlreadyFinished"},
+        ("etl", "unknown"): {"NotFound"},
+        ("nightly", "hangs"): {"StopTimedOut"},
+        ("tagged", "jr"): {"Protected"},
+        ("denied", "jr"): {"Failed"},
+    }
+    assert {body["JobName"] for body, *_ in world.dead_letters()} == {"etl", "nightly", "denied"}
+    assert not world.moved
+
+
+def _operations(calls: Sequence[Call]) -> list[str]:
+    return sorted(call.operation for call in calls)
+
+
+def _deliveries_with_poison(world: World, others: int, *, put: bool = False) -> list[Delivery]:
+    """Ask for the poison first and then for so many other runs, each of a job of its own."""
+    names = [("poisoned", "poison"), *((f"job-{number}", "jr") for number in range(others))]
+    for job_name, run_id in names:
+        world.aws.glue.add_run(job_name, run_id)
+        world.ask(job_name, run_id)
+        world.clock.advance(0.001)
+    return [] if put else [Delivery(message) for message in world.stop_queue.take()]

@@ -1,0 +1,167 @@
+"""A message that makes the function fail harms no other message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from gluebrake.model import Send
+from gluebrake.queues import Queues
+from tests.fakes.sqs import Message
+from tests.integration.world import CONFIRM, STOP, Delivery, Invocation, World, stop_request
+
+MIB = 1_048_576
+
+
+def test_third_delivery_is_worked_on_alone_and_last(world: World) -> None:
+    """A message received for the third time shares no call, and waits until the others are done."""
+    for run_id in ("jr_1", "jr_2", "jr_3", "jr_4"):
+        world.aws.glue.add_run("etl", run_id)
+    suspect, other, fresh, again = _asked(world, "jr_1", "jr_2", "jr_3", "jr_4")
+    deliveries = [Delivery(suspect, 3), Delivery(other, 4), Delivery(fresh, 1), Delivery(again, 2)]
+    invocation = world.deliver(STOP, deliveries)
+    assert world.stop_calls() == [("etl", ["jr_3", "jr_4"]), ("etl", ["jr_2"]), ("etl", ["jr_1"])]
+    turn = ["BatchStopJobRun", "SendMessageBatch"]
+    let_go = ["DeleteMessageBatch"]
+    assert [call.operation for call in invocation.calls] == [*turn, *let_go, *turn, *let_go, *turn]
+    assert invocation.counts["StopSubmitted"] == 4
+
+
+def test_suspect_that_raises_comes_back_alone(world: World) -> None:
+    """An unforeseen exception over a suspect brings that message back, and counts; the others are done."""
+    messages = _asked(world, "jr_1", "jr_2", "jr_3")
+    invocation = _with_broken_turns(world, [Delivery(messages[0], 3), *map(Delivery, messages[1:])], {1})
+    assert invocation.failures == [messages[0].message_id]
+    assert invocation.counts["UnexpectedErrors"] == 1
+    assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_2", "jr_3"]
+
+
+def test_messages_that_raise_together_do_not_keep_suspects_from_work(world: World) -> None:
+    """When the work on the fresh messages raises, they come back, and a suspect is still worked on."""
+    messages = _asked(world, "jr_1", "jr_2", "jr_3")
+    invocation = _with_broken_turns(world, [Delivery(messages[0], 3), *map(Delivery, messages[1:])], {0})
+    assert sorted(invocation.failures) == [message.message_id for message in messages[1:]]
+    assert invocation.counts["UnexpectedErrors"] == 1
+    assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_1"]
+
+
+def test_exception_is_in_the_log(world: World) -> None:
+    """An unforeseen exception is logged as an error with its traceback."""
+    invocation = _with_broken_turns(world, list(map(Delivery, _asked(world, "jr_1"))), {0})
+    (line,) = [line for line in invocation.lines if line["level"] == "ERROR"]
+    assert line["message"] == "UnexpectedError"
+    assert line["exception_name"] == "ZeroDivisionError"
+    assert "in work" in line["exception"]
+
+
+def test_poison_is_left_to_sqs_and_its_neighbours_are_done(world: World) -> None:
+    """A message over which the work always raises is dead after five deliveries; its neighbours are stopped."""
+    names = ("jr_1", "poison", "jr_2")
+    for run_id in names:
+        world.aws.glue.add_run("etl", run_id)
+    for run_id in names:
+        world.ask("etl", run_id)
+    queues = world.parts[STOP].queues
+    breaking = _RaisingOverPoison(queues.client, queues.urls, queues.calls_at_once)
+    world.parts[STOP] = replace(world.parts[STOP], queues=breaking)
+    world.run()
+    assert [delivery.message.body for delivery in world.moved] == [stop_request("etl", "poison")]
+    assert world.history("etl", "jr_1") == world.history("etl", "jr_2") == ["AlreadyStopping", "Stopped"]
+    assert world.history("etl", "poison") == []
+    # Twice with the neighbours, three times alone.
+    assert world.counts["UnexpectedErrors"] == 5
+
+
+def test_confirm_works_on_suspects_alone_too(world: World) -> None:
+    """The confirm function separates suspects as the stop function does."""
+    for run_id in ("jr_1", "jr_2", "jr_3"):
+        world.aws.glue.add_run("etl", run_id, state="STOPPED")
+        world.put_to_confirm("etl", run_id, submitted_at=world.clock())
+    suspect, *others = world.confirm_queue.take()
+    invocation = world.deliver(CONFIRM, [Delivery(suspect, 3), *map(Delivery, others)])
+    assert [call.operation for call in invocation.calls] == [
+        "GetJobRuns",
+        "DeleteMessageBatch",
+        "GetJobRun",
+    ]
+    assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_2", "jr_3", "jr_1"]
+    assert (invocation.counts["Stopped"], invocation.counts["StateReads"]) == (3, 2)
+
+
+def test_trouble_with_a_suspect_has_its_own_count_of_calls(world: World) -> None:
+    """Groups share the invocation's metrics: the calls of all are counted once, at its end."""
+    for run_id in ("jr_1", "jr_2"):
+        world.aws.glue.add_run("etl", run_id)
+    suspect, fresh = _asked(world, "jr_1", "jr_2")
+    invocation = world.deliver(STOP, [Delivery(suspect, 3), Delivery(fresh)])
+    assert invocation.values["StopCalls"] == [2]
+    assert invocation.counts["StopCalls"] == len(invocation.called("BatchStopJobRun"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ud800",
+        "\x00",
+    ],
+)
+def test_body_that_sqs_cannot_carry_comes_back_alone(world: World, text: str) -> None:
+    """A body that cannot be sent on, not even as a dead letter, brings back no other message."""
+    world.aws.glue.add_run("etl", "jr_1")
+    world.put(text)
+    world.ask("etl", "jr_1")
+    invocation = world.deliver_due(STOP)
+    assert invocation.failures == [invocation.deliveries[0].message_id]
+    assert invocation.counts["StopSubmitted"] == 1
+    assert invocation.counts["UnexpectedErrors"] == 0
+
+
+@pytest.mark.parametrize(
+    "body", ["{" * MIB, stop_request("etl", *(f"jr_{n:04}" for n in range(1001))).ljust(MIB)]
+)
+def test_body_that_leaves_no_room_for_reasons_is_left_to_sqs(world: World, body: str) -> None:
+    """A body of 1 MiB cannot go with reasons: it comes back until SQS moves it as it is, and it alone."""
+    world.aws.glue.add_run("etl", "jr_1")
+    world.put(body)
+    world.ask("etl", "jr_1")
+    world.run()
+    assert [delivery.message.body for delivery in world.moved] == [body]
+    assert [message.body for message in world.dead_letter_queue] == [body]
+    assert world.history("etl", "jr_1") == ["StopSubmitted", "Stopped"]
+    assert world.counts["UnexpectedErrors"] == 0
+
+
+def _asked(world: World, *run_ids: str) -> list[Message]:
+    """Have somebody ask for each of the runs, and take the messages off the queue."""
+    for run_id in run_ids:
+        world.ask("etl", run_id)
+    return world.stop_queue.take()
+
+
+def _with_broken_turns(world: World, deliveries: Sequence[Delivery], broken: set[int]) -> Invocation:
+    """Deliver with a clock that raises when some turns begin: each turn asks it the time once."""
+    for run_id in ("jr_1", "jr_2", "jr_3"):
+        world.aws.glue.add_run("etl", run_id)
+    turns: list[datetime] = []
+
+    def clock() -> datetime:
+        turns.append(world.clock())
+        if len(turns) - 1 in broken:
+            raise ZeroDivisionError
+        return turns[-1]
+
+    world.parts[STOP] = replace(world.parts[STOP], clock=clock)
+    return world.deliver(STOP, deliveries)
+
+
+class _RaisingOverPoison(Queues):
+    """Sends as ever, but raises what nobody foresaw when the poison is among the messages."""
+
+    def send(self, sends: Iterable[Send]) -> frozenset[str]:
+        all_of_them = list(sends)
+        if any("poison" in send.body for send in all_of_them):
+            raise ZeroDivisionError
+        return super().send(all_of_them)
