@@ -230,7 +230,7 @@ def _answered(
 ) -> Finding:
     run_id = finding.demand.run.run_id
     if detail := refused.get(run_id):
-        code, error = detail.get("ErrorCode", _NO_ANSWER), detail.get("ErrorMessage", "")
+        code, error = detail.get("ErrorCode") or _NO_ANSWER, detail.get("ErrorMessage", "")
         seen = Seen.DENIED if code in _DENIED else Seen.IN_DOUBT
         return replace(finding, seen=seen, code=code, error=error)
     if run_id in submitted:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from gluebrake.model import Queue, Send
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        DeleteMessageBatchRequestEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BYTES: Final = 1_048_576
@@ -23,6 +24,9 @@ MAX_ENTRIES: Final = 10
 
 _LONGEST_ATTRIBUTE: Final = 1024
 _UNSENDABLE: Final = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Batch = tuple[Queue, Sequence[Send]]
 
@@ -40,14 +44,20 @@ class Queues:
         cleaned = [_cleaned(send) for send in sends]
         too_large = [send for send in cleaned if _size(send) > MAX_BYTES]
         batches = list(_batches(send for send in cleaned if _size(send) <= MAX_BYTES))
-        failed = [*too_large, *self._send_at_once(batches)]
+        failed = too_large + [send for refused in self._at_once(self._send_batch, batches) for send in refused]
         return frozenset(message_id for send in failed for message_id in send.message_ids)
 
-    def _send_at_once(self, batches: Sequence[Batch]) -> list[Send]:
+    def acknowledge(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
+        """Delete messages that are done with; one that cannot be deleted is only delivered again."""
+        starts = range(0, len(receipt_handles), MAX_ENTRIES)
+        batches = [receipt_handles[start : start + MAX_ENTRIES] for start in starts]
+        self._at_once(lambda handles: self._delete_batch(queue, handles), batches)
+
+    def _at_once(self, call: Callable[[T], R], batches: Sequence[T]) -> list[R]:
         if not batches:
             return []
         with ThreadPoolExecutor(self.calls_at_once) as pool:
-            return [send for failed in pool.map(self._send_batch, batches) for send in failed]
+            return list(pool.map(call, batches))
 
     def _send_batch(self, batch: Batch) -> list[Send]:
         queue, sends = batch
@@ -59,13 +69,12 @@ class Queues:
             return list(sends)
         return [send for index, send in enumerate(sends) if str(index) not in taken]
 
-    def acknowledge(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
-        """Delete messages that are done with; one that cannot be deleted is only delivered again."""
-        for start in range(0, len(receipt_handles), MAX_ENTRIES):
-            handles = receipt_handles[start : start + MAX_ENTRIES]
-            entries = [{"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(handles)]
-            with contextlib.suppress(ClientError, BotoCoreError):
-                self.client.delete_message_batch(QueueUrl=self.urls[queue], Entries=entries)  # type: ignore[arg-type]
+    def _delete_batch(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(receipt_handles)
+        ]
+        with contextlib.suppress(Exception):
+            self.client.delete_message_batch(QueueUrl=self.urls[queue], Entries=entries)
 
 
 def _batches(sends: Iterable[Send]) -> Iterator[Batch]:

@@ -42,10 +42,12 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
 
     def __post_init__(self) -> None:
         """Hold the two delays of a backoff against each other."""
-        for name in ("retry_seconds", "confirm_seconds"):
-            first, longest = getattr(self, name)
-            if first > longest:
-                raise ValueError(f"{PREFIX}{name.upper()}: the first delay must not exceed the longest")
+        pairs = {"RETRY_SECONDS": self.retry_seconds, "CONFIRM_SECONDS": self.confirm_seconds}
+        wrong = [PREFIX + name for name, (first, longest) in pairs.items() if first > longest]
+        if wrong:
+            raise ValueError(
+                "; ".join(f"{name}: the first delay must not exceed the longest" for name in wrong)
+            )
 
 
 def environment(values: Mapping[str, Any]) -> dict[str, str]:

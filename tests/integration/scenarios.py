@@ -98,10 +98,9 @@ class ScriptedWorld(World):
         return reply
 
     def unacknowledged(self, invocation: Invocation) -> set[str]:
-        """Have all messages come back after a mishap."""
-        if _at(self.mishaps, len(self.invocations) - 1, default=False):
-            return {delivery.message_id for delivery in invocation.deliveries}
-        return super().unacknowledged(invocation)
+        """Have the function end without an answer in a mishap: what it has not deleted comes back."""
+        mishap = _at(self.mishaps, len(self.invocations) - 1, default=False)
+        return super().unacknowledged(replace(invocation, answer=None) if mishap else invocation)
 
 
 @dataclass(frozen=True)

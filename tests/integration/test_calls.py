@@ -164,6 +164,21 @@ def test_message_whose_attempts_are_used_up_starts_anew_when_brought_back(world:
     assert _attempts(world)[:2] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "fault", [Throttle(), Refused("InternalServiceException", status=500), EmptyBody(), LostAnswer()]
+)
+def test_denial_is_not_final_before_it_is_explained(world: World, fault: Fault) -> None:
+    """When the tags of a denied job cannot be read, its runs are tried again, and then are Protected."""
+    world.aws.glue.add_job("etl", tags={"gluebrake:protect": ""})
+    world.aws.glue.add_run("etl", "jr")
+    world.ask("etl", "jr")
+    world.aws.faults.add(Refused("AccessDeniedException"), operation="BatchStopJobRun")
+    world.aws.faults.add(fault, operation="GetTags", times=1)
+    world.run()
+    assert world.history("etl", "jr") == ["Retrying", "Protected"]
+    assert len(world.dead_letter_queue) == 0
+
+
 class TestWithLittleTimeLeft:
     """Deferring makes progress."""
 

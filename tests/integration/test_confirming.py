@@ -172,6 +172,16 @@ class TestDuplicates:
         assert invocation.values["TimeToStop"] == [90]
         assert [len(line["message_ids"]) for line in invocation.outcomes] == [3]
 
+    def test_run_that_is_stopping_already_counts_from_its_known_submission(self, world: World) -> None:
+        """A confirm message that comes to the stop queue, as after a redrive, keeps its submission time."""
+        world.aws.glue.add_run("etl", "jr", state="STOPPING", stopping_seconds=10)
+        world.put_to_confirm("etl", "jr", submitted_at=world.clock() - timedelta(seconds=60))
+        (message,) = world.confirm_queue.take()
+        world.stop_queue.put(message.body, attributes=message.attributes)
+        world.run()
+        assert world.history("etl", "jr") == ["AlreadyStopping", "Stopped"]
+        assert world.invocations[-1].values["TimeToStop"] == [70]
+
     def test_submission_that_was_stamped_in_the_future_does_not_extend_the_deadline(self, world: World) -> None:
         """A submission is never later than the message that tells of it."""
         world.aws.glue.add_run("etl", "jr", state="STOPPING", stopping_seconds=None)

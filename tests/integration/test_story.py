@@ -163,6 +163,13 @@ def test_log_says_who_asked_and_why(world: World) -> None:
     )
 
 
+def test_message_that_names_a_run_twice_is_listed_once(world: World) -> None:
+    """The ids of the messages behind a demand are distinct."""
+    invocation = world.deliver_due(STOP)
+    ids = [line["message_ids"] for line in invocation.outcomes if line.get("job_run_id") == "first"]
+    assert ids == [[invocation.deliveries[0].message_id], [invocation.deliveries[3].message_id]]
+
+
 def test_each_demand_comes_to_one_end(world: World) -> None:
     """Followed through retries and confirmation, each demand has exactly one last outcome."""
     world.run()

@@ -26,7 +26,6 @@ LAYERS: Final = (
 PURE: Final = ("model", "reading", "planning", "settling", "onward", "settings")
 TALKS_TO_AWS: Final = {
     "glue": {"botocore"},
-    "queues": {"botocore"},
     "invocation": {"boto3", "botocore"},
     "telemetry": {"aws_lambda_powertools"},
 }

@@ -21,20 +21,17 @@ from gluebrake.model import (
     SENDER,
     SUBMITTED_AT,
     Asked,
-    Finding,
     Message,
     MessageResult,
     Outcome,
     Queue,
     Result,
-    Seen,
     Send,
 )
 from gluebrake.onward import IDS_IN_A_MESSAGE, ONWARD, Backoff, sends
 from gluebrake.planning import merge
 from gluebrake.queues import MAX_BYTES
 from gluebrake.reading import sqs
-from gluebrake.settling import settle_stops
 from tests.builders import (
     NOON,
     OUR_ATTRIBUTES,
@@ -232,16 +229,6 @@ class TestHandingOn:
         assert redelivered.retried
         (deferred,) = merge([_asked(*_sends([Result(redelivered, Outcome.DEFERRED)]))])
         assert deferred.retried
-
-    @pytest.mark.xfail(
-        strict=True, reason="a deferral of a redelivered demand counts as a try that found nothing"
-    )
-    def test_deferral_is_no_first_look_for_a_run_that_does_not_show_yet(self) -> None:
-        """A redelivered demand that was deferred is asked for twice as well before it is not found."""
-        redelivered = demand(retried=True)
-        (deferred,) = merge([_asked(*_sends([Result(redelivered, Outcome.DEFERRED)]))])
-        (settled,) = settle_stops([Finding(deferred, Seen.NOT_FOUND)], 8)
-        assert settled.outcome is Outcome.RETRYING
 
 
 class TestBatching:

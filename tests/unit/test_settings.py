@@ -152,7 +152,6 @@ class TestMistakes:
         """Delays the wrong way round are a mistake."""
         assert _problems(**{name: [900, 5]})
 
-    @pytest.mark.xfail(strict=True, reason="the first of the two pairs ends the check")
     def test_both_pairs_of_delays_are_named_at_once(self) -> None:
         """Two pairs of delays the wrong way round are two mistakes."""
         assert len(_problems(retry_seconds=[900, 5], confirm_seconds=[300, 15])) == 2
