@@ -181,7 +181,7 @@ def _show(scene: Scene, telling: Telling) -> None:
     log, calls, letters = scene.log(), scene.emulator.glue_calls("BatchStopJobRun"), _dead_letters(scene)
     telling.compare("The states of the runs", story.STATES, found=_total(scene.states()))
     telling.compare("The outcomes", story.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
-    telling.table("The time to stop, in seconds", ["fastest", "median", "slowest"], [_times_to_stop(log)])
+    telling.table("The runs that stopped", ["", ""], _measured(log))
     telling.table("The calls", ["job", "ids"], [[call["JobName"], len(call["JobRunIds"])] for call in calls])
     fewest = {"BatchStopJobRun": story.fewest_calls(scene.ids)}
     telling.compare("The calls against the fewest possible", fewest, made={"BatchStopJobRun": len(calls)})
@@ -225,9 +225,20 @@ def _metrics(log: list[dict[str, Any]]) -> Counter[str]:
     return counts
 
 
-def _times_to_stop(log: list[dict[str, Any]]) -> list[str]:
-    times = [seconds for line in log if "_aws" in line for seconds in line.get("TimeToStop", [])] or [0.0]
-    return [f"{of(times):.2f}" for of in (min, statistics.median, max)]
+def _measured(log: list[dict[str, Any]]) -> list[list[str]]:
+    """Sum up what the embedded metrics say of the runs that stopped."""
+    times = sorted(_values(log, "TimeToStop")) or [0.0]
+    freed, consumed = sum(_values(log, "DpusReleased")), sum(_values(log, "DpuHoursConsumed"))
+    spread = " / ".join(f"{seconds:.2f}" for seconds in (times[0], statistics.median(times), times[-1]))
+    return [
+        ["time to stop, in seconds: fastest / median / slowest", spread],
+        ["DPUs released", f"{freed:g}"],
+        ["DPU-hours consumed until then", f"{consumed:.5f}"],
+    ]
+
+
+def _values(log: list[dict[str, Any]], metric: str) -> list[float]:
+    return [value for line in log if "_aws" in line for value in line.get(metric, [])]
 
 
 def _conclude(telling: Telling, seconds: float) -> int:

@@ -112,8 +112,10 @@ def _confirmed(finding: Finding, deadline_seconds: int, now: datetime) -> Result
             return _result(finding, Outcome.STOPPED, measures=measures(finding))
         case Seen.STATE if _state(finding) in TERMINAL_STATES:
             return _finished_first(finding)
+        case Seen.STATE if overdue > 1:
+            return _timed_out(finding, deadline_seconds)
         case Seen.STATE:
-            return _result(finding, Outcome.STOP_TIMED_OUT if overdue > 1 else Outcome.LOOK_AGAIN)
+            return _result(finding, Outcome.LOOK_AGAIN)
         case Seen.NOT_FOUND:
             return _result(finding, Outcome.FINISHED_FIRST)
         case _:
@@ -121,6 +123,13 @@ def _confirmed(finding: Finding, deadline_seconds: int, now: datetime) -> Result
             return _result(
                 finding, Outcome.STOP_TIMED_OUT if overdue > _UNREAD_DEADLINES else Outcome.LOOK_AGAIN
             )
+
+
+def _timed_out(finding: Finding, deadline_seconds: int) -> Result:
+    result = _result(finding, Outcome.STOP_TIMED_OUT)
+    return msgspec.structs.replace(
+        result, error=f"The run had not stopped {deadline_seconds} seconds after it was submitted for stopping."
+    )
 
 
 def _finished_first(finding: Finding) -> Result:

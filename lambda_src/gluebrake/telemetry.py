@@ -110,7 +110,7 @@ def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
         "sender": demand.sender,
         "message_ids": demand.message_ids,
         "comes_back": not undelivered.isdisjoint(demand.message_ids),
-        **{measure.value: value for measure, value in result.measures.items()},
+        **{name.value: "unknown" if value is None else value for name, value in result.measures.items()},
     }
 
 

@@ -238,6 +238,14 @@ class TestLooks:
         """A read that fails is no look: it goes on past the deadline, but not for ever."""
         assert _looked(finding(seen, code), age).outcome is outcome
 
+    def test_run_that_timed_out_says_how_long_it_was_given(self) -> None:
+        """The reason is the deadline, in words."""
+        late = finding(Seen.STATE, state="STOPPING", submitted_at=NOON - timedelta(seconds=DEADLINE + 1))
+        (result,) = settle_looks([late], DEADLINE, NOON)
+        assert (
+            result.error == f"The run had not stopped {DEADLINE} seconds after it was submitted for stopping."
+        )
+
     def test_run_without_a_submission_time_is_watched(self) -> None:
         """A run that nobody says was submitted is as young as can be."""
         (result,) = settle_looks([finding(Seen.STATE, state="STOPPING")], DEADLINE, NOON)

@@ -273,6 +273,7 @@ class TestMetrics:
         assert (units["TimeToStop"], units["DpusReleased"]) == ("Seconds", "Count")
         assert (blob["TimeToStop"], blob["DpusReleased"]) == ([11.5], [10])
         assert "DpuHoursConsumed" not in blob
+        assert (line["TimeToStop"], line["DpuHoursConsumed"]) == (11.5, "unknown")
         assert (line["TimeToStop"], line["DpusReleased"]) == (11.5, 10)
 
     def test_many_measures_lose_none(self, telemetry: Telemetry, emitted: Emitted) -> None:
