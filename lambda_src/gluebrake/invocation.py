@@ -81,7 +81,8 @@ def in_turn(messages: Sequence[Message], pace: Pace) -> Iterator[tuple[list[Mess
     """
     trusted = [m for m in messages if m.receive_count < SUSPICIOUS_RECEIVE_COUNT]
     suspects = [m for m in messages if m.receive_count >= SUSPICIOUS_RECEIVE_COUNT]
-    suspects.sort(key=attrgetter("message_id"), reverse=any(m.receive_count % 2 for m in suspects))
+    turn = max((m.receive_count for m in suspects), default=0)
+    suspects.sort(key=attrgetter("message_id"), reverse=turn % 2 == 1)
     if trusted:
         yield trusted, bool(suspects)
     while suspects:

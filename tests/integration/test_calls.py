@@ -123,14 +123,20 @@ class TestWhenAnswersAreLost:
         world.run()
         assert world.history("etl", "jr") == ["AlreadyStopping", "Stopped"]
 
+    def test_call_that_botocore_repeats_may_have_stopped_the_run_before(self, world: World) -> None:
+        """A run that is STOPPED when the client asks again by itself counts as stopped by us."""
+        world.aws.glue.add_run("etl", "jr", stopping_seconds=0)
+        world.ask("etl", "jr")
+        _let_botocore_retry(world)
+        world.aws.faults.add(LostAnswer(), operation="BatchStopJobRun", times=1)
+        world.run()
+        assert world.history("etl", "jr") == ["AlreadyStopping", "Stopped"]
+
     def test_calls_that_botocore_repeats_are_counted(self, world: World) -> None:
         """The metric tells the calls on the wire, also those that the client makes by itself."""
         world.aws.glue.add_run("etl", "jr")
         world.ask("etl", "jr")
-        retries = Config(retries={"mode": "standard", "total_max_attempts": 2})
-        client = boto3.client("glue", **{**world.aws.client_options, "config": retries})
-        glue = replace(world.parts[STOP].glue, client=client)
-        world.parts[STOP] = replace(world.parts[STOP], glue=glue)
+        _let_botocore_retry(world)
         world.aws.faults.add(Throttle(), operation="BatchStopJobRun", times=1)
         invocation = world.deliver_due(STOP)
         assert invocation.counts["StopSubmitted"] == 1
@@ -182,7 +188,7 @@ def test_denial_is_not_final_before_it_is_explained(world: World, fault: Fault) 
 class TestWithLittleTimeLeft:
     """Deferring makes progress."""
 
-    @pytest.mark.parametrize("seconds", [0.5, 1.9])
+    @pytest.mark.parametrize("seconds", [1.0, 1.9])
     def test_one_call_is_made_and_the_rest_is_deferred(self, world: World, seconds: float) -> None:
         """An invocation that is late makes its first call, and puts off the rest at no cost of an attempt."""
         _add_three_jobs(world)
@@ -201,6 +207,19 @@ class TestWithLittleTimeLeft:
         assert world.counts["Deferred"] == 2 + 1
         assert len(world.stop_calls()) == 3
         assert len(world.dead_letter_queue) == 0
+
+    def test_deferring_does_not_forget_an_earlier_delivery(self, world: World) -> None:
+        """A run that an earlier delivery may have stopped is confirmed, though it was put off since."""
+        _add_three_jobs(world)
+        for run in world.aws.glue:
+            run.become("STOPPED")
+        world.context = Context(lambda: 1.5)
+        invocation = world.deliver_due(STOP, receive_count=2)
+        assert invocation.counts["Deferred"] == 2
+        world.context = Context()
+        world.run()
+        ends = [world.history(f"job-{number}", "jr")[-2:] for number in range(3)]
+        assert ends == [["AlreadyStopping", "Stopped"]] * 3
 
     def test_no_call_is_started_once_time_has_run_down(self) -> None:
         """The time that is left is asked before each call, so a slow start of the invocation ends it early."""
@@ -299,6 +318,14 @@ class TestWhenGlueThrottles:
         assert world.counts["Stopped"] == 40
         assert len(world.stop_calls()) == 40 + 20
         assert len(world.dead_letter_queue) == 0
+
+
+def _let_botocore_retry(world: World) -> None:
+    """Give the stop function a client that repeats a call once by itself, as the deployed one does."""
+    retries = Config(retries={"mode": "standard", "total_max_attempts": 2})
+    client = boto3.client("glue", **{**world.aws.client_options, "config": retries})
+    glue = replace(world.parts[STOP].glue, client=client)
+    world.parts[STOP] = replace(world.parts[STOP], glue=glue)
 
 
 def _add_three_jobs(world: World) -> None:

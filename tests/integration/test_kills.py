@@ -186,7 +186,6 @@ def test_message_that_kills_the_function_spares_those_that_came_with_it(world: W
     assert ["poison" in delivery.message.body for delivery in world.moved] == [True]
 
 
-@pytest.mark.xfail(strict=True, reason="the order does not turn round while any suspect's count is odd")
 def test_message_that_kills_the_function_spares_one_that_was_received_more_often(world: World) -> None:
     """Whatever the counts of suspects are, the next time they come in the opposite order."""
     world.aws.glue.add_run("etl", "jr")

@@ -201,7 +201,10 @@ def test_dead_letters_say_why(world: World) -> None:
     reasons = {code: error for _, code, error, _ in letters}
     assert reasons["AccessDeniedException"] == "not you"
     assert reasons["EntityNotFoundException"] == "No job run gone"
-    assert reasons["StopTimedOut"] == "Glue says that the run is STOPPING."
+    assert reasons["StopTimedOut"] == (
+        "The run had not stopped 1800 seconds after it was submitted for stopping. "
+        "Glue says that the run is STOPPING."
+    )
     assert reasons["TooManyRuns"] == too_many
     assert reasons["NotAllowed"] == "the job matches none of jobs"
     assert reasons["InvalidRequest"] in {
