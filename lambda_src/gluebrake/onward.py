@@ -93,7 +93,7 @@ def sends(
     `now` is the time of submission for the runs that were just submitted.
     """
     onward = [(result, to) for result in results if (to := ONWARD[result.outcome])]
-    further = [_handed_on(result, to, now) for result, to in onward if to is not _DEAD]
+    further = [_handed_on(result, to, policy, now) for result, to in onward if to is not _DEAD]
     return [
         *(_resend(group, policy, now, jitter()) for group in _alike(further, policy.ids_in_a_message)),
         *(_dead_letter(result) for result, to in onward if to is _DEAD and not result.demand.dry_run),
@@ -101,16 +101,21 @@ def sends(
     ]
 
 
-def _handed_on(result: Result, onward: Onward, now: datetime) -> tuple[Queue, Demand]:
+def _handed_on(result: Result, onward: Onward, policy: Policy, now: datetime) -> tuple[Queue, Demand]:
     """Return the demand as the next stage is to see it."""
     demand = result.demand
-    submitted_at = demand.submitted_at
-    if onward is _CONFIRM:
-        known = submitted_at if result.outcome is Outcome.ALREADY_STOPPING else None
-        submitted_at = known or now
+    submitted_at = _submitted_at(result, policy, now) if onward is _CONFIRM else demand.submitted_at
     # A try that may have stopped the run is not forgotten when the next is deferred.
     attempt = 0 if onward.step is None else max(demand.attempt + onward.step, int(demand.retried))
     return onward.queue, msgspec.structs.replace(demand, attempt=attempt, submitted_at=submitted_at)
+
+
+def _submitted_at(result: Result, policy: Policy, now: datetime) -> datetime:
+    """Return since when to watch the run: an earlier submission counts until its deadline has passed."""
+    known = result.demand.submitted_at
+    if result.outcome is not Outcome.ALREADY_STOPPING or known is None:
+        return now
+    return known if (now - known).total_seconds() <= policy.deadline_seconds else now
 
 
 def _alike(further: Iterable[tuple[Queue, Demand]], size: int) -> Iterator[tuple[Queue, list[Demand]]]:

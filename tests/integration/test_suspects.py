@@ -25,7 +25,7 @@ def test_third_delivery_is_worked_on_alone_and_last(world: World) -> None:
     suspect, other, fresh, again = _asked(world, "jr_1", "jr_2", "jr_3", "jr_4")
     deliveries = [Delivery(suspect, 3), Delivery(other, 4), Delivery(fresh, 1), Delivery(again, 2)]
     invocation = world.deliver(STOP, deliveries)
-    assert world.stop_calls() == [("etl", ["jr_3", "jr_4"]), ("etl", ["jr_2"]), ("etl", ["jr_1"])]
+    assert world.stop_calls() == [("etl", ["jr_3", "jr_4"]), ("etl", ["jr_1"]), ("etl", ["jr_2"])]
     turn = ["BatchStopJobRun", "SendMessageBatch"]
     let_go = ["DeleteMessageBatch"]
     assert [call.operation for call in invocation.calls] == [*turn, *let_go, *turn, *let_go, *turn]

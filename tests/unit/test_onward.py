@@ -216,6 +216,13 @@ class TestHandingOn:
         assert _received(sent).submitted_at == wanted
         assert (SUBMITTED_AT in sent.attributes) == (wanted is not None)
 
+    @pytest.mark.parametrize(("minutes", "kept"), [(30, True), (31, False), (600, False)])
+    def test_submission_past_its_deadline_is_watched_anew(self, minutes: int, *, kept: bool) -> None:
+        """A run brought back long after it was submitted gets its whole time again."""
+        known = NOON - timedelta(minutes=minutes)
+        (sent,) = _sends([result(Outcome.ALREADY_STOPPING, submitted_at=known)])
+        assert _received(sent).submitted_at == (known if kept else NOON)
+
     def test_only_our_attributes_are_written(self) -> None:
         """What goes on carries our bookkeeping and nothing else."""
         (sent,) = _sends([result(Outcome.STOP_SUBMITTED)])
