@@ -20,6 +20,7 @@ from gluebrake.model import (
     Asked,
     Demand,
     Finding,
+    Home,
     JobRun,
     Message,
     MessageResult,
@@ -37,6 +38,9 @@ from gluebrake.planning import Limits
 
 NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
 """The moment at which all that has no time of its own happens."""
+
+HOME: Final = Home("123456789012", "eu-west-1")
+"""Where runs may be stopped."""
 
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
 OUR_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, SUBMITTED_AT})
@@ -73,6 +77,7 @@ def record(text: str = "", attributes: Mapping[str, str] | None = None, **system
     known = {"SentTimestamp": milliseconds, "SenderId": SENDER_ID, "ApproximateReceiveCount": "1"}
     return {
         "messageId": "m-1",
+        "eventSource": "aws:sqs",
         "body": text or body(),
         "attributes": {**known, **system},
         "messageAttributes": {
@@ -83,7 +88,8 @@ def record(text: str = "", attributes: Mapping[str, str] | None = None, **system
 
 def asked(*run_ids: str, by: Message | None = None, **changes: Any) -> Asked:
     """Build what a message asks for; `by` is the message, `changes` are the request's."""
-    return Asked(by or message(), request(*run_ids, **changes))
+    asking = request(*run_ids, **changes)
+    return Asked(by or message(), asking, asking.job_run_ids or ())
 
 
 def demand(run_id: str = "jr_1", job_name: str = "etl", **changes: Any) -> Demand:
@@ -109,7 +115,7 @@ def batch(*run_ids: str, job_name: str = "etl") -> StopBatch:
 
 def finding(seen: Seen = Seen.SUBMITTED, code: str = "", state: str | None = None, **changes: Any) -> Finding:
     """Build a finding; `state` is the run's, `changes` are the demand's."""
-    facts = None if state is None else RunFacts(state=state)
+    facts = None if state is None else RunFacts("jr_1", state)
     return Finding(demand(**changes), seen, code, f"{code} it is" if code else "", facts)
 
 
@@ -119,8 +125,9 @@ def result(outcome: Outcome, **changes: Any) -> Result:
 
 
 def message_result(outcome: Outcome = Outcome.INVALID_REQUEST, *, dry_run: bool = False) -> MessageResult:
-    """Build what became of a message."""
-    return MessageResult(message("{", attempt=2), outcome, "the body: is not JSON", dry_run=dry_run)
+    """Build what became of a message that could not be used; a dry run could at least be read."""
+    asking = request(dry_run=True) if dry_run else None
+    return MessageResult(message("{", attempt=2), outcome, "the body: is not JSON", request=asking)
 
 
 def send(text: str = "{}", **changes: Any) -> Send:
@@ -208,7 +215,8 @@ def askings() -> st.SearchStrategy[list[Asked]]:
 
 def _numbered(askings: list[Asked]) -> list[Asked]:
     return [
-        Asked(replace(one.message, message_id=f"m-{number}"), one.request) for number, one in enumerate(askings)
+        replace(one, message=replace(one.message, message_id=f"m-{number}"))
+        for number, one in enumerate(askings)
     ]
 
 

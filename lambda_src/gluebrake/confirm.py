@@ -11,8 +11,8 @@ import msgspec
 
 from gluebrake import planning, settling
 from gluebrake.glue import Pace
-from gluebrake.invocation import Parts, hand_on, invoke, read, wired
-from gluebrake.model import Message, Queue
+from gluebrake.invocation import Parts, Settled, hand_on, invoke, read, wired
+from gluebrake.model import Asked, Message, MessageResult, Outcome, Queue
 
 MAX_LOOKS: Final = 1000
 """The deadline ends the watch long before; what says more than this is no count of ours."""
@@ -23,15 +23,21 @@ def handler(event: Mapping[str, Any], context: Any, parts: Parts | None = None) 
     return invoke(work, event, context, parts or _wired())
 
 
-def work(messages: Sequence[Message], parts: Parts, pace: Pace) -> frozenset[str]:
-    """Read, plan, look, settle and send; return the messages that SQS is to deliver again."""
-    asked, unusable = read([_with_submission_time(message) for message in messages])
+def work(messages: Sequence[Message], parts: Parts, pace: Pace) -> Settled:
+    """Read, plan, look, settle and send."""
+    asked, unusable = read([_with_submission_time(message) for message in messages], parts.home)
+    unusable += [_without_runs(one) for one in asked if not one.run_ids]
     demands = planning.merge(asked)
     pace.reserve(settling.seconds_to_settle(len(demands) + len(unusable)))
     findings = parts.glue.look(demands, pace)
     now = parts.clock()
     results = settling.settle_looks(findings, parts.policy.deadline_seconds, now)
     return hand_on(results, unusable, {}, parts, now)
+
+
+def _without_runs(one: Asked) -> MessageResult:
+    why = "Select: a run that is watched must be named, in JobRunIds"
+    return MessageResult(one.message, Outcome.INVALID_REQUEST, why, request=one.request)
 
 
 def _with_submission_time(message: Message) -> Message:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
 
-from gluebrake.model import Demand, Finding, RunFacts, Seen, StopBatch
+from gluebrake.model import Demand, Finding, RunFacts, Search, Seen, StopBatch
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
-    from mypy_boto3_glue.type_defs import BatchStopJobRunResponseTypeDef, ErrorDetailTypeDef, JobRunTypeDef
+    from mypy_boto3_glue.type_defs import (
+        BatchStopJobRunResponseTypeDef,
+        ErrorDetailTypeDef,
+        GetJobRunsResponseTypeDef,
+        JobRunTypeDef,
+    )
 
 T = TypeVar("T")
+R = TypeVar("R")
 Group = list[Finding]
 """Findings of runs of one job."""
 Work = Callable[[Group, "Pace"], Group]
@@ -34,6 +41,8 @@ _NOT_FOUND: Final = "EntityNotFoundException"
 _NO_ANSWER: Final = "NoAnswer"
 _THROTTLED_ENOUGH: Final = 3
 _SHORTEST_CALL_SECONDS: Final = 1.0
+# A run lasts seven days at most: https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
+_OLDEST_ACTIVE: Final = timedelta(days=8)
 
 # What the refusal of a whole call says of its runs. An invalid or unknown one is looked at: which run was it?
 _REFUSED_AS: Final = {
@@ -118,6 +127,31 @@ class Glue:
         """Read the states of the runs, and call nothing else."""
         return self._look_into([Finding(demand, Seen.IN_DOUBT) for demand in demands], pace)
 
+    def find(self, job_names: Collection[str], pace: Pace, now: datetime) -> dict[str, Search]:
+        """Search each job for its active runs."""
+        searches = self._pooled(lambda name: self._search(name, pace, now), list(job_names), pace)
+        return {name: _searched(name, future) for name, future in searches}
+
+    def _search(self, job_name: str, pace: Pace, now: datetime) -> Search:
+        runs: list[RunFacts] = []
+        parameters: dict[str, Any] = {"JobName": job_name, "MaxResults": PAGE}
+        while True:
+            page = self._next_page(pace, parameters)
+            facts = [_facts(run) for run in page["JobRuns"]]
+            runs += [run for run in facts if run.is_active]
+            if "NextToken" not in page or _ends_the_search(facts, now):
+                return Search(job_name, complete=True, runs=tuple(runs))
+            parameters["NextToken"] = page["NextToken"]
+
+    def _next_page(self, pace: Pace, parameters: dict[str, Any]) -> GetJobRunsResponseTypeDef:
+        """Read a page; to have no time for a further one is an error, since the search was begun in vain."""
+        try:
+            return self._call(self.client.get_job_runs, pace, **parameters)
+        except NotStartedError as error:
+            if "NextToken" in parameters:
+                raise CallError(_NO_ANSWER, "there was no time to read all of the job's runs") from error
+            raise
+
     def _stop_runs(self, group: Group, pace: Pace) -> Group:
         run_ids = [finding.demand.run.run_id for finding in group]
         try:
@@ -170,14 +204,18 @@ class Glue:
         return [replace(finding, seen=Seen.PROTECTED) for finding in group]
 
     def _at_once(self, work: Work, groups: Sequence[Group], pace: Pace) -> Group:
-        """Work on the groups, `calls_at_once` of them at a time, while the pace leaves time to wait."""
-        if not groups:
+        pooled = self._pooled(lambda group: work(group, pace), groups, pace)
+        return [finding for group, future in pooled for finding in _worked(future, group)]
+
+    def _pooled(self, work: Callable[[T], R], items: Sequence[T], pace: Pace) -> list[tuple[T, Future[R]]]:
+        """Work on the items, `calls_at_once` of them at a time, while the pace leaves time to wait."""
+        if not items:
             return []
         pool = ThreadPoolExecutor(self.calls_at_once)
-        futures = [pool.submit(work, group, pace) for group in groups]
+        futures = [pool.submit(work, item) for item in items]
         wait(futures, timeout=pace.usable_seconds())
         pool.shutdown(wait=False, cancel_futures=True)
-        return [f for future, group in zip(futures, groups, strict=True) for f in _worked(future, group)]
+        return list(zip(items, futures, strict=True))
 
     def _call(self, operation: Callable[..., T], pace: Pace, **parameters: Any) -> T:
         pace.start(operation.__name__)
@@ -202,6 +240,29 @@ def _worked(future: Future[Group], group: Group) -> Group:
     if error := future.exception():
         return [_in_doubt(finding, repr(error)) for finding in group]
     return future.result()
+
+
+def _searched(job_name: str, future: Future[Search]) -> Search:
+    """Return what was found; a search that did not get to its end found nothing."""
+    if future.cancelled():
+        return Search(job_name)
+    if not future.done():
+        return Search(job_name, code=_NO_ANSWER, error="no answer came before the function's deadline")
+    match future.exception():
+        case None:
+            return future.result()
+        case NotStartedError():
+            return Search(job_name)
+        case CallError(code=code, text=text):
+            return Search(job_name, code=code, error=text)
+        case error:
+            return Search(job_name, code=_NO_ANSWER, error=repr(error))
+
+
+def _ends_the_search(page: Sequence[RunFacts], now: datetime) -> bool:
+    """Return whether no run after this page, the newest first, can be active any more."""
+    started = [run.started_on for run in page if run.started_on]
+    return not page or (bool(started) and min(started) < now - _OLDEST_ACTIVE)
 
 
 def _not_begun(finding: Finding) -> Finding:
@@ -249,7 +310,9 @@ def _looked_at(finding: Finding, run: JobRunTypeDef | None) -> Finding:
 
 def _facts(run: JobRunTypeDef) -> RunFacts:
     return RunFacts(
+        run_id=run["Id"],
         state=run["JobRunState"],
+        started_on=run.get("StartedOn"),
         completed_on=run.get("CompletedOn"),
         execution_seconds=run.get("ExecutionTime") or 0,
         dpu_seconds=run.get("DPUSeconds"),

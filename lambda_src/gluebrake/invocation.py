@@ -9,16 +9,17 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 import boto3
 from botocore.config import Config
 
-from gluebrake import onward, reading
+from gluebrake import answering, onward, reading
 from gluebrake.glue import Glue, Pace
 from gluebrake.model import (
     Asked,
     Count,
+    Home,
     Ignored,
     Invalid,
     Message,
@@ -30,7 +31,7 @@ from gluebrake.model import (
 from gluebrake.onward import IDS_IN_A_MESSAGE, Backoff, Policy
 from gluebrake.planning import Limits
 from gluebrake.queues import Queues
-from gluebrake.reading import sqs
+from gluebrake.reading import arrivals
 from gluebrake.settings import Settings, settings
 from gluebrake.telemetry import Telemetry
 
@@ -42,6 +43,7 @@ SUSPICIOUS_RECEIVE_COUNT: Final = 3
 class Parts:
     """What a handler is wired from."""
 
+    home: Home
     glue: Glue
     queues: Queues
     telemetry: Telemetry
@@ -54,23 +56,48 @@ class Parts:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-Work = Callable[[Sequence[Message], Parts, Pace], frozenset[str]]
-"""Does what the messages ask; returns the ids of those whose consequences could not be handed on."""
+class Settled(NamedTuple):
+    """What became of messages; `undelivered` are the ids of those whose consequences could not be handed on."""
+
+    results: Sequence[Result]
+    message_results: Sequence[MessageResult]
+    undelivered: frozenset[str]
 
 
-def invoke(work: Work, event: Mapping[str, Any], context: Any, parts: Parts) -> dict[str, Any]:
-    """Work on the records of an SQS event; answer with those that SQS is to deliver again."""
+Work = Callable[[Sequence[Message], Parts, Pace], Settled]
+"""Does what the messages ask."""
+
+
+class NotHandedOnError(RuntimeError):
+    """Something that a direct invocation led to could not be handed on: it must be invoked again."""
+
+
+def invoke(work: Work, event: Any, context: Any, parts: Parts) -> dict[str, Any]:
+    """Work on whatever came; answer a queue with the messages to deliver again, anybody else with each run."""
     parts.telemetry.begin(context)
     pace = Pace(lambda: context.get_remaining_time_in_millis() / 1000)
-    messages = [sqs.message(record, max_attempts=parts.max_attempts) for record in event["Records"]]
-    undelivered: set[str] = set()
-    for some, more in in_turn(messages, pace):
-        failed = _attempt(work, some, parts, pace)
-        undelivered |= failed
+    came = arrivals.arrival(
+        event, request_id=context.aws_request_id, now=parts.clock(), max_attempts=parts.max_attempts
+    )
+    settled: list[Settled] = []
+    for some, more in in_turn(came.messages, pace):
+        settled.append(_attempt(work, some, parts, pace))
         if more:
-            _let_go(some, failed, parts)
+            _let_go(some, settled[-1].undelivered, parts)
     parts.telemetry.end(_calls(pace))
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(undelivered)]}
+    return _answer(came, settled)
+
+
+def _answer(came: arrivals.Arrival, settled: Sequence[Settled]) -> dict[str, Any]:
+    undelivered = [message_id for some in settled for message_id in sorted(some.undelivered)]
+    if came.from_queue:
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in undelivered]}
+    if undelivered:
+        raise NotHandedOnError("not everything that this led to could be sent on; invoke the function again")
+    return answering.answer(
+        [result for some in settled for result in some.results],
+        [result for some in settled for result in some.message_results],
+    )
 
 
 def in_turn(messages: Sequence[Message], pace: Pace) -> Iterator[tuple[list[Message], bool]]:
@@ -97,20 +124,20 @@ def _let_go(messages: Iterable[Message], failed: AbstractSet[str], parts: Parts)
     parts.queues.acknowledge(parts.queue, done)
 
 
-def _attempt(work: Work, messages: Sequence[Message], parts: Parts, pace: Pace) -> frozenset[str]:
+def _attempt(work: Work, messages: Sequence[Message], parts: Parts, pace: Pace) -> Settled:
     """Work on the messages; when that raises they come back, and what was done for others stays done."""
     try:
         return work(messages, parts, pace)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not bring the other messages back
         parts.telemetry.crashed(error)
-        return frozenset(message.message_id for message in messages)
+        return Settled((), (), frozenset(message.message_id for message in messages))
 
 
-def read(messages: Iterable[Message]) -> tuple[list[Asked], list[MessageResult]]:
+def read(messages: Iterable[Message], home: Home) -> tuple[list[Asked], list[MessageResult]]:
     """Read each message; what asks for nothing or cannot be used is settled by that."""
     asked, settled = [], []
     for message in messages:
-        match reading.read(message):
+        match reading.read(message, home):
             case Asked() as one:
                 asked.append(one)
             case Ignored(_, why):
@@ -128,12 +155,12 @@ def hand_on(
     counts: Mapping[Count, int],
     parts: Parts,
     now: datetime,
-) -> frozenset[str]:
-    """Send what the outcomes lead to and account for them; return the messages behind failed sends."""
+) -> Settled:
+    """Send what the outcomes lead to, and account for them."""
     messages = onward.sends(results, message_results, parts.policy, now=now, jitter=parts.jitter)
     undelivered = parts.queues.send(messages)
     parts.telemetry.account(results, message_results, counts, undelivered)
-    return undelivered
+    return Settled(results, message_results, undelivered)
 
 
 def _calls(pace: Pace) -> dict[Count, int]:
@@ -144,7 +171,9 @@ def _calls(pace: Pace) -> dict[Count, int]:
 def wired(service: str, queue: Queue, environ: Mapping[str, str] = os.environ) -> Parts:
     """Wire the function that goes by `service` in logs and metrics, and works `queue` off."""
     values = settings(environ)
+    _, _, _, region, account, _ = values.job_arn_prefix.split(":")
     return Parts(
+        home=Home(account, region),
         glue=Glue(
             boto3.client("glue", config=_client_config(values, attempts=2, read_timeout=10)),
             calls_at_once=values.calls_at_once,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum, unique
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -56,6 +56,7 @@ class Outcome(StrEnum):
 
     INVALID_REQUEST = "InvalidRequest"
     TOO_MANY_RUNS = "TooManyRuns"
+    NO_ACTIVE_RUNS = "NoActiveRuns"
     IGNORED = "Ignored"
 
 
@@ -88,10 +89,20 @@ class JobRun(Struct, frozen=True, order=True, gc=False):
     run_id: str
 
 
+class Home(Struct, frozen=True, gc=False):
+    """The account and the Region in which runs may be stopped."""
+
+    account: str
+    region: str
+
+
+ActiveState = Literal["STARTING", "RUNNING", "WAITING"]
+
+
 class Selection(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal", omit_defaults=True):
     """Which active runs of a job are meant, instead of run ids. Empty means every active one."""
 
-    states: Annotated[tuple[str, ...], Meta(min_length=1)] | UnsetType = UNSET
+    states: Annotated[tuple[ActiveState, ...], Meta(min_length=1)] | UnsetType = UNSET
     older_than_minutes: Annotated[int, Meta(ge=0, le=10_080)] | UnsetType = UNSET
     started_before: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
 
@@ -126,11 +137,18 @@ class Message(Struct, frozen=True):
         return not self.resent and self.receive_count == 1
 
 
+class Nothing(Struct, frozen=True):
+    """What an event that asks for nothing says."""
+
+    why: str
+
+
 class Asked(Struct, frozen=True):
-    """A message that asks for runs to be stopped."""
+    """A message that asks for runs to be stopped: `run_ids` are those it names, or was found to mean."""
 
     message: Message
     request: StopRequest
+    run_ids: tuple[str, ...] = ()
 
 
 class Ignored(Struct, frozen=True):
@@ -200,13 +218,20 @@ class RunFacts(Struct, frozen=True):
     https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
     """
 
+    run_id: str
     state: str
+    started_on: datetime | None = None
     completed_on: datetime | None = None
     execution_seconds: float = 0
     dpu_seconds: float | None = None
     max_capacity: float | None = None
     worker_type: str = ""
     number_of_workers: int | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is something to stop: a state that Glue may add tomorrow counts as active."""
+        return self.state not in TERMINAL_STATES and self.state != "STOPPING"
 
 
 class Finding(Struct, frozen=True):
@@ -219,6 +244,16 @@ class Finding(Struct, frozen=True):
     run: RunFacts | None = None
     unheard: bool = False
     """Whether a call of ours went unanswered: it may be what stopped the run."""
+
+
+class Search(Struct, frozen=True):
+    """The active runs of a job, or why they could not be found: an error's code, none if it was not called."""
+
+    job_name: str
+    complete: bool = False
+    runs: tuple[RunFacts, ...] = ()
+    code: str = ""
+    error: str = ""
 
 
 class Result(Struct, frozen=True):
@@ -234,12 +269,14 @@ class Result(Struct, frozen=True):
 
 
 class MessageResult(Struct, frozen=True):
-    """What became of a message that led to no demand."""
+    """What became of a message that led to no demand, or not yet to one."""
 
     message: Message
     outcome: Outcome
     why: str
-    dry_run: bool = False
+    code: str = ""
+    request: StopRequest | None = None
+    """What the message asks for, where it could be read."""
 
 
 @unique

@@ -54,6 +54,7 @@ ONWARD: Final[Mapping[Outcome, Onward | None]] = {
     Outcome.STOP_TIMED_OUT: _DEAD,
     Outcome.INVALID_REQUEST: _DEAD,
     Outcome.TOO_MANY_RUNS: _DEAD,
+    Outcome.NO_ACTIVE_RUNS: None,
     Outcome.IGNORED: None,
 }
 
@@ -97,7 +98,7 @@ def sends(
     return [
         *(_resend(group, policy, now, jitter()) for group in _alike(further, policy.ids_in_a_message)),
         *(_dead_letter(result) for result, to in onward if to is _DEAD and not result.demand.dry_run),
-        *(_dead_message(one) for one in message_results if ONWARD[one.outcome] is _DEAD and not one.dry_run),
+        *(send for one in message_results if (send := _of_message(one, policy, jitter))),
     ]
 
 
@@ -171,12 +172,41 @@ def _explained(result: Result) -> str:
     return " ".join(filter(None, (result.error, state))) or f"The outcome is {result.outcome}."
 
 
+def _of_message(result: MessageResult, policy: Policy, jitter: Callable[[], float]) -> Send | None:
+    to = ONWARD[result.outcome]
+    if to is _DEAD and not (result.request and result.request.dry_run):
+        return _dead_message(result)
+    if to and to is not _DEAD and result.request:
+        return _search_again(result, result.request, to, policy, jitter())
+    return None
+
+
 def _dead_message(result: MessageResult) -> Send:
     return Send(
         queue=Queue.DEAD_LETTER,
-        body=result.message.body,
+        body=_as_it_was(result),
         message_ids=frozenset({result.message.message_id}),
-        attributes=_reason(result.outcome, result.why, result.message.attempt),
+        attributes=_reason(result.code or result.outcome, result.why, result.message.attempt),
+    )
+
+
+def _as_it_was(result: MessageResult) -> str:
+    """Return the body; a selection keeps the time that it was given, so that it never means a younger run."""
+    if result.request and result.request.select is not UNSET:
+        return _encoded(result.request)
+    return result.message.body
+
+
+def _search_again(
+    result: MessageResult, request: StopRequest, to: Onward, policy: Policy, jitter: float
+) -> Send:
+    attempt = result.message.attempt + (to.step or 0)
+    return Send(
+        queue=to.queue,
+        body=_encoded(request),
+        message_ids=frozenset({result.message.message_id}),
+        attributes={ATTEMPT: str(attempt), SENDER: result.message.sender},
+        delay_seconds=policy.retry.seconds(attempt, jitter),
     )
 
 
@@ -186,11 +216,16 @@ def _reason(code: str, error: str, attempt: int) -> dict[str, str]:
 
 def _request(demands: Sequence[Demand]) -> str:
     first = demands[0]
-    request = StopRequest(
-        job_name=first.run.job_name,
-        job_run_ids=tuple(demand.run.run_id for demand in demands),
-        reason=first.reason or UNSET,
-        requested_by=first.requested_by or UNSET,
-        dry_run=first.dry_run,
+    return _encoded(
+        StopRequest(
+            job_name=first.run.job_name,
+            job_run_ids=tuple(demand.run.run_id for demand in demands),
+            reason=first.reason or UNSET,
+            requested_by=first.requested_by or UNSET,
+            dry_run=first.dry_run,
+        )
     )
+
+
+def _encoded(request: StopRequest) -> str:
     return msgspec.json.encode(request).decode()

@@ -51,8 +51,8 @@ class Plan(Struct, frozen=True):
 
 def plan(asked: Sequence[Asked], limits: Limits) -> Plan:
     """Plan an invocation's stop calls; the runs of the oldest message come first."""
-    too_many = [one for one in asked if len(_run_ids(one)) > limits.max_runs_per_request]
-    fitting = [one for one in asked if len(_run_ids(one)) <= limits.max_runs_per_request]
+    too_many = [one for one in asked if len(set(one.run_ids)) > limits.max_runs_per_request]
+    fitting = [one for one in asked if len(set(one.run_ids)) <= limits.max_runs_per_request]
     demands = merge(fitting)
     results, remaining = _held_against(limits, demands)
     return Plan(
@@ -70,7 +70,7 @@ def merge(asked: Iterable[Asked]) -> list[Demand]:
     """Return one demand for each (job name, run id, dry run), those of the earliest message first."""
     behind: dict[tuple[str, str, bool], list[Asked]] = {}
     for one in sorted(asked, key=lambda one: (one.message.sent_at, one.message.message_id)):
-        for run_id in _run_ids(one):
+        for run_id in dict.fromkeys(one.run_ids):
             behind.setdefault((one.request.job_name, run_id, one.request.dry_run), []).append(one)
     return [_demand(JobRun(job_name, run_id), those) for (job_name, run_id, _), those in behind.items()]
 
@@ -90,12 +90,8 @@ def matches(pattern: str, name: str) -> bool:
     return at <= end and name.startswith(first) and name.endswith(last)
 
 
-def _run_ids(one: Asked) -> dict[str, None]:
-    return dict.fromkeys(one.request.job_run_ids or ())
-
-
 def _mentions(asked: Iterable[Asked]) -> int:
-    return sum(len(one.request.job_run_ids or ()) for one in asked)
+    return sum(len(one.run_ids) for one in asked)
 
 
 def _demand(run: JobRun, asked: Sequence[Asked]) -> Demand:
@@ -134,5 +130,6 @@ def _batches(demands: Iterable[Demand]) -> Iterator[StopBatch]:
 
 
 def _too_many(one: Asked, limit: int) -> MessageResult:
-    why = f"JobRunIds: names {len(_run_ids(one))} runs, but maxRunsPerRequest is {limit}; none was stopped"
-    return MessageResult(one.message, Outcome.TOO_MANY_RUNS, why, dry_run=one.request.dry_run)
+    means = "JobRunIds: names" if one.request.job_run_ids else "Select: means"
+    why = f"{means} {len(set(one.run_ids))} runs, but maxRunsPerRequest is {limit}; none was stopped"
+    return MessageResult(one.message, Outcome.TOO_MANY_RUNS, why, request=one.request)

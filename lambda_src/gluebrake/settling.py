@@ -11,12 +11,15 @@ import msgspec
 
 from gluebrake.model import (
     TERMINAL_STATES,
+    Asked,
     Demand,
     Finding,
     Measure,
+    MessageResult,
     Outcome,
     Result,
     RunFacts,
+    Search,
     Seen,
 )
 
@@ -64,15 +67,15 @@ def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:
         case Seen.STATE:
             return _by_state(finding, max_attempts)
         case Seen.NOT_FOUND:
-            return _not_found(finding.demand, max_attempts)
+            return _not_found(finding.demand.attempt, max_attempts)
         case Seen.PROTECTED:
             return Outcome.PROTECTED
         case Seen.NOT_CALLED:
             return Outcome.DEFERRED
         case Seen.IN_DOUBT:
-            return _again(finding.demand, max_attempts)
+            return _again(finding.demand.attempt, max_attempts)
         case Seen.DENIED | Seen.CALL_FAILED:
-            return Outcome.FAILED if finding.code in FINAL_ERRORS else _again(finding.demand, max_attempts)
+            return _after_error(finding.code, finding.demand.attempt, max_attempts)
         case _:
             assert_never(finding.seen)
 
@@ -88,16 +91,45 @@ def _by_state(finding: Finding, max_attempts: int) -> Outcome:
         return Outcome.WOULD_STOP
     if state == "STOPPING":
         return Outcome.ALREADY_STOPPING
-    return _again(demand, max_attempts)
+    return _again(demand.attempt, max_attempts)
 
 
-def _not_found(demand: Demand, max_attempts: int) -> Outcome:
+def _not_found(attempt: int, max_attempts: int) -> Outcome:
     # A run that was just started may not show yet, so Glue is asked once more, after a delay.
-    return Outcome.NOT_FOUND if demand.attempt else _again(demand, max_attempts, exhausted=Outcome.NOT_FOUND)
+    return Outcome.NOT_FOUND if attempt else _again(attempt, max_attempts, exhausted=Outcome.NOT_FOUND)
 
 
-def _again(demand: Demand, max_attempts: int, exhausted: Outcome = Outcome.FAILED) -> Outcome:
-    return Outcome.RETRYING if demand.attempt + 1 < max_attempts else exhausted
+def _after_error(code: str, attempt: int, max_attempts: int) -> Outcome:
+    return Outcome.FAILED if code in FINAL_ERRORS else _again(attempt, max_attempts)
+
+
+def _again(attempt: int, max_attempts: int, exhausted: Outcome = Outcome.FAILED) -> Outcome:
+    return Outcome.RETRYING if attempt + 1 < max_attempts else exhausted
+
+
+def settle_search(one: Asked, search: Search, max_attempts: int) -> MessageResult | None:
+    """Decide what became of a request for which no run was found; None if some were."""
+    if one.run_ids:
+        return None
+    outcome = _search_outcome(search, one.message.attempt, max_attempts)
+    why = _why_none(search)
+    return MessageResult(one.message, outcome, why, search.code, one.request)
+
+
+def _why_none(search: Search) -> str:
+    if search.complete:
+        return "no active run is meant"
+    return search.error or search.code or "there was no time to search"
+
+
+def _search_outcome(search: Search, attempt: int, max_attempts: int) -> Outcome:
+    if search.complete:
+        return Outcome.NO_ACTIVE_RUNS
+    if not search.code:
+        return Outcome.DEFERRED
+    if search.code == "EntityNotFoundException":
+        return _not_found(attempt, max_attempts)
+    return _after_error(search.code, attempt, max_attempts)
 
 
 def settle_looks(findings: Iterable[Finding], deadline_seconds: int, now: datetime) -> list[Result]:
@@ -143,7 +175,7 @@ def _finished_first(finding: Finding) -> Result:
 
 def measures(finding: Finding) -> dict[Measure, float | None]:
     """Measure a run that stopped, by Glue's own fields; what Glue does not say is None, never guessed."""
-    submitted_at, facts = finding.demand.submitted_at, finding.run or RunFacts(state="")
+    submitted_at, facts = finding.demand.submitted_at, finding.run or RunFacts("", "")
     took = facts.completed_on - submitted_at if facts.completed_on and submitted_at else None
     dpus = _dpus(facts)
     return {

@@ -115,8 +115,14 @@ def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
 
 
 def _told_of_message(result: MessageResult, undelivered: frozenset[str]) -> dict[str, Any]:
+    request = result.request
     return {
+        "job_name": request.job_name if request else "",
+        "error_code": result.code,
         "error_message": result.why,
+        "attempt": result.message.attempt,
+        "reason": (request.reason if request else "") or "",
+        "requested_by": (request.requested_by if request else "") or "",
         "sender": result.message.sender,
         "message_ids": [result.message.message_id],
         "comes_back": result.message.message_id in undelivered,

@@ -125,7 +125,7 @@ def _check_messages(invocation: Invocation) -> None:
     unusable = [d.message.body for d in invocation.deliveries if _request(d.message.body) is None]
     verbatim = [e["MessageBody"] for _, e in _sent(invocation) if _is_verbatim(e)]
     assert Counter(verbatim) == Counter(body for body in unusable if "DryRun" not in body)
-    of_messages = [line for line in invocation.outcomes if "job_name" not in line]
+    of_messages = [line for line in invocation.outcomes if "job_run_id" not in line]
     assert len(of_messages) == len(unusable)
 
 
@@ -164,7 +164,7 @@ def _delivered(invocation: Invocation) -> set[Key]:
 
 
 def _demands(invocations: Iterable[Invocation]) -> list[Json]:
-    return [line for invocation in invocations for line in invocation.outcomes if "job_name" in line]
+    return [line for invocation in invocations for line in invocation.outcomes if "job_run_id" in line]
 
 
 def _key(line: Json) -> Key:

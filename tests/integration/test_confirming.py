@@ -146,6 +146,15 @@ class TestCalls:
         assert world.counts["Stopped"] == 3
 
 
+def test_selection_is_nothing_to_watch(world: World) -> None:
+    """A message on the confirm queue that names no run becomes a dead letter."""
+    world.confirm_queue.put('{"JobName": "etl", "Select": {}}')
+    invocation = world.deliver_due(CONFIRM)
+    assert invocation.counts["InvalidRequest"] == 1
+    ((_, code, why, _),) = world.dead_letters()
+    assert (code, why) == ("InvalidRequest", "Select: a run that is watched must be named, in JobRunIds")
+
+
 class TestDuplicates:
     """Several messages about one run."""
 

@@ -64,7 +64,7 @@ def _by_run(invocation: Invocation) -> Counter[tuple[str, ...]]:
     return Counter(
         (line["job_name"], line["job_run_id"] + "?" * line["dry_run"], line["outcome"])
         for line in invocation.outcomes
-        if "job_name" in line
+        if "job_run_id" in line
     )
 
 
@@ -90,7 +90,7 @@ def test_each_demand_has_one_outcome(world: World) -> None:
             ("denied", "theirs", "Failed"),
         ]
     )
-    of_messages = [line["outcome"] for line in invocation.outcomes if "job_name" not in line]
+    of_messages = [line["outcome"] for line in invocation.outcomes if "job_run_id" not in line]
     assert sorted(of_messages) == ["InvalidRequest", "InvalidRequest", "TooManyRuns"]
     assert invocation.answer == {"batchItemFailures": []}
 
@@ -265,7 +265,9 @@ def test_answer_names_the_messages_behind_failed_sends(world: World) -> None:
     assert invocation.answer is not None
     assert sorted(invocation.failures) == sorted(behind)
     assert invocation.answer["batchItemFailures"] == [{"itemIdentifier": id_} for id_ in invocation.failures]
-    comes_back = {line["job_run_id"]: line["comes_back"] for line in invocation.outcomes if "job_name" in line}
+    comes_back = {
+        line["job_run_id"]: line["comes_back"] for line in invocation.outcomes if "job_run_id" in line
+    }
     assert (comes_back["hangs"], comes_back["theirs"]) == (True, False)
 
 
@@ -299,5 +301,5 @@ def test_messages_are_worked_in_any_order(world: World) -> None:
         forwards = _by_run(world.invocations[0])
         backwards = other.deliver(STOP, deliveries[::-1])
         assert _by_run(backwards) == forwards
-        reasons = {line["job_run_id"]: line["reason"] for line in backwards.outcomes if "job_name" in line}
+        reasons = {line["job_run_id"]: line["reason"] for line in backwards.outcomes if "job_run_id" in line}
         assert reasons["second"] == "over budget"

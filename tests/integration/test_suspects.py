@@ -185,14 +185,14 @@ def _asked(world: World, *run_ids: str) -> list[Message]:
 
 
 def _with_broken_turns(world: World, deliveries: Sequence[Delivery], broken: set[int]) -> Invocation:
-    """Deliver with a clock that raises when some turns begin: each turn asks it the time once."""
+    """Deliver with a clock that raises when some turns begin: the invocation asks it once, and each turn."""
     for run_id in ("jr_1", "jr_2", "jr_3"):
         world.aws.glue.add_run("etl", run_id)
     turns: list[datetime] = []
 
     def clock() -> datetime:
         turns.append(world.clock())
-        if len(turns) - 1 in broken:
+        if len(turns) - 2 in broken:
             raise ZeroDivisionError
         return turns[-1]
 

@@ -19,7 +19,7 @@ import boto3
 from gluebrake import confirm, stop
 from gluebrake.glue import Glue
 from gluebrake.invocation import Parts
-from gluebrake.model import STOP_REQUESTED, Queue
+from gluebrake.model import STOP_REQUESTED, Home, Queue
 from gluebrake.onward import Backoff, Policy
 from gluebrake.planning import Limits
 from gluebrake.queues import Queues
@@ -232,7 +232,9 @@ class World:
     def outcomes(self) -> list[tuple[str, str, str]]:
         """Job name, run id and outcome of each log line on a demand so far, in the order of time."""
         lines = [line for invocation in self.invocations for line in invocation.outcomes]
-        return [(line["job_name"], line["job_run_id"], line["outcome"]) for line in lines if "job_name" in line]
+        return [
+            (line["job_name"], line["job_run_id"], line["outcome"]) for line in lines if "job_run_id" in line
+        ]
 
     def history(self, job_name: str, run_id: str) -> list[str]:
         """All the outcomes of a run so far."""
@@ -285,6 +287,7 @@ class World:
             Queue.DEAD_LETTER: self.dead_letter_queue.url,
         }
         return Parts(
+            home=Home(ACCOUNT, REGION),
             glue=Glue(
                 boto3.client("glue", **options),
                 calls_at_once=self.calls_at_once,

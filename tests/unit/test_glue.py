@@ -326,6 +326,7 @@ class TestLooking:
             aws,
             "jr_1",
             state="STOPPED",
+            started_on=datetime.fromtimestamp(1_795_400_000, UTC),
             WorkerType="R.8X",
             NumberOfWorkers=3,
             MaxCapacity=24.0,
@@ -335,7 +336,9 @@ class TestLooking:
         )
         (finding,) = glue.look([demand()], _pace())
         assert finding.run == RunFacts(
+            run_id="jr_1",
             state="STOPPED",
+            started_on=datetime.fromtimestamp(1_795_400_000, UTC),
             completed_on=datetime.fromtimestamp(1_795_500_000, UTC),
             execution_seconds=60,
             dpu_seconds=7.5,
@@ -349,7 +352,7 @@ class TestLooking:
         answer = Reply(payload={"JobRun": {"Id": "jr_1", "JobRunState": "RUNNING"}})
         aws.faults.add(lambda _call, _answer: answer)
         (finding,) = glue.look([demand()], _pace())
-        assert finding.run == RunFacts(state="RUNNING")
+        assert finding.run == RunFacts("jr_1", "RUNNING")
 
     @pytest.mark.parametrize("count", [1, 5])
     def test_dry_run_that_was_not_looked_at_was_not_called(

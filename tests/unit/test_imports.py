@@ -20,10 +20,21 @@ AWS: Final = frozenset({"boto3", "botocore", "aws_lambda_powertools"})
 LAYERS: Final = (
     {"stop", "confirm"},
     {"invocation"},
-    {"reading", "planning", "settling", "onward", "glue", "queues", "telemetry", "settings"},
+    {
+        "answering",
+        "glue",
+        "onward",
+        "planning",
+        "queues",
+        "reading",
+        "selecting",
+        "settings",
+        "settling",
+        "telemetry",
+    },
     {"model"},
 )
-PURE: Final = ("model", "reading", "planning", "settling", "onward", "settings")
+PURE: Final = ("answering", "model", "onward", "planning", "reading", "selecting", "settings", "settling")
 TALKS_TO_AWS: Final = {
     "glue": {"botocore"},
     "invocation": {"boto3", "botocore"},

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from gluebrake import confirm, stop
 from gluebrake.glue import Pace
-from gluebrake.invocation import Parts, hand_on, in_turn, invoke, read, wired
+from gluebrake.invocation import Parts, Settled, hand_on, in_turn, invoke, read, wired
 from gluebrake.model import Asked, Count, Ignored, Message, MessageResult, Outcome, Queue
 from gluebrake.onward import Backoff
 from gluebrake.planning import Limits
 from gluebrake.settings import SettingsError, environment
-from tests.builders import NOON, body, message, message_result, record, result
+from tests.builders import HOME, NOON, body, message, message_result, record, result
 from tests.fakes.aws_server import FakeAws
 from tests.fakes.faults import EntriesFailed
 
@@ -84,6 +84,9 @@ def _pace() -> Pace:
     return Pace(lambda: 30.0)
 
 
+SETTLED: Final = Settled((), (), frozenset())
+
+
 class TestInTurn:
     """Suspects are worked on alone."""
 
@@ -135,22 +138,22 @@ class TestInvoking:
 
     def test_messages_that_come_back_are_the_answer(self, parts: Parts) -> None:
         """Exactly the messages that the work gives back are to be delivered again."""
-        answer = invoke(lambda *_: frozenset({"m-1"}), {"Records": _records(1, 1, 1)}, CONTEXT, parts)
+        answer = invoke(
+            lambda *_: Settled((), (), frozenset({"m-1"})), {"Records": _records(1, 1, 1)}, CONTEXT, parts
+        )
         assert answer == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
 
     def test_all_done_is_an_empty_answer(self, parts: Parts) -> None:
         """With nothing to deliver again the list is there, and empty: any other answer would mean all."""
-        assert invoke(lambda *_: frozenset(), {"Records": _records(1)}, CONTEXT, parts) == {
-            "batchItemFailures": []
-        }
+        assert invoke(lambda *_: SETTLED, {"Records": _records(1)}, CONTEXT, parts) == {"batchItemFailures": []}
 
     def test_work_gets_its_messages_and_the_time_that_is_left(self, parts: Parts) -> None:
         """The records are taken apart, and the pace knows Lambda's own deadline."""
         seen: list[tuple[Sequence[Message], float]] = []
 
-        def work(messages: Sequence[Message], _parts: Parts, pace: Pace) -> frozenset[str]:
+        def work(messages: Sequence[Message], _parts: Parts, pace: Pace) -> Settled:
             seen.append((messages, pace.seconds_left()))
-            return frozenset()
+            return SETTLED
 
         invoke(work, {"Records": _records(1)}, CONTEXT, parts)
         assert seen == [([message(message_id="m-0")], 29.5)]
@@ -159,9 +162,9 @@ class TestInvoking:
         """The maximum is the function's own."""
         seen: list[int] = []
 
-        def work(messages: Sequence[Message], *_: Any) -> frozenset[str]:
+        def work(messages: Sequence[Message], *_: Any) -> Settled:
             seen.extend(one.attempt for one in messages)
-            return frozenset()
+            return SETTLED
 
         records = [record("{}", {"GluebrakeAttempt": attempt}) for attempt in ("5", "6")]
         invoke(work, {"Records": records}, CONTEXT, parts)
@@ -173,11 +176,11 @@ class TestInvoking:
         """When the work on one turn raises, its messages come back and the other turns stay done."""
         turns: list[list[str]] = []
 
-        def work(messages: Sequence[Message], *_: Any) -> frozenset[str]:
+        def work(messages: Sequence[Message], *_: Any) -> Settled:
             turns.append([one.message_id for one in messages])
             if len(turns) == 2:
                 raise RuntimeError("nobody foresaw this")
-            return frozenset()
+            return SETTLED
 
         answer = invoke(work, {"Records": _records(1, 3, 2, 7)}, CONTEXT, parts)
         assert turns == [["m-0", "m-2"], ["m-3"], ["m-1"]]
@@ -188,9 +191,9 @@ class TestInvoking:
         """A suspect may take the function down, and with it the answer: the others are deleted before."""
         deleted: list[set[str]] = []
 
-        def work(messages: Sequence[Message], *_: Any) -> frozenset[str]:
+        def work(messages: Sequence[Message], *_: Any) -> Settled:
             deleted.append(set(aws.sqs.deleted))
-            return frozenset({one.message_id for one in messages} & {"m-1"})
+            return Settled((), (), frozenset({one.message_id for one in messages} & {"m-1"}))
 
         records = [{**one, "receiptHandle": f"handle of {one['messageId']}"} for one in _records(1, 1, 4, 4)]
         answer = invoke(work, {"Records": records}, CONTEXT, parts)
@@ -202,13 +205,13 @@ class TestInvoking:
     def test_nothing_is_acknowledged_without_suspects(self, aws: FakeAws, parts: Parts) -> None:
         """Lambda deletes what the answer does not name."""
         records = [{**one, "receiptHandle": "handle"} for one in _records(1, 2)]
-        invoke(lambda *_: frozenset(), {"Records": records}, CONTEXT, parts)
+        invoke(lambda *_: SETTLED, {"Records": records}, CONTEXT, parts)
         assert not aws.calls
 
     def test_crash_of_all_brings_all_back(self, parts: Parts) -> None:
         """Even then each message is named, and the invocation itself does not fail."""
 
-        def work(*_: Any) -> frozenset[str]:
+        def work(*_: Any) -> Settled:
             raise MemoryError
 
         answer = invoke(work, {"Records": _records(1, 1, 3)}, CONTEXT, parts)
@@ -219,10 +222,10 @@ class TestInvoking:
     ) -> None:
         """The calls to Glue are published at the end: stops, and reads of states."""
 
-        def work(_messages: Any, _parts: Parts, pace: Pace) -> frozenset[str]:
+        def work(_messages: Any, _parts: Parts, pace: Pace) -> Settled:
             for operation in ("batch_stop_job_run", "get_job_runs", "get_job_run", "get_tags"):
                 pace.start(operation)
-            return frozenset()
+            return SETTLED
 
         invoke(work, {"Records": _records(1, 3)}, CONTEXT, parts)
         metrics = _metrics(capsys.readouterr().out)
@@ -236,7 +239,7 @@ class TestReading:
     def test_message_that_asks_is_apart_from_one_that_cannot_be_used(self) -> None:
         """Requests go on, and an unreadable message is settled by that."""
         asking, broken = message(), message("{")
-        asked, settled = read([broken, asking])
+        asked, settled = read([broken, asking], HOME)
         assert [one.message for one in asked] == [asking]
         assert [(one.message, one.outcome) for one in settled] == [(broken, Outcome.INVALID_REQUEST)]
         assert settled[0].why.startswith("the body: is not JSON")
@@ -245,8 +248,8 @@ class TestReading:
     def test_message_that_asks_for_nothing_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A known event that asks for nothing is settled as that, with the reason."""
         # No reader of this version ignores anything yet.
-        monkeypatch.setattr("gluebrake.reading.read", lambda one: Ignored(one, "it is over"))
-        asked, settled = read([message()])
+        monkeypatch.setattr("gluebrake.reading.read", lambda one, _home: Ignored(one, "it is over"))
+        asked, settled = read([message()], HOME)
         assert asked == []
         assert settled == [MessageResult(message(), Outcome.IGNORED, "it is over")]
 
@@ -260,7 +263,7 @@ class TestHandingOn:
         """What the outcomes lead to is sent, and each is counted."""
         outcomes = [result(Outcome.STOP_SUBMITTED), result(Outcome.FAILED, run_id="jr_2")]
         counts = {Count.RUNS_REQUESTED: 2}
-        assert hand_on(outcomes, [message_result()], counts, parts, NOON) == frozenset()
+        assert hand_on(outcomes, [message_result()], counts, parts, NOON).undelivered == frozenset()
         parts.telemetry.end({})
         assert [len(aws.requests("SendMessageBatch")), *_sent(aws)] == [
             2,
@@ -283,7 +286,7 @@ class TestHandingOn:
             result(Outcome.FAILED, run_id="jr_1", message_ids=("m-1",)),
             result(Outcome.FAILED, run_id="jr_2", message_ids=("m-2", "m-3")),
         ]
-        assert hand_on(outcomes, [], {}, parts, NOON) == {"m-2", "m-3"}
+        assert hand_on(outcomes, [], {}, parts, NOON).undelivered == {"m-2", "m-3"}
 
 
 def _sent(aws: FakeAws) -> list[str]:
@@ -350,4 +353,4 @@ class TestWiring:
 
     def test_default_request_is_one_that_can_be_read(self) -> None:
         """The tests' own example of a message is valid."""
-        assert read([message(body())])[0]
+        assert read([message(body())], HOME)[0]

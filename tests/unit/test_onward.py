@@ -33,6 +33,7 @@ from gluebrake.planning import merge
 from gluebrake.queues import MAX_BYTES
 from gluebrake.reading import sqs
 from tests.builders import (
+    HOME,
     NOON,
     OUR_ATTRIBUTES,
     SENDER_ID,
@@ -64,9 +65,15 @@ DESTINATIONS: Final[dict[Outcome, Queue | None]] = {
     Outcome.STOP_TIMED_OUT: Queue.DEAD_LETTER,
     Outcome.INVALID_REQUEST: Queue.DEAD_LETTER,
     Outcome.TOO_MANY_RUNS: Queue.DEAD_LETTER,
+    Outcome.NO_ACTIVE_RUNS: None,
     Outcome.IGNORED: None,
 }
-OF_A_MESSAGE: Final = (Outcome.INVALID_REQUEST, Outcome.TOO_MANY_RUNS, Outcome.IGNORED)
+OF_A_MESSAGE: Final = (
+    Outcome.INVALID_REQUEST,
+    Outcome.TOO_MANY_RUNS,
+    Outcome.NO_ACTIVE_RUNS,
+    Outcome.IGNORED,
+)
 OF_A_DEMAND: Final = tuple(outcome for outcome in Outcome if outcome not in OF_A_MESSAGE)
 HANDED_ON: Final = tuple(o for o in OF_A_DEMAND if DESTINATIONS[o] in {Queue.STOP, Queue.CONFIRM})
 DEADLY: Final = tuple(o for o in OF_A_DEMAND if DESTINATIONS[o] is Queue.DEAD_LETTER)
@@ -91,7 +98,7 @@ def _received(sent: Send, attributes: dict[str, str] | None = None) -> Message:
 
 def _asked(sent: Send) -> Asked:
     """Read what was sent, as the next function does."""
-    read = reading.read(_received(sent))
+    read = reading.read(_received(sent), HOME)
     assert isinstance(read, Asked), read
     return read
 
@@ -231,7 +238,7 @@ class TestHandingOn:
     def test_deferred_demand_is_still_a_retried_one(self) -> None:
         """A redelivered demand that is deferred may have been stopped by the delivery before."""
         (redelivered,) = merge(
-            [Asked(message(receive_count=2), _asked(_sends([result(Outcome.DEFERRED)])[0]).request)]
+            [replace(_asked(_sends([result(Outcome.DEFERRED)])[0]), message=message(receive_count=2))]
         )
         assert redelivered.retried
         (deferred,) = merge([_asked(*_sends([Result(redelivered, Outcome.DEFERRED)]))])

@@ -251,7 +251,7 @@ class TestLimits:
         big = asked("jr_1", "jr_2", "jr_3", by=message(message_id="big"), dry_run=dry_run)
         made = plan([big, asked("jr_3")], limits(max_runs_per_request=2))
         (settled,) = made.message_results
-        assert (settled.message, settled.outcome, settled.dry_run) == (
+        assert (settled.message, settled.outcome, bool(settled.request and settled.request.dry_run)) == (
             big.message,
             Outcome.TOO_MANY_RUNS,
             dry_run,

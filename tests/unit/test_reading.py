@@ -25,7 +25,7 @@ from gluebrake.model import (
     StopRequest,
 )
 from gluebrake.reading import sqs
-from tests.builders import NOON, SENDER_ID, body, event, message, names, notes, record, request
+from tests.builders import HOME, NOON, SENDER_ID, body, event, message, names, notes, record, request
 
 pytestmark = pytest.mark.disable_socket
 
@@ -135,7 +135,7 @@ SEVERAL_LINES: Final = re.compile("[\t\r\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\
 
 def _refusal(text: str) -> str:
     """Read a body that cannot be used, and return why not."""
-    read = reading.read(message(text))
+    read = reading.read(message(text), HOME)
     assert isinstance(read, Invalid), f"{text[:200]!r} is not invalid"
     assert 0 < len(read.why) <= 1024
     assert read.message.body == text
@@ -148,28 +148,30 @@ class TestStopRequests:
     def test_smallest_request_is_read(self) -> None:
         """A job and its runs are all that a request needs; it is no dry run unless it says so."""
         text = '{"JobName": "etl", "JobRunIds": ["jr_1", "jr_2"]}'
-        assert reading.read(message(text)) == Asked(message(text), request("jr_1", "jr_2"))
+        assert reading.read(message(text), HOME) == Asked(
+            message(text), request("jr_1", "jr_2"), ("jr_1", "jr_2")
+        )
 
     def test_every_field_is_read(self) -> None:
         """What a request says of itself is taken over as it is."""
         text = body("jr_1", Reason="over\nbudget", RequestedBy="guardrail", DryRun=True)
-        read = reading.read(message(text))
+        read = reading.read(message(text), HOME)
         wanted = request("jr_1", reason="over\nbudget", requested_by="guardrail", dry_run=True)
-        assert read == Asked(message(text), wanted)
+        assert read == Asked(message(text), wanted, ("jr_1",))
 
     @pytest.mark.parametrize("name", ["x", LONGEST, "\t ", "\x7f\x80\u2028", "\ufffd", SUPPLEMENTARY, '"\\'])
     def test_whatever_glue_names_things_is_read(self, name: str) -> None:
         """Every character of Glue's pattern is taken, up to 255 of them."""
         escaped = body(name, JobName=name)
         for text in (escaped, json.dumps(json.loads(escaped), ensure_ascii=False)):
-            read = reading.read(message(text))
+            read = reading.read(message(text), HOME)
             assert isinstance(read, Asked)
             assert (read.request.job_name, read.request.job_run_ids) == (name, (name,))
 
     def test_ten_thousand_runs_are_read(self) -> None:
         """Batching is ours: a request may name as many runs as fit into a message."""
         run_ids = [f"jr_{number}" for number in range(10_000)]
-        read = reading.read(message(body(*run_ids)))
+        read = reading.read(message(body(*run_ids)), HOME)
         assert isinstance(read, Asked)
         assert read.request.job_run_ids == tuple(run_ids)
 
@@ -181,7 +183,7 @@ class TestStopRequests:
         wanted = StopRequest(
             job_name, tuple(run_ids), reason=reason, requested_by=requested_by, dry_run=bool(dry_run)
         )
-        read = reading.read(message(msgspec.json.encode(wanted).decode()))
+        read = reading.read(message(msgspec.json.encode(wanted).decode()), HOME)
         assert isinstance(read, Asked)
         assert read.request == wanted
 
@@ -201,18 +203,12 @@ class TestStopRequests:
         [
             ("{}", "JobName: missing; it is required"),
             ('{"JobRunIds": ["jr_1"]}', "JobName: missing; it is required"),
-            ('{"JobName": "etl"}', "JobRunIds: missing; name the runs"),
+            ('{"JobName": "etl"}', "JobRunIds: missing; name the runs, or say which with Select"),
         ],
     )
     def test_missing_field_is_named(self, text: str, why: str) -> None:
         """A request that names no job, or no runs, says what is missing."""
         assert _refusal(text) == why
-
-    @pytest.mark.parametrize("select", [{}, {"States": ["RUNNING"]}, {"OlderThanMinutes": 120}])
-    def test_selection_is_not_supported_yet(self, select: dict[str, Any]) -> None:
-        """A selection that is well-formed is refused by this version, which says so."""
-        why = _refusal(json.dumps({"JobName": "etl", "Select": select}))
-        assert why == "Select: not supported by this version; name the runs in JobRunIds"
 
     @pytest.mark.parametrize(("text", "rule"), UNUSABLE.values(), ids=UNUSABLE.keys())
     def test_body_that_is_no_object_is_explained(self, text: str, rule: str) -> None:
@@ -251,7 +247,7 @@ class TestEvents:
     def test_detail_is_the_stop_request(self) -> None:
         """An event that asks for a stop means the same as its detail does as a message."""
         detail = json.loads(body("jr_1", "jr_2", Reason="over budget"))
-        read = reading.read(message(event(detail)))
+        read = reading.read(message(event(detail)), HOME)
         assert isinstance(read, Asked)
         assert read.request == request("jr_1", "jr_2", reason="over budget")
 
@@ -259,7 +255,7 @@ class TestEvents:
         """AWS may add members to its envelope, also such as are named like fields of a request."""
         envelope = json.loads(event(json.loads(body()), STOP_REQUESTED))
         more = {"new": {"nested": [None]}, "DryRun": "yes", "JobName": 5}
-        read = reading.read(message(json.dumps({**envelope, **more})))
+        read = reading.read(message(json.dumps({**envelope, **more})), HOME)
         assert isinstance(read, Asked)
         assert read.request == request()
 
@@ -272,8 +268,8 @@ class TestEvents:
         ("detail", "why"),
         [
             ({}, "detail.JobName: missing; it is required"),
-            ({"JobName": "etl"}, "detail.JobRunIds: missing; name the runs"),
-            ({"JobName": "etl", "Select": {}}, "detail.Select: not supported by this version; .*"),
+            ({"JobName": "etl"}, "detail.JobRunIds: missing; name the runs, .*"),
+            ({"JobName": "etl", "Select": None}, "detail.Select: must be a JSON object, not null"),
             (None, "detail: must be a JSON object, not null"),
             ([], "detail: must be a JSON object, not a list"),
             (body(), "detail: must be a JSON object, not text"),
@@ -287,15 +283,15 @@ class TestEvents:
         """An event without a detail says that it is required."""
         assert _refusal(json.dumps({"detail-type": STOP_REQUESTED})) == "detail: missing; it is required"
 
-    @pytest.mark.parametrize("detail_type", ["Glue Job State Change", "glue job run stop requested", ""])
+    @pytest.mark.parametrize("detail_type", ["Something Else", "glue job run stop requested", ""])
     def test_other_event_is_invalid(self, detail_type: str) -> None:
         """An event of another type stops nothing, even around a valid request."""
         why = _refusal(event(json.loads(body()), detail_type))
-        assert why == f"detail-type: must be {STOP_REQUESTED!r}, not {detail_type!r}"
+        assert why.startswith(f"detail-type {detail_type!r}: it names no Glue job")
 
     def test_long_type_of_an_event_is_cut(self) -> None:
         """A type of a megabyte is shown by its beginning."""
-        assert _refusal(event({}, "x" * 1_000_000)).endswith(f"not '{'x' * 128}'")
+        assert _refusal(event({}, "x" * 1_000_000)).startswith(f"detail-type '{'x' * 128}':")
 
     @pytest.mark.parametrize(("detail_type", "kind"), [(None, "null"), (5, "a whole number"), ([], "a list")])
     def test_type_that_is_no_text_is_named(self, detail_type: Any, kind: str) -> None:
@@ -391,7 +387,7 @@ class TestAnything:
     @example('{"x": 1e999, "detail-type": "Glue Job Run Stop Requested", "detail": {}}')
     def test_any_body_is_read_and_asks_only_when_an_independent_check_agrees(self, text: str) -> None:
         """Reading never raises, explains itself, and takes exactly what the schema and the rules allow."""
-        read = reading.read(message(text))
+        read = reading.read(message(text), HOME)
         assert read.message.body == text
         assert isinstance(read, Asked) == _may_be_asked(text), read
         if isinstance(read, Ignored | Invalid):

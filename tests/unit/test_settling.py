@@ -279,7 +279,7 @@ class TestLooks:
 def _measured(submitted_at: datetime | None = NOON, **facts: Any) -> tuple[float | None, ...]:
     """Measure a run; the seconds that it took, its DPUs, and the DPU-hours that it consumed."""
     stopped = finding(Seen.STATE, submitted_at=submitted_at)
-    found = measures(replace(stopped, run=RunFacts(state="STOPPED", **facts)))
+    found = measures(replace(stopped, run=RunFacts("jr_1", "STOPPED", **facts)))
     return found[Measure.TIME_TO_STOP], found[Measure.DPUS_RELEASED], found[Measure.DPU_HOURS_CONSUMED]
 
 

@@ -2,50 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from gluebrake.model import Asked, Ignored, Invalid, Message, StopRequest
-from gluebrake.reading import eventbridge, stop_request
+from gluebrake.model import Asked, Home, Ignored, Invalid, Message, Nothing, StopRequest
+from gluebrake.reading import alarms, eventbridge, others, sns, stop_request
+from gluebrake.reading.context import Context, Reader
 from gluebrake.reading.errors import ReadingError, malformed
 
 
-class _Markers(Struct, rename="kebab"):
-    """The members by which AWS's envelopes are told apart."""
+class _Markers(Struct):
+    """The members by which AWS's messages are told apart."""
 
-    detail_type: Raw = Raw()
+    detail_type: Raw = msgspec.field(default=Raw(), name="detail-type")
+    alarm_data: Raw = msgspec.field(default=Raw(), name="alarmData")
+    new_state: Raw = msgspec.field(default=Raw(), name="NewStateValue")
+    topic: Raw = msgspec.field(default=Raw(), name="TopicArn")
+    request_context: Raw = msgspec.field(default=Raw(), name="requestContext")
+    records: Raw = msgspec.field(default=Raw(), name="Records")
+    anomaly: Raw = msgspec.field(default=Raw(), name="anomalyId")
 
 
-# Which member of the body marks which family, and who reads it. What bears no mark is a plain stop request.
-_FAMILIES: Final[dict[str, Callable[[bytes], StopRequest]]] = {"detail_type": eventbridge.read}
+# Which member of a body marks which family, and who reads it. What bears no mark is a plain stop request.
+_FAMILIES: Final[dict[str, Reader]] = {
+    "detail_type": eventbridge.read,
+    "alarm_data": alarms.read_action,
+    "new_state": alarms.read_notification,
+    "topic": sns.reader(lambda body, context: _said(body, context)),  # noqa: PLW0108 - it stands below
+    "request_context": others.refuse_request_context,
+    "records": others.refuse_records,
+    "anomaly": others.refuse_anomaly,
+}
 
 
-def read(message: Message) -> Asked | Ignored | Invalid:
-    """Read one message, whatever is in it."""
+def read(message: Message, home: Home) -> Asked | Ignored | Invalid:
+    """Read one message, whatever is in it; runs are only ever stopped at `home`."""
     try:
-        return Asked(message, _request(message.body.encode()))
+        said = _said(message.body.encode(), Context(home, message.sent_at))
     except ReadingError as error:
         return Invalid(message, str(error))
     except UnicodeEncodeError:
         return Invalid(message, "the body: holds half of a surrogate pair, so it is not Unicode text")
+    except OverflowError:
+        return Invalid(message, "the body: a time in it is too early to be reckoned with")
     except RecursionError:
         return Invalid(message, "the body: nested too deeply to be read")
+    if isinstance(said, Nothing):
+        return Ignored(message, said.why)
+    return Asked(message, said, said.job_run_ids or ())
 
 
-def _request(body: bytes) -> StopRequest:
+def _said(body: bytes, context: Context) -> StopRequest | Nothing:
     try:
-        return stop_request.read(body)
+        return stop_request.read(body, context)
     except ReadingError:
         family = _family(body)
         if family is None:
             raise
-    return family(body)
+    return family(body, context)
 
 
-def _family(body: bytes) -> Callable[[bytes], StopRequest] | None:
+def _family(body: bytes) -> Reader | None:
     try:
         markers = msgspec.json.decode(body, type=_Markers)
     except msgspec.ValidationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +21,13 @@ _WORDS: Final = {
     "`datetime` with a timezone component": "a time with its offset from UTC, like 2026-11-24T03:00:00Z",
     "`datetime`": "a time",
     "`null`": "null",
+    "`str | null`": "text or null",
+    "`float | null`": "a number or null",
+    "`array | null`": "a list or null",
+    "`object | null`": "a JSON object or null",
+    "`array | object | null`": "a list, a JSON object or null",
     "got ": "not ",
+    "Invalid enum value": "must be one of STARTING, RUNNING and WAITING, not",
 }
 _LONGEST: Final = 1024
 _LONGEST_NAME: Final = 128  # a body can hold a field name of a megabyte
@@ -39,24 +46,29 @@ def malformed(body: bytes, error: msgspec.DecodeError) -> ReadingError:
         return ReadingError("the body: is empty; a stop request is a JSON object")
     if body.startswith(b"\xef\xbb\xbf"):
         return ReadingError("the body: starts with a byte-order mark; send plain UTF-8 JSON without one")
+    if body.startswith(b"AWS Budget"):
+        return ReadingError(
+            "the body: is AWS Budgets' text, which names no Glue job; send a stop request instead"
+        )
     return ReadingError(f"the body: is not JSON ({str(error).removeprefix('JSON is malformed: ')})")
 
 
-def broken_rule(error: msgspec.ValidationError, allowed: dict[str, tuple[str, ...]]) -> ReadingError:
-    """Turn msgspec's "rule - at `$.path`" into "path: rule"; `allowed` has the fields by object's path."""
-    rule, _, at = str(error).partition(" - at `$")
-    path = at.removesuffix("`").removeprefix(".")
+def broken_rule(
+    error: msgspec.ValidationError, allowed: Mapping[str, Sequence[str]], at: str = ""
+) -> ReadingError:
+    """Turn msgspec's "rule - at `$.path`" into "path: rule".
+
+    `allowed` has the fields by the path of their object; `at` is where what was read stands in its message.
+    """
+    rule, _, path = str(error).partition(" - at `$")
+    path = path.removesuffix("`").removeprefix(".")
+    where = ".".join(filter(None, (at, path)))
+    inside = f"{where}." if where else ""
     if found := _UNKNOWN.fullmatch(rule):
-        known = allowed.get(path, ())
-        return ReadingError(
-            f"{_join(path, found[1][:_LONGEST_NAME])}: unknown field; allowed: {', '.join(known)}"
-        )
+        known = ", ".join(allowed.get(path, ()))
+        return ReadingError(f"{inside}{found[1][:_LONGEST_NAME]}: unknown field; allowed: {known}")
     if found := _MISSING.fullmatch(rule):
-        return ReadingError(f"{_join(path, found[1])}: missing; it is required")
+        return ReadingError(f"{inside}{found[1]}: missing; it is required")
     for theirs, ours in _WORDS.items():
         rule = rule.replace(theirs, ours)
-    return ReadingError(f"{path or 'the body'}: {rule}")
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return ReadingError(f"{where or 'the body'}: {rule}")

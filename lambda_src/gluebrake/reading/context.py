@@ -1,0 +1,44 @@
+"""What a reader knows besides the body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from gluebrake.model import Home, Nothing, StopRequest
+
+
+class Context(Struct, frozen=True):
+    """Where runs may be stopped, and when the message was sent: no signal in it is younger."""
+
+    home: Home
+    sent_at: datetime
+    topic_region: str = ""
+    """The Region of the SNS topic that it came through, if any."""
+
+    def elsewhere(self, *, account: str, region: str) -> Nothing | None:
+        """Return why a signal of that account and Region asks for nothing here, or None if it is of home."""
+        if (account, region) == (self.home.account, self.home.region):
+            return None
+        here = f"account {self.home.account} in {self.home.region}"
+        return Nothing(f"it is of account {account[:64]} in {region[:64]}; only runs of {here} are stopped")
+
+    def at(self, text: str) -> datetime:
+        """Return the time that a signal gives for itself, but none later than the message's."""
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return self.sent_at
+        return min(moment, self.sent_at) if moment.tzinfo else self.sent_at
+
+
+def region_of(arn: str) -> str:
+    """Return the Region that an ARN gives, nothing if it gives none."""
+    _, _, _, region, *_ = [*arn.split(":"), "", "", "", ""]
+    return region
+
+
+Reader = Callable[[bytes, Context], StopRequest | Nothing]
+"""Reads a body of one family; raises ReadingError for one that cannot be used."""

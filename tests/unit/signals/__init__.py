@@ -1,0 +1,1 @@
+"""Signals: what other services say, and what is made of it."""
