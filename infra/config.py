@@ -31,6 +31,19 @@ _Job = Annotated[
         description="a job's name, or a pattern without brackets, of 1 to 255 characters",
     ),
 ]
+_SignalledJob = Annotated[
+    Pattern, Meta(description="a job's name, or a pattern of names, of 1 to 255 characters")
+]
+# An asterisk would be no wildcard there, and the rule would wait for alarms that nobody has.
+_AlarmPrefix = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^*]*\Z",
+        description="what alarms' names begin with, without a wildcard, of 1 to 255 characters",
+    ),
+]
 _Delay = Annotated[Seconds, Meta(description="a whole number from 1 to 900")]
 _Delays = Meta(description="a list of two: the first delay and the longest, in seconds")
 _Days = Literal[
@@ -56,6 +69,10 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     retry_seconds: Annotated[tuple[_Delay, _Delay], _Delays] = (5, 900)
     confirm_seconds: Annotated[tuple[_Delay, _Delay], _Delays] = (15, 300)
     confirm_deadline_seconds: Annotated[int, _between(1, 86_400)] = 1800
+    stop_on_run_status: Annotated[tuple[_SignalledJob, ...], Meta(description="a list of jobs")] = ()
+    stop_on_alarms: Annotated[
+        tuple[_AlarmPrefix, ...], Meta(description="a list of what alarms' names begin with")
+    ] = ()
     log_retention_days: Annotated[
         _Days,
         Meta(description=f"one of CloudWatch's numbers of days: {', '.join(map(str, get_args(_Days)))}"),
@@ -89,6 +106,16 @@ _LIMITS_TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Config], bool], s
         lambda config: _fits(config.jobs + config.protected_jobs),
         "too many for Lambda's environment (4 kB) or the role's policy (10 kB); use patterns",
     ),
+    (
+        ("stopOnRunStatus",),
+        lambda config: _fits_a_rule(config.stop_on_run_status),
+        "too many for a rule's event pattern (2,048 characters); use patterns",
+    ),
+    (
+        ("stopOnAlarms",),
+        lambda config: _fits_a_rule(config.stop_on_alarms),
+        "too many for a rule's event pattern (2,048 characters); use shorter ones",
+    ),
 )
 
 
@@ -117,6 +144,12 @@ def load(context: Callable[[str], Any]) -> Config:
 def _fits(jobs: tuple[str, ...]) -> bool:
     # Both hold more than the jobs: an ARN's other parts, queue URLs, the rest of the settings and statements.
     return len(msgspec.json.encode(jobs)) <= 3000 and sum(60 + len(job) for job in jobs) <= 8000  # noqa: PLR2004
+
+
+def _fits_a_rule(names: tuple[str, ...]) -> bool:
+    # Encoded twice, since a backslash is escaped for the filter as well; with room for the operator's name
+    # beside each, and for what else the event pattern asks for.
+    return sum(16 + len(_json(_json(name))) for name in names) <= 1800  # noqa: PLR2004
 
 
 def _layers(context: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,6 +3,8 @@
 from typing import Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -36,6 +38,28 @@ class Messaging(Construct):
         self._visibility = cdk.Duration.seconds(6 * function_timeout.to_seconds() + batch_window.to_seconds())
         self.stop_queue = self._work_queue("StopQueue")
         self.confirm_queue = self._work_queue("ConfirmQueue")
+
+    def rule_target(self) -> events.CfnRule.TargetProperty:
+        """Return the target that puts events on the stop queue or, failing that, on the dead-letter queue."""
+        return events.CfnRule.TargetProperty(
+            id="StopQueue",
+            arn=self.stop_queue.queue_arn,
+            dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.dead_letter_queue.queue_arn),
+        )
+
+    def let_in(self, rule: events.CfnRule) -> None:
+        """Let a rule send to where its target leads."""
+        # Not through the CDK's own target: it would grant the service reading the queue's attributes as well.
+        for queue in (self.stop_queue, self.dead_letter_queue):
+            queue.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=f"LetIn{rule.node.id}",
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.queue_arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+                )
+            )
 
     def _work_queue(self, construct_id: str) -> sqs.Queue:
         return sqs.Queue(

@@ -6,8 +6,9 @@ from constructs import Construct
 from infra.artifact import Artifact
 from infra.config import Config
 from infra.functions import TIMEOUT, QueueFunction, confirm_duty, stop_duty
-from infra.intake import Intake
+from infra.intake import Intake, ProducerPolicy
 from infra.messaging import Messaging
+from infra.signals import Signals
 
 
 class Gluebrake(cdk.Stack):
@@ -30,6 +31,17 @@ class Gluebrake(cdk.Stack):
             name: QueueFunction(self, name, duty=duty, config=config, artifact=artifact).function
             for name, duty in duties.items()
         }
+        signals = Signals(self, "Signals", config=config, messaging=messaging, stop_function=functions["Stop"])
+        producer_policy = ProducerPolicy(
+            self,
+            "ProducerPolicy",
+            ways_in={
+                "sqs:SendMessage": messaging.stop_queue.queue_arn,
+                "events:PutEvents": intake.bus.event_bus_arn,
+                "sns:Publish": signals.topic.topic_arn,
+                "lambda:InvokeFunction": functions["Stop"].function_arn,
+            },
+        )
         if artifact.warning:
             cdk.Annotations.of(self).add_warning_v2("gluebrake:artifact", artifact.warning)
         outputs = {
@@ -37,6 +49,8 @@ class Gluebrake(cdk.Stack):
             "ConfirmQueueUrl": messaging.confirm_queue.queue_url,
             "DeadLetterQueueUrl": messaging.dead_letter_queue.queue_url,
             "EventBusName": intake.bus.event_bus_name,
+            "SignalTopicArn": signals.topic.topic_arn,
+            "ProducerPolicyArn": producer_policy.managed_policy_arn,
             **{f"{name}FunctionName": function.function_name for name, function in functions.items()},
         }
         for name, value in outputs.items():

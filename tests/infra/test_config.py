@@ -14,6 +14,7 @@ from infra.config import Config, ConfigError, load
 
 _KEYS = sorted(field.encode_name for field in msgspec.structs.fields(Config))
 _JOB = "a job's name, or a pattern without brackets, of 1 to 255 characters"
+_PREFIX = "what alarms' names begin with, without a wildcard, of 1 to 255 characters"
 
 
 def _mistakes(context: Mapping[str, object]) -> list[str]:
@@ -53,6 +54,8 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         "python": 3.13,
         "retrySeconds": [0, 901],
         "protectTag": "a\n",
+        "stopOnRunStatus": "nightly-*",
+        "stopOnAlarms": ["glue-*", ""],
     }
     assert _mistakes({"gluebrake": context, "config": str(file), "target": "mars"}) == [
         f'gluebrake.jobs[1]: "" should be {_JOB}',
@@ -63,6 +66,9 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         "gluebrake.retrySeconds[0]: 0 should be a whole number from 1 to 900",
         "gluebrake.retrySeconds[1]: 901 should be a whole number from 1 to 900",
         'gluebrake.protectTag: "a\\n" should be a tag key: 1 to 128 letters, digits, spaces or _.:/=+@-',
+        'gluebrake.stopOnRunStatus: "nightly-*" should be a list of jobs',
+        f'gluebrake.stopOnAlarms[0]: "glue-*" should be {_PREFIX}',
+        f'gluebrake.stopOnAlarms[1]: "" should be {_PREFIX}',
         f"{file}: memoryMb: true should be a whole number from 128 to 10240",
         '-c target: "mars" should be "aws" or "local"',
         "batchSize, batchWindowSeconds: a batchSize over 10 needs a batchWindowSeconds of at least 1",
@@ -83,6 +89,10 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         ({"jobs": []}, "gluebrake.jobs"),
         ({"jobs": ["j" * 100] * 40}, "jobs, protectedJobs"),
         ({"jobs": [str(n) for n in range(100, 300)]}, "jobs, protectedJobs"),
+        ({"stopOnRunStatus": ["j" * 256]}, "gluebrake.stopOnRunStatus[0]"),
+        ({"stopOnRunStatus": ["j" * 100] * 16}, "stopOnRunStatus"),
+        ({"stopOnRunStatus": ["\\" * 200] * 3}, "stopOnRunStatus"),
+        ({"stopOnAlarms": ["a" * 100] * 16}, "stopOnAlarms"),
         ({"architecture": "arm"}, "gluebrake.architecture"),
         ({"maxAttempts": None}, "gluebrake.maxAttempts"),
     ],

@@ -220,15 +220,27 @@ def test_every_queue_is_encrypted(template: Template) -> None:
     assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in _queues(template))
 
 
-def test_queues_let_in_the_rule_alone_and_by_tls_alone(template: Template) -> None:
-    """Each queue's policy denies what is not encrypted; only the named rule is let in, where it sends to."""
-    policies = plain(template.resources("AWS::SQS::QueuePolicy")).values()
-    statements = [policy["Properties"]["PolicyDocument"]["Statement"] for policy in policies]
-    assert statements == [
-        [_tls_only(_DEAD), _from_rule(_DEAD)],
-        [_tls_only(_STOP), _from_rule(_STOP)],
+def test_queues_let_in_the_rule_and_the_topic_alone_and_by_tls_alone(template: Template) -> None:
+    """Each queue's policy denies what is not encrypted; only named senders are let in, where they send to."""
+    assert _queue_policies(template) == [
+        [_tls_only(_DEAD), _from_rule(_DEAD, "IntakeStopRequests"), _from_topic(_DEAD)],
+        [_tls_only(_STOP), _from_rule(_STOP, "IntakeStopRequests"), _from_topic(_STOP)],
         [_tls_only(_CONFIRM)],
     ]
+
+
+def test_queues_let_in_each_rule_by_its_name(synthesised: Synthesise) -> None:
+    """A rule for signals is let in like the one for stop requests."""
+    dead, stop, confirm = _queue_policies(synthesised(stopOnRunStatus=["etl"], stopOnAlarms=["glue-"]))
+    rules = ["IntakeStopRequests", "SignalsRunStatus", "SignalsAlarmState"]
+    assert dead == [_tls_only(_DEAD), *[_from_rule(_DEAD, rule) for rule in rules], _from_topic(_DEAD)]
+    assert stop == [_tls_only(_STOP), *[_from_rule(_STOP, rule) for rule in rules], _from_topic(_STOP)]
+    assert confirm == [_tls_only(_CONFIRM)]
+
+
+def _queue_policies(template: Template) -> list[Any]:
+    policies = plain(template.resources("AWS::SQS::QueuePolicy")).values()
+    return [policy["Properties"]["PolicyDocument"]["Statement"] for policy in policies]
 
 
 def _tls_only(queue: str) -> dict[str, Any]:
@@ -241,14 +253,24 @@ def _tls_only(queue: str) -> dict[str, Any]:
     }
 
 
-def _from_rule(queue: str) -> dict[str, Any]:
+def _from_rule(queue: str, rule: str) -> dict[str, Any]:
     return {
-        "Sid": "LetInStopRequests",
+        "Sid": f"LetIn{re.sub('^(Intake|Signals)', '', rule)}",
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": queue,
-        "Condition": {"ArnEquals": {"aws:SourceArn": "<IntakeStopRequests.Arn>"}},
+        "Condition": {"ArnEquals": {"aws:SourceArn": f"<{rule}.Arn>"}},
+    }
+
+
+def _from_topic(queue: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": "<SignalsTopic>"}},
     }
 
 
@@ -265,7 +287,7 @@ def test_nothing_has_a_physical_name(template: Template) -> None:
     names = {
         (resource["Type"], key): value
         for resource in template.body["Resources"].values()
-        for key, value in resource["Properties"].items()
+        for key, value in resource.get("Properties", {}).items()
         if key.endswith("Name") and isinstance(value, str)
     }
     assert set(names) == {("AWS::Events::EventBus", "Name"), ("AWS::IAM::Policy", "PolicyName")}
@@ -279,6 +301,8 @@ def test_outputs_say_where_to_send_and_where_to_look(template: Template) -> None
         "ConfirmQueueUrl": "<MessagingConfirmQueue>",
         "DeadLetterQueueUrl": "<MessagingDeadLetterQueue>",
         "EventBusName": "<IntakeBus>",
+        "SignalTopicArn": "<SignalsTopic>",
+        "ProducerPolicyArn": "<ProducerPolicy>",
         "StopFunctionName": "<StopFunction>",
         "ConfirmFunctionName": "<ConfirmFunction>",
     }
