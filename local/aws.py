@@ -10,11 +10,14 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
@@ -31,11 +34,14 @@ class Aws:
     """The emulator's clients, each made when it is first used."""
 
     cloudformation: CloudFormationClient
+    cloudwatch: CloudWatchClient
     events: EventBridgeClient
     glue: GlueClient
     lambda_: LambdaClient
     logs: CloudWatchLogsClient
     s3: S3Client
+    scheduler: EventBridgeSchedulerClient
+    sns: SNSClient
     sqs: SQSClient
     ssm: SSMClient
 

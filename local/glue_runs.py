@@ -29,6 +29,9 @@ from ministack.services import eventbridge, glue
 IDS_PER_STOP: Final = 25
 RUNS_PER_PAGE: Final = 200
 STOPPING_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_STOPPING_SECONDS", "0.5"))
+MINUTE_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_MINUTE_SECONDS", "60"))
+"""How long a minute of NotifyDelayAfter lasts on this machine."""
+
 REFUSE: Final = "--refuse-to-stop"
 CALLS_FILE: Final = "glue-calls.jsonl"
 
@@ -81,7 +84,33 @@ def _start_job_run(data: Run, scripts: Path) -> Answer:
     _runs(job["Name"]).append(run)
     # Threads do not inherit the account and Region of the request, which ministack keeps in context variables.
     threading.Thread(target=contextvars.copy_context().run, args=[_follow, run, process], daemon=True).start()
+    if minutes := _notify_delay(data) or _notify_delay(job):
+        timer = threading.Timer(
+            minutes * MINUTE_SECONDS, contextvars.copy_context().run, [_tell_status, run, minutes]
+        )
+        timer.daemon = True
+        timer.start()
     return _ok({"JobRunId": run["Id"]})
+
+
+def _notify_delay(settings: Run) -> int:
+    return int((settings.get("NotificationProperty") or {}).get("NotifyDelayAfter") or 0)
+
+
+def _tell_status(run: Run, minutes: int) -> None:
+    """Put the event on the default bus that a run takes longer than its job's NotifyDelayAfter."""
+    if run["JobRunState"] not in ("RUNNING", "STOPPING"):
+        return
+    detail = {
+        "jobName": run["JobName"],
+        "severity": "INFO",
+        "notificationCondition": {"NotifyDelayAfter": float(minutes)},
+        "state": run["JobRunState"],
+        "jobRunId": run["Id"],
+        "message": f"Job is in {run['JobRunState']} state",
+    }
+    entry = {"Source": "aws.glue", "DetailType": "Glue Job Run Status", "Detail": json.dumps(detail)}
+    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
 def _new_run(job: Run, arguments: dict[str, str]) -> Run:

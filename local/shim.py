@@ -45,10 +45,12 @@ def _check() -> None:
 
 
 def _serve(directory: Path) -> None:
-    from local import glue_runs, queue_batches  # noqa: PLC0415 - imports ministack, whose version is checked first
+    # These import ministack, whose version is checked first.
+    from local import alarms, glue_runs, queue_batches  # noqa: PLC0415
 
     glue_runs.install(directory)
     queue_batches.install()
+    alarms.install()
     os.environ["LOG_LEVEL"] = "WARNING"
     from ministack.app import main  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -33,6 +34,10 @@ class Deployment:
         """Create a job and start runs of it."""
         jobs.create(self.aws, [job_name])
         return jobs.start(self.aws, job_name, count, arguments)
+
+    def start_more(self, job_name: str, count: int = 1) -> list[str]:
+        """Start runs of a job that is there."""
+        return jobs.start(self.aws, job_name, count)
 
     def send(self, body: str) -> None:
         """Put a message on the stop queue."""
@@ -71,11 +76,12 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def _up(directory: Path, config: Mapping[str, Any]) -> Iterator[Deployment]:
+def _up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[Deployment]:
     config_file, json_file = directory / "config.json", directory / "up.json"
     config_file.write_text(json.dumps(config))
     command = [sys.executable, "-m", "local", "up", "--config", str(config_file), "--json", str(json_file)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, **environ}
+    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
             eventually(lambda: json_file.exists() or process.poll() is not None)
             assert json_file.exists(), process.stderr and process.stderr.read()
@@ -93,6 +99,17 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     """Deploy with the defaults, but for delays that end soon."""
     soon = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1], "confirmDeadlineSeconds": 2}
     with _up(tmp_path_factory.mktemp("up"), soon) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Deploy with signals wired, on a machine whose minute is a second."""
+    signals = {"stopOnRunStatus": ["status-*"], "stopOnAlarms": ["glue-"]}
+    soon = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
+    with _up(
+        tmp_path_factory.mktemp("wired"), signals | soon, GLUEBRAKE_LOCAL_MINUTE_SECONDS="1"
+    ) as deployment:
         yield deployment
 
 
