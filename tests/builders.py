@@ -42,6 +42,20 @@ NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOME: Final = Home("123456789012", "eu-west-1")
 """Where runs may be stopped."""
 
+SETTINGS: Final[Mapping[str, Any]] = {
+    "job_arn_prefix": f"arn:aws:glue:{HOME.region}:{HOME.account}:job/",
+    "jobs": ["*"],
+    "protected_jobs": [],
+    "protect_tag": "gluebrake:protect",
+    "max_runs_per_request": 1000,
+    "calls_at_once": 8,
+    "max_attempts": 8,
+    "retry_seconds": [5, 900],
+    "confirm_seconds": [15, 300],
+    "confirm_deadline_seconds": 1800,
+}
+"""The settings of a function as the stack gives them, but for the queues' URLs."""
+
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
 OUR_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, SUBMITTED_AT})
 

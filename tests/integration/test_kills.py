@@ -17,7 +17,8 @@ from typing import Final
 import pytest
 
 from gluebrake.settings import environment
-from tests.fakes.aws_server import ACCOUNT, REGION
+from tests.builders import SETTINGS
+from tests.fakes.aws_server import REGION
 from tests.fakes.clock import VirtualClock
 from tests.fakes.exchange import Answer, Call, Ending, Json, Reply
 from tests.fakes.faults import Refused
@@ -76,16 +77,7 @@ def _environment(world: World) -> dict[str, str]:
         "stop_queue_url": world.stop_queue.url,
         "confirm_queue_url": world.confirm_queue.url,
         "dead_letter_queue_url": world.dead_letter_queue.url,
-        "job_arn_prefix": f"arn:aws:glue:{REGION}:{ACCOUNT}:job/",
-        "jobs": ["*"],
-        "protected_jobs": [],
-        "protect_tag": "gluebrake:protect",
-        "max_runs_per_request": 1000,
-        "calls_at_once": 8,
-        "max_attempts": 8,
-        "retry_seconds": [5, 900],
-        "confirm_seconds": [15, 300],
-        "confirm_deadline_seconds": 1800,
+        **SETTINGS,
     }
     aws = {
         "AWS_ENDPOINT_URL": world.aws.endpoint,

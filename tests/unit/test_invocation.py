@@ -18,26 +18,22 @@ from gluebrake.model import Asked, Count, Ignored, Message, MessageResult, Outco
 from gluebrake.onward import Backoff
 from gluebrake.planning import Limits
 from gluebrake.settings import SettingsError, environment
-from tests.builders import HOME, NOON, body, message, message_result, record, result
+from tests.builders import HOME, NOON, SETTINGS, body, message, message_result, record, result
 from tests.fakes.aws_server import FakeAws
 from tests.fakes.faults import EntriesFailed
 
 pytestmark = pytest.mark.usefixtures("own_loggers")
 
 VALUES: Final[dict[str, Any]] = {
+    **SETTINGS,
     "stop_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/stop",
     "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
     "dead_letter_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
-    "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
     "jobs": ["etl*"],
     "protected_jobs": ["etl-prod"],
-    "protect_tag": "gluebrake:protect",
     "max_runs_per_request": 100,
     "calls_at_once": 4,
     "max_attempts": 6,
-    "retry_seconds": [5, 900],
-    "confirm_seconds": [15, 300],
-    "confirm_deadline_seconds": 1800,
 }
 CONTEXT: Final = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 29_500)
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 import pytest
 
 from gluebrake.answering import answer
-from gluebrake.model import Demand, JobRun, MessageResult, Outcome, Result, StopRequest
+from gluebrake.model import MessageResult, Outcome, Result, StopRequest
+from tests.builders import demand
 from tests.unit.signals.events import message
 
 pytestmark = pytest.mark.disable_socket
@@ -31,19 +32,8 @@ CODES: Final[list[tuple[Outcome, tuple[str, str, str], tuple[str, str]]]] = [
 
 
 def _result(outcome: Outcome, run_id: str = "jr_1", said: tuple[str, str, str] = ("", "", "")) -> Result:
-    demand = Demand(
-        run=JobRun("etl", run_id),
-        dry_run=False,
-        attempt=0,
-        retried=False,
-        submitted_at=None,
-        reason="",
-        requested_by="",
-        sender="",
-        message_ids=("m-7",),
-    )
     code, error, state = said
-    return Result(demand, outcome, code, error, state)
+    return Result(demand(run_id), outcome, code, error, state)
 
 
 def _run(run_id: str) -> dict[str, Any]:
