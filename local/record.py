@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from local.aws import HOST, KEY
 from local.emulator import ROOT, healthy
 
-DIRECTORY: Final = ROOT / "build" / "local"
+DIRECTORY: Final = Path(os.environ.get("GLUEBRAKE_LOCAL_RECORDS", ROOT / "build" / "local"))
+"""Where deployments are recorded: what is not to meet another one has a directory of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ class Deployment:
     aws: Aws
     outputs: Mapping[str, str]
     glue_calls: Path
+    environ: Mapping[str, str]
+    """The environment in which `python -m local env` finds this deployment and no other."""
 
     def start(self, job_name: str, count: int = 1, arguments: Mapping[str, str] = jobs.NONE) -> list[str]:
         """Create a job and start runs of it."""
@@ -80,13 +82,13 @@ def _up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[
     config_file, json_file = directory / "config.json", directory / "up.json"
     config_file.write_text(json.dumps(config))
     command = [sys.executable, "-m", "local", "up", "--config", str(config_file), "--json", str(json_file)]
-    env = {**os.environ, **environ}
+    env = {**os.environ, **environ, "GLUEBRAKE_LOCAL_RECORDS": str(directory / "records")}
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
             eventually(lambda: json_file.exists() or process.poll() is not None)
             assert json_file.exists(), process.stderr and process.stderr.read()
             told = json.loads(json_file.read_text())
-            yield Deployment(Aws(told["endpoint"]), told["outputs"], Path(told["glue_calls"]))
+            yield Deployment(Aws(told["endpoint"]), told["outputs"], Path(told["glue_calls"]), env)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()

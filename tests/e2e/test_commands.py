@@ -15,11 +15,11 @@ from tests.eventually import eventually
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
-def _shell(commands: str) -> str:
+def _shell(commands: str, deployment: Deployment) -> str:
     done = subprocess.run(
         ["sh", "-ec", commands],
         cwd=ROOT,
-        env={**os.environ, "PATH": PATH},
+        env={**deployment.environ, "PATH": PATH},
         capture_output=True,
         text=True,
         check=False,
@@ -36,13 +36,14 @@ def _readme() -> str:
 
 def test_the_readmes_commands_work(deployment: Deployment) -> None:
     """The README's AWS CLI commands, typed one after the other, succeed and stop a run."""
-    run_id = _shell(f'{_readme()}\necho "$RUN_ID"').splitlines()[-1]
+    run_id = _shell(f'{_readme()}\necho "$RUN_ID"', deployment).splitlines()[-1]
     eventually(lambda: deployment.state("nightly-etl", run_id) == "STOPPED")
 
 
 def test_env_shows_every_output(deployment: Deployment) -> None:
     """Each output of the stack is a variable named after it."""
-    assert _shell('eval "$(python -m local env)"; echo "$DEAD_LETTER_QUEUE_URL $EVENT_BUS_NAME"') == (
+    shown = 'eval "$(python -m local env)"; echo "$DEAD_LETTER_QUEUE_URL $EVENT_BUS_NAME"'
+    assert _shell(shown, deployment) == (
         f"{deployment.outputs['DeadLetterQueueUrl']} {deployment.outputs['EventBusName']}"
     )
 

@@ -18,10 +18,11 @@ from local.emulator import ROOT, Emulator, EmulatorError, running
 from tests.eventually import eventually
 
 PARENT = """
-import json, time
+import json, signal, time
 from local import jobs
 from local.emulator import running
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with running() as emulator:
     jobs.create(emulator.aws, ["job"])
     jobs.start(emulator.aws, "job", 3)
@@ -43,8 +44,9 @@ def test_nothing_outlives_its_parent(ending: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         group, directory = json.loads(parent.stdout.readline())
-        assert len(_living(group)) == 4
+        before = _living(group)
         parent.send_signal(ending)
+    assert len(before) == 4
     eventually(lambda: not _living(group))
     assert not Path(directory).exists()
 
