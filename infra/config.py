@@ -85,10 +85,19 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     target: Annotated[Literal["aws", "local"], Meta(description='"aws" or "local"')] = "aws"
 
 
+# What AWS allows, less what else stands there: queue URLs and the other settings in the environment (4 kB), the
+# other statements in the policy (10 kB), what else an event pattern (2,048 characters) asks for.
+_JOBS_IN_ENVIRONMENT: Final = 3000
+_JOBS_IN_POLICY: Final = 8000
+_ARN_AROUND_A_JOB: Final = 60
+_NAMES_IN_EVENT_PATTERN: Final = 1800
+_OPERATOR_BESIDE_A_NAME: Final = 16
+_LARGEST_WITHOUT_WINDOW: Final = 10
+
 _LIMITS_TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Config], bool], str], ...]] = (
     (
         ("batchSize", "batchWindowSeconds"),
-        lambda config: config.batch_size <= 10 or config.batch_window_seconds >= 1,  # noqa: PLR2004
+        lambda config: config.batch_size <= _LARGEST_WITHOUT_WINDOW or config.batch_window_seconds >= 1,
         "a batchSize over 10 needs a batchWindowSeconds of at least 1",
     ),
     (
@@ -142,14 +151,13 @@ def load(context: Callable[[str], Any]) -> Config:
 
 
 def _fits(jobs: tuple[str, ...]) -> bool:
-    # Both hold more than the jobs: an ARN's other parts, queue URLs, the rest of the settings and statements.
-    return len(msgspec.json.encode(jobs)) <= 3000 and sum(60 + len(job) for job in jobs) <= 8000  # noqa: PLR2004
+    arns = sum(_ARN_AROUND_A_JOB + len(job) for job in jobs)
+    return len(msgspec.json.encode(jobs)) <= _JOBS_IN_ENVIRONMENT and arns <= _JOBS_IN_POLICY
 
 
 def _fits_a_rule(names: tuple[str, ...]) -> bool:
-    # Encoded twice, since a backslash is escaped for the filter as well; with room for the operator's name
-    # beside each, and for what else the event pattern asks for.
-    return sum(16 + len(_json(_json(name))) for name in names) <= 1800  # noqa: PLR2004
+    # Encoded twice, since a backslash is escaped for the filter as well.
+    return sum(_OPERATOR_BESIDE_A_NAME + len(_json(_json(name))) for name in names) <= _NAMES_IN_EVENT_PATTERN
 
 
 def _layers(context: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, Any]]]:

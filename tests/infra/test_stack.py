@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +331,15 @@ def test_cdk_nag_takes_any_pattern_of_jobs(synthesised: Synthesise) -> None:
     """A user's pattern of an unusual kind is acknowledged like any other."""
     template = synthesised(jobs=["a, b *", "q?$*", '"x::y"*', "日*", "**", "${plain}"])
     assert template.validated("violations")["AwsSolutions"] == []
+
+
+def test_cfn_lint_finds_nothing(template: Template) -> None:
+    """CloudFormation would take the template; only the CDK's redundant dependencies are let pass (W3005)."""
+    file = template.directory / "Gluebrake.template.json"
+    linter = Path(sys.executable).with_name("cfn-lint")
+    command = [str(linter), "--ignore-checks", "W3005", "--", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_template_is_the_reviewed_one(template: Template, snapshot: SnapshotAssertion) -> None:
