@@ -155,6 +155,13 @@ def test_selection_is_nothing_to_watch(world: World) -> None:
     assert (code, why) == ("InvalidRequest", "Select: a run that is watched must be named, in JobRunIds")
 
 
+def test_dry_selection_that_cannot_be_watched_is_no_dead_letter(world: World) -> None:
+    """A dry run never makes a dead letter, not even on the confirm queue."""
+    world.confirm_queue.put('{"JobName": "etl", "Select": {}, "DryRun": true}')
+    assert world.deliver_due(CONFIRM).counts["InvalidRequest"] == 1
+    assert not world.dead_letters()
+
+
 class TestDuplicates:
     """Several messages about one run."""
 

@@ -243,7 +243,6 @@ class TestReading:
 
     def test_message_that_asks_for_nothing_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A known event that asks for nothing is settled as that, with the reason."""
-        # No reader of this version ignores anything yet.
         monkeypatch.setattr("gluebrake.reading.read", lambda one, _home: Ignored(one, "it is over"))
         asked, settled = read([message()], HOME)
         assert asked == []

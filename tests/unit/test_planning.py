@@ -251,10 +251,10 @@ class TestLimits:
         big = asked("jr_1", "jr_2", "jr_3", by=message(message_id="big"), dry_run=dry_run)
         made = plan([big, asked("jr_3")], limits(max_runs_per_request=2))
         (settled,) = made.message_results
-        assert (settled.message, settled.outcome, bool(settled.request and settled.request.dry_run)) == (
+        assert (settled.message, settled.outcome, settled.request) == (
             big.message,
             Outcome.TOO_MANY_RUNS,
-            dry_run,
+            big.request,
         )
         assert settled.why == "JobRunIds: names 3 runs, but maxRunsPerRequest is 2; none was stopped"
         assert [one.message_ids for one in _planned(made)] == [("m-1",)]

@@ -287,7 +287,8 @@ class TestEvents:
     def test_other_event_is_invalid(self, detail_type: str) -> None:
         """An event of another type stops nothing, even around a valid request."""
         why = _refusal(event(json.loads(body()), detail_type))
-        assert why.startswith(f"detail-type {detail_type!r}: it names no Glue job")
+        advice = "it names no Glue job; send a stop request that names the job instead"
+        assert why == f"detail-type {detail_type!r}: {advice}"
 
     def test_long_type_of_an_event_is_cut(self) -> None:
         """A type of a megabyte is shown by its beginning."""
@@ -328,11 +329,24 @@ def _says(text: str) -> Any:
 
 def _is_request(value: Any) -> bool:
     """Hold a value against the schema and the rules that no schema tells, independently of the reader."""
-    if not SCHEMA.is_valid(value) or "JobRunIds" not in value or "Select" in value:
+    if not SCHEMA.is_valid(value) or ("JobRunIds" in value) == ("Select" in value):
         return False
-    one_line = (value["JobName"], *value["JobRunIds"])
+    one_line = (value["JobName"], *value.get("JobRunIds", ()))
     texts = (value.get("Reason", ""), value.get("RequestedBy", ""))
-    return all(map(ONE_LINE.fullmatch, one_line)) and all(map(SEVERAL_LINES.fullmatch, texts))
+    return (
+        all(map(ONE_LINE.fullmatch, one_line))
+        and all(map(SEVERAL_LINES.fullmatch, texts))
+        and _is_selection(value.get("Select", {}))
+    )
+
+
+def _is_selection(value: dict[str, Any]) -> bool:
+    """Hold a selection against what no validator checks: a count has no fraction, a time has an offset."""
+    return isinstance(value.get("OlderThanMinutes", 0), int) and _has_offset(value.get("StartedBefore", "Z"))
+
+
+def _has_offset(text: str) -> bool:
+    return text.endswith("Z") or "+" in text
 
 
 def _may_be_asked(text: str) -> bool:
@@ -341,7 +355,7 @@ def _may_be_asked(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(value, dict) and value.get("detail-type") == STOP_REQUESTED:
-        return _is_request(value.get("detail"))
+        return isinstance(value.get("time", ""), str) and _is_request(value.get("detail"))
     return _is_request(value)
 
 
@@ -362,7 +376,19 @@ some_fields = st.fixed_dictionaries(
     },
 )
 rarely = st.fixed_dictionaries({}, optional={"Select": any_json, "DryRunn": st.just(value=True)})
-some_requests = st.one_of(some_fields, some_fields, st.builds(lambda a, b: {**a, **b}, some_fields, rarely))
+some_moments = st.sampled_from(["2026-11-24T03:00:00Z", "2026-11-24T03:00:00+05:00", "2026-11-24T03:00:00"])
+some_selections = st.fixed_dictionaries(
+    {},
+    optional={
+        "States": st.lists(st.sampled_from(["STARTING", "RUNNING", "WAITING", "STOPPING"]), max_size=2),
+        "OlderThanMinutes": st.sampled_from([0, 10_080, 10_081, -1, 5.0, 0.5, True]),
+        "StartedBefore": some_moments,
+    },
+)
+selecting = st.fixed_dictionaries({"JobName": some_names, "Select": some_selections})
+some_requests = st.one_of(
+    some_fields, some_fields, selecting, st.builds(lambda a, b: {**a, **b}, some_fields, rarely)
+)
 some_types = st.sampled_from([STOP_REQUESTED, STOP_REQUESTED, "Glue Job State Change", "", None])
 some_events = st.fixed_dictionaries(
     {"detail-type": some_types, "detail": st.one_of(some_requests, some_requests, any_json)},
@@ -382,6 +408,14 @@ class TestAnything:
 
     @given(bodies)
     @example("")
+    @example('{"JobName": "a", "Select": {}}')
+    @example('{"JobName": "a", "JobRunIds": ["a"], "Select": {}}')
+    @example('{"JobName": "a", "Select": {"OlderThanMinutes": 5.0}}')
+    @example('{"JobName": "a", "Select": {"StartedBefore": "2026-11-24T03:00:00"}}')
+    @example(
+        '{"detail-type": "Glue Job Run Stop Requested", "time": null,'
+        ' "detail": {"JobName": "a", "JobRunIds": ["a"]}}'
+    )
     @example('{"JobName": "a", "JobRunIds": ["a"]}')
     @example('{"JobName": "a", "JobRunIds": ["a"], "DryRun": 1e999}')
     @example('{"x": 1e999, "detail-type": "Glue Job Run Stop Requested", "detail": {}}')
