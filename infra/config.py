@@ -73,6 +73,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     stop_on_alarms: Annotated[
         tuple[_AlarmPrefix, ...], Meta(description="a list of what alarms' names begin with")
     ] = ()
+    outcome_events: Annotated[bool, Meta(description="true or false")] = True
     log_retention_days: Annotated[
         _Days,
         Meta(description=f"one of CloudWatch's numbers of days: {', '.join(map(str, get_args(_Days)))}"),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from gluebrake import settings
+from gluebrake import model, settings
 from infra.artifact import GLUE_OPERATIONS, Artifact
 from infra.config import Config
 from infra.messaging import Messaging
@@ -33,23 +34,24 @@ class Duty:
     permissions: Sequence[iam.PolicyStatement]
 
 
-def stop_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging) -> Duty:
+def stop_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging, bus: events.IEventBus) -> Duty:
     """Return what it takes to stop the runs that the stop queue's messages ask for."""
     return Duty(
         module="gluebrake.stop",
         description="Stops AWS Glue job runs in batches",
         queue=messaging.stop_queue,
         dead_letter_queue=messaging.dead_letter_queue,
-        environment=_environment(stack, config, messaging),
+        environment=_environment(stack, config, messaging, bus),
         permissions=[
             *_stop_permissions(stack, config),
             _may_send("SendAgain", messaging.stop_queue),
             _may_send("HandOn", messaging.confirm_queue),
+            *_may_publish(bus, config),
         ],
     )
 
 
-def confirm_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging) -> Duty:
+def confirm_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging, bus: events.IEventBus) -> Duty:
     """Return what it takes to look at the runs that were submitted for stopping."""
     look = iam.PolicyStatement(
         sid="LookAtRuns",
@@ -61,13 +63,16 @@ def confirm_duty(stack: cdk.Stack, *, config: Config, messaging: Messaging) -> D
         description="Follows each AWS Glue job run that is being stopped until it has stopped",
         queue=messaging.confirm_queue,
         dead_letter_queue=messaging.dead_letter_queue,
-        environment=_environment(stack, config, messaging),
-        permissions=[look, _may_send("SendAgain", messaging.confirm_queue)],
+        environment=_environment(stack, config, messaging, bus),
+        permissions=[look, _may_send("SendAgain", messaging.confirm_queue), *_may_publish(bus, config)],
     )
 
 
-def _environment(stack: cdk.Stack, config: Config, messaging: Messaging) -> dict[str, Any]:
+def _environment(
+    stack: cdk.Stack, config: Config, messaging: Messaging, bus: events.IEventBus
+) -> dict[str, Any]:
     return {
+        "event_bus_name": bus.event_bus_name if config.outcome_events else "",
         "stop_queue_url": messaging.stop_queue.queue_url,
         "confirm_queue_url": messaging.confirm_queue.queue_url,
         "dead_letter_queue_url": messaging.dead_letter_queue.queue_url,
@@ -87,6 +92,21 @@ def _environment(stack: cdk.Stack, config: Config, messaging: Messaging) -> dict
 def _may_send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
     """Permit sending to a work queue; to the dead-letter queue each function may by its own use of it."""
     return iam.PolicyStatement(sid=sid, actions=["sqs:SendMessage"], resources=[queue.queue_arn])
+
+
+def _may_publish(bus: events.IEventBus, config: Config) -> Iterator[iam.PolicyStatement]:
+    if config.outcome_events:
+        yield iam.PolicyStatement(
+            sid="PublishOutcomes",
+            actions=["events:PutEvents"],
+            resources=[bus.event_bus_arn],
+            conditions={
+                "StringEquals": {
+                    "events:source": model.OUTCOME_SOURCE,
+                    "events:detail-type": model.STOP_OUTCOME,
+                }
+            },
+        )
 
 
 def _stop_permissions(stack: cdk.Stack, config: Config) -> Iterator[iam.PolicyStatement]:
@@ -110,6 +130,20 @@ def _stop_permissions(stack: cdk.Stack, config: Config) -> Iterator[iam.PolicySt
             actions=["glue:BatchStopJobRun"],
             resources=[_job_arn(stack, iam_pattern(job)) for job in config.protected_jobs],
         )
+
+
+def tell_who_sends(functions: Sequence[lambda_.Function], config: Config) -> None:
+    """Tell each function by which senders it knows the messages of both."""
+    senders = [
+        cast("iam.CfnRole", function.role.node.default_child).attr_role_id
+        for function in functions
+        if function.role
+    ]
+    # The emulator knows every sender by the account's number.
+    known = [cdk.Aws.ACCOUNT_ID] if config.target == "local" else senders
+    for function in functions:
+        for name, value in settings.environment({"own_senders": known}).items():
+            function.add_environment(name, value)
 
 
 def iam_pattern(pattern: str) -> str:

@@ -1,6 +1,7 @@
 """The way in for stop requests: a bus, its rule, and the permission to send."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -27,6 +28,10 @@ class Intake(Construct):
         messaging.let_in(rule)
 
 
+# Whoever asks must not be able to tell, in our name, what became of it.
+_CONDITIONS: Final = {"events:PutEvents": {"StringEquals": {"events:detail-type": model.STOP_REQUESTED}}}
+
+
 class ProducerPolicy(iam.ManagedPolicy):
     """Lets whoever it is attached to ask for stops, and nothing else."""
 
@@ -36,6 +41,7 @@ class ProducerPolicy(iam.ManagedPolicy):
             construct_id,
             description="Permits asking Gluebrake to stop AWS Glue job runs",
             statements=[
-                iam.PolicyStatement(actions=[action], resources=[arn]) for action, arn in ways_in.items()
+                iam.PolicyStatement(actions=[action], resources=[arn], conditions=_CONDITIONS.get(action))
+                for action, arn in ways_in.items()
             ],
         )

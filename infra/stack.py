@@ -5,7 +5,7 @@ from constructs import Construct
 
 from infra.artifact import Artifact
 from infra.config import Config
-from infra.functions import TIMEOUT, QueueFunction, confirm_duty, stop_duty
+from infra.functions import TIMEOUT, QueueFunction, confirm_duty, stop_duty, tell_who_sends
 from infra.intake import Intake, ProducerPolicy
 from infra.messaging import Messaging
 from infra.signals import Signals
@@ -24,13 +24,14 @@ class Gluebrake(cdk.Stack):
         )
         intake = Intake(self, "Intake", messaging=messaging)
         duties = {
-            "Stop": stop_duty(self, config=config, messaging=messaging),
-            "Confirm": confirm_duty(self, config=config, messaging=messaging),
+            "Stop": stop_duty(self, config=config, messaging=messaging, bus=intake.bus),
+            "Confirm": confirm_duty(self, config=config, messaging=messaging, bus=intake.bus),
         }
         functions = {
             name: QueueFunction(self, name, duty=duty, config=config, artifact=artifact).function
             for name, duty in duties.items()
         }
+        tell_who_sends(list(functions.values()), config)
         signals = Signals(self, "Signals", config=config, messaging=messaging, stop_function=functions["Stop"])
         producer_policy = ProducerPolicy(
             self,

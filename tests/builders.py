@@ -48,6 +48,8 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "protected_jobs": [],
     "protect_tag": "gluebrake:protect",
     "max_runs_per_request": 1000,
+    "event_bus_name": "gluebrake-bus",
+    "own_senders": ["AROAGLUEBRAKE"],
     "calls_at_once": 8,
     "max_attempts": 8,
     "retry_seconds": [5, 900],
@@ -57,6 +59,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
 """The settings of a function as the stack gives them, but for the queues' URLs."""
 
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
+OUR_SENDER_ID: Final = "AROAGLUEBRAKE:stop"
 OUR_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, SUBMITTED_AT})
 
 ACTIVE_STATES: Final = ("STARTING", "RUNNING", "WAITING", "STOPPING", "PAUSED_BY_A_LATER_GLUE", "")

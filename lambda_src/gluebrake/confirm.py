@@ -11,7 +11,7 @@ import msgspec
 
 from gluebrake import planning, settling
 from gluebrake.glue import Pace
-from gluebrake.invocation import Parts, Settled, hand_on, invoke, read, wired
+from gluebrake.invocation import Parts, Settled, hand_on, initialised_by_lambda, invoke, read, wired
 from gluebrake.model import Asked, Message, MessageResult, Outcome, Queue
 
 MAX_LOOKS: Final = 1000
@@ -32,7 +32,7 @@ def work(messages: Sequence[Message], parts: Parts, pace: Pace) -> Settled:
     findings = parts.glue.look(demands, pace)
     now = parts.clock()
     results = settling.settle_looks(findings, parts.policy.deadline_seconds, now)
-    return hand_on(results, unusable, {}, parts, now)
+    return hand_on(Settled(results, unusable), parts, pace, now)
 
 
 def _without_runs(one: Asked) -> MessageResult:
@@ -48,3 +48,7 @@ def _with_submission_time(message: Message) -> Message:
 @cache
 def _wired() -> Parts:
     return replace(wired("confirm", Queue.CONFIRM), max_attempts=MAX_LOOKS)
+
+
+if initialised_by_lambda():
+    _wired()

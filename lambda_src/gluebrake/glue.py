@@ -41,6 +41,7 @@ _NOT_FOUND: Final = "EntityNotFoundException"
 _NO_ANSWER: Final = "NoAnswer"
 _THROTTLED_ENOUGH: Final = 3
 _SHORTEST_CALL_SECONDS: Final = 1.0
+_CLOSING_SECONDS: Final = 1.0
 # A run lasts seven days at most: https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
 _OLDEST_ACTIVE: Final = timedelta(days=8)
 
@@ -105,6 +106,10 @@ class Pace:
     def usable_seconds(self) -> float:
         """Return how long answers may still be waited for."""
         return max(0.0, self.seconds_left() - self.reserved)
+
+    def spare_seconds(self) -> float:
+        """Return how much of what was reserved may go to what nothing depends on."""
+        return min(self.reserved, self.seconds_left() - _CLOSING_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

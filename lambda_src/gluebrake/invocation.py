@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, assert_never
 
 import boto3
 from botocore.config import Config
 
-from gluebrake import answering, onward, reading
+from gluebrake import announcing, answering, onward, reading
+from gluebrake.events import Events
 from gluebrake.glue import Glue, Pace
 from gluebrake.model import (
     Asked,
@@ -46,12 +48,15 @@ class Parts:
     home: Home
     glue: Glue
     queues: Queues
+    events: Events
     telemetry: Telemetry
     limits: Limits
     policy: Policy
     max_attempts: int
     queue: Queue
     """The queue whose messages come in."""
+    own_senders: frozenset[str]
+    """Whose messages are ours: IAM's ids of the functions' roles."""
     jitter: Callable[[], float] = random.random
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -59,9 +64,10 @@ class Parts:
 class Settled(NamedTuple):
     """What became of messages; `undelivered` are the ids of those whose consequences could not be handed on."""
 
-    results: Sequence[Result]
-    message_results: Sequence[MessageResult]
-    undelivered: frozenset[str]
+    results: Sequence[Result] = ()
+    message_results: Sequence[MessageResult] = ()
+    counts: Mapping[Count, int] = {}
+    undelivered: frozenset[str] = frozenset()
 
 
 Work = Callable[[Sequence[Message], Parts, Pace], Settled]
@@ -77,7 +83,11 @@ def invoke(work: Work, event: Any, context: Any, parts: Parts) -> dict[str, Any]
     parts.telemetry.begin(context)
     pace = Pace(lambda: context.get_remaining_time_in_millis() / 1000)
     came = arrivals.arrival(
-        event, request_id=context.aws_request_id, now=parts.clock(), max_attempts=parts.max_attempts
+        event,
+        request_id=context.aws_request_id,
+        now=parts.clock(),
+        max_attempts=parts.max_attempts,
+        own_senders=parts.own_senders,
     )
     settled: list[Settled] = []
     for some, more in in_turn(came.messages, pace):
@@ -130,7 +140,7 @@ def _attempt(work: Work, messages: Sequence[Message], parts: Parts, pace: Pace) 
         return work(messages, parts, pace)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not bring the other messages back
         parts.telemetry.crashed(error)
-        return Settled((), (), frozenset(message.message_id for message in messages))
+        return Settled(undelivered=frozenset(message.message_id for message in messages))
 
 
 def read(messages: Iterable[Message], home: Home) -> tuple[list[Asked], list[MessageResult]]:
@@ -149,23 +159,28 @@ def read(messages: Iterable[Message], home: Home) -> tuple[list[Asked], list[Mes
     return asked, settled
 
 
-def hand_on(
-    results: Sequence[Result],
-    message_results: Sequence[MessageResult],
-    counts: Mapping[Count, int],
-    parts: Parts,
-    now: datetime,
-) -> Settled:
-    """Send what the outcomes lead to, and account for them."""
+def hand_on(settled: Settled, parts: Parts, pace: Pace, now: datetime) -> Settled:
+    """Send what the outcomes lead to, account for them, and publish those that are final."""
+    results, message_results, counts, _ = settled
     messages = onward.sends(results, message_results, parts.policy, now=now, jitter=parts.jitter)
     undelivered = parts.queues.send(messages)
     parts.telemetry.account(results, message_results, counts, undelivered)
-    return Settled(results, message_results, undelivered)
+    final = announcing.outcomes(results, message_results, undelivered, parts.clock())
+    parts.telemetry.events_lost(parts.events.publish(final, pace.spare_seconds()))
+    return settled._replace(undelivered=undelivered)
 
 
 def _calls(pace: Pace) -> dict[Count, int]:
     reads = pace.calls["get_job_runs"] + pace.calls["get_job_run"]
     return {Count.STOP_CALLS: pace.calls["batch_stop_job_run"], Count.STATE_READS: reads}
+
+
+def initialised_by_lambda(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether Lambda imports the handler: while it does, the function has more processor than later.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return "AWS_LAMBDA_INITIALIZATION_TYPE" in environ
 
 
 def wired(service: str, queue: Queue, environ: Mapping[str, str] = os.environ) -> Parts:
@@ -189,11 +204,18 @@ def wired(service: str, queue: Queue, environ: Mapping[str, str] = os.environ) -
             },
             calls_at_once=values.calls_at_once,
         ),
+        events=Events(
+            cache(lambda: boto3.client("events", config=_client_config(values, attempts=2, read_timeout=5))),
+            bus=values.event_bus_name,
+            job_arn_prefix=values.job_arn_prefix,
+            calls_at_once=values.calls_at_once,
+        ),
         telemetry=Telemetry(service),
         limits=Limits(values.jobs, values.protected_jobs, values.max_runs_per_request),
         policy=_policy(values),
         max_attempts=values.max_attempts,
         queue=queue,
+        own_senders=frozenset(values.own_senders),
     )
 
 

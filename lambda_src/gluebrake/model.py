@@ -12,6 +12,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 """The EventBridge detail-type under which a stop request travels on the bus."""
 
+STOP_OUTCOME: Final = "Glue Job Run Stop Outcome"
+OUTCOME_SOURCE: Final = "gluebrake"
+"""The EventBridge detail-type and source under which we tell what became of a run."""
+
 ATTEMPT: Final = "GluebrakeAttempt"
 SENDER: Final = "GluebrakeSender"
 SUBMITTED_AT: Final = "GluebrakeSubmittedAt"
@@ -59,6 +63,22 @@ class Outcome(StrEnum):
     NO_ACTIVE_RUNS = "NoActiveRuns"
     IGNORED = "Ignored"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the demand, or the message, goes to no further stage of ours."""
+        return self not in _HANDED_ON
+
+
+_HANDED_ON: Final = frozenset(
+    {
+        Outcome.STOP_SUBMITTED,
+        Outcome.ALREADY_STOPPING,
+        Outcome.RETRYING,
+        Outcome.DEFERRED,
+        Outcome.LOOK_AGAIN,
+    }
+)
+
 
 @unique
 class Count(StrEnum):
@@ -69,6 +89,7 @@ class Count(StrEnum):
     STOP_CALLS = "StopCalls"
     STATE_READS = "StateReads"
     UNEXPECTED_ERRORS = "UnexpectedErrors"
+    OUTCOME_EVENTS_LOST = "OutcomeEventsLost"
 
 
 @unique
@@ -277,6 +298,34 @@ class MessageResult(Struct, frozen=True):
     code: str = ""
     request: StopRequest | None = None
     """What the message asks for, where it could be read."""
+
+
+class StopOutcome(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What became of a run that was to be stopped, or of a request for which no run was found.
+
+    What is not known is left out.
+    """
+
+    job_name: str
+    job_run_id: Annotated[str, Meta(description="Left out when the outcome is that of a whole request.")] = ""
+    outcome: Outcome
+    state: Annotated[str, Meta(description="The run's state as Glue last gave it.")] = ""
+    error_code: str = ""
+    error_message: str = ""
+    dry_run: bool = False
+    reason: Annotated[str, Meta(description="The request's Reason.")] = ""
+    requested_by: Annotated[str, Meta(description="The request's RequestedBy: a claim.")] = ""
+    sender: Annotated[str, Meta(description="Who sent the request, in SQS's own word.")] = ""
+    attempt: Annotated[int, Meta(ge=0, description="How often it had been tried, or looked at, before.")] = 0
+    submitted_at: Annotated[datetime | None, Meta(description="When the run was submitted for stopping.")] = (
+        None
+    )
+    settled_at: Annotated[datetime, Meta(tz=True, description="When the outcome was known.")]
+    time_to_stop_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="From our submission to Glue's CompletedOn.")
+    ] = None
+    dpus_released: Annotated[float | None, Meta(ge=0)] = None
+    dpu_hours_consumed: Annotated[float | None, Meta(ge=0)] = None
 
 
 @unique

@@ -29,6 +29,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     stop_queue_url: str
     confirm_queue_url: str
     dead_letter_queue_url: str
+    event_bus_name: str
+    own_senders: Annotated[tuple[str, ...], Meta(min_length=1)]
     job_arn_prefix: Annotated[str, Meta(pattern=r"^arn:[^:]+:glue:[^:]+:[^:]+:job/\Z")]
     jobs: Annotated[tuple[Pattern, ...], Meta(min_length=1)]
     protected_jobs: tuple[Pattern, ...]

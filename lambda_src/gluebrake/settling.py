@@ -47,7 +47,7 @@ DPUS_OF_A_WORKER: Final[Mapping[str, float]] = {
 _UNREAD_DEADLINES: Final = 2
 
 _SETTLING_SECONDS: Final = 2.0
-_SETTLING_SECONDS_PER_DEMAND: Final = 0.001  # a batch of ten sends in 80 ms, eight at once
+_SETTLING_SECONDS_PER_DEMAND: Final = 0.001  # a batch of ten sends, or of ten events, in 80 ms, eight at once
 
 
 def seconds_to_settle(demands: int) -> float:

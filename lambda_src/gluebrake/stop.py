@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from gluebrake import planning, selecting, settling
 from gluebrake.glue import Pace
-from gluebrake.invocation import Parts, Settled, hand_on, invoke, read, wired
+from gluebrake.invocation import Parts, Settled, hand_on, initialised_by_lambda, invoke, read, wired
 from gluebrake.model import Asked, Count, Message, MessageResult, Queue
 
 
@@ -31,7 +31,7 @@ def work(messages: Sequence[Message], parts: Parts, pace: Pace) -> Settled:
     findings = [*parts.glue.stop(plan.stops, pace), *parts.glue.look(plan.looks, pace)]
     results = [*plan.results, *settling.settle_stops(findings, parts.max_attempts)]
     counts = {Count.RUNS_REQUESTED: plan.requested, Count.DUPLICATE_RUNS: plan.duplicates}
-    return hand_on(results, message_results, counts, parts, now)
+    return hand_on(Settled(results, message_results, counts), parts, pace, now)
 
 
 def find(
@@ -62,3 +62,7 @@ def find(
 @cache
 def _wired() -> Parts:
     return wired("stop", Queue.STOP)
+
+
+if initialised_by_lambda():
+    _wired()

@@ -75,6 +75,12 @@ class Telemetry:
         self._logger.error("UnexpectedError", exc_info=error)
         self._count({Count.UNEXPECTED_ERRORS: 1})
 
+    def events_lost(self, lost: Mapping[str, int]) -> None:
+        """Log and count the outcomes that could not be published, by error code."""
+        for code, count in lost.items():
+            self._logger.warning("OutcomeEventsLost", extra={"error_code": code, "events": count})
+        self._count({Count.OUTCOME_EVENTS_LOST: sum(lost.values())})
+
     def end(self, counts: Mapping[Count, int]) -> None:
         """Publish all that was counted."""
         self._count({Count.UNEXPECTED_ERRORS: 0, **counts})

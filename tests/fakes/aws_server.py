@@ -1,4 +1,4 @@
-"""Glue and SQS over a real loopback socket, as far as the functions use them, in a thread of this process."""
+"""Glue, SQS and EventBridge over a real loopback socket, as far as the functions use them, in a thread."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Final, Self, cast
 
 from botocore.config import Config
 
+from tests.fakes.events import Events
 from tests.fakes.exchange import Call, Ending, Json, Reply, ServiceError
 from tests.fakes.faults import Faults
 from tests.fakes.glue import Glue
@@ -23,22 +24,24 @@ from tests.fakes.sqs import Sqs
 
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "123456789012"
+BUS: Final = "gluebrake-bus"
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_TARGET: Final = re.compile(rb"\r\nx-amz-target: *(?:AWSGlue|AmazonSQS)\.(\w+)", re.IGNORECASE)
+_TARGET: Final = re.compile(rb"\r\nx-amz-target: *(?:AWSGlue|AmazonSQS|AWSEvents)\.(\w+)", re.IGNORECASE)
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on, for no time: closing sends RST in place of FIN
 
 
 class FakeAws:
-    """A Glue and an SQS to point clients at, while the context is entered.
+    """A Glue, an SQS and an EventBridge to point clients at, while the context is entered.
 
-    Set `glue`, `sqs` and `faults` up between calls, since calls are worked in the server's thread. An
+    Set `glue`, `sqs`, `events` and `faults` up between calls, since calls are worked in the server's thread. An
     exception in a fault or in the fake itself is raised again when the context is left.
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.glue = Glue(clock=clock, region=REGION, account=ACCOUNT)
         self.sqs = Sqs(clock=clock, region=REGION, account=ACCOUNT)
+        self.events = Events(BUS)
         self.faults = Faults()
         self.calls: list[Call] = []
         self.connections: set[asyncio.Transport] = set()
@@ -49,6 +52,7 @@ class FakeAws:
             "GetTags": self.glue.get_tags,
             "SendMessageBatch": self.sqs.send_message_batch,
             "DeleteMessageBatch": self.sqs.delete_message_batch,
+            "PutEvents": self.events.put_events,
         }
 
     def __enter__(self) -> Self:
@@ -79,7 +83,7 @@ class FakeAws:
 
     @property
     def endpoint(self) -> str:
-        """The URL of both services."""
+        """The URL of all three services."""
         host, port = self._server.sockets[0].getsockname()
         return f"http://{host}:{port}"
 

@@ -14,6 +14,9 @@ from uuid import UUID
 
 from tests.fakes.exchange import Json, ServiceError
 
+OUR_ROLE: Final = "AROAGLUEBRAKE"
+"""IAM's id of the role that sends by SendMessageBatch."""
+
 _MOST_ENTRIES: Final = 10
 _MOST_BYTES: Final = 1_048_576
 _MOST_ATTRIBUTES: Final = 10
@@ -143,7 +146,7 @@ class Sqs:
                 entry["MessageBody"],
                 attributes=entry.get("MessageAttributes"),
                 delay_seconds=entry.get("DelaySeconds", 0),
-                sender_id="AROAEXAMPLE:gluebrake",
+                sender_id=f"{OUR_ROLE}:gluebrake",
             )
             done = {"Id": entry["Id"], "MessageId": message.message_id}
             successful.append({**done, "MD5OfMessageBody": _md5(message.body)})

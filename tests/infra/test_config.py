@@ -136,6 +136,8 @@ def test_the_functions_take_what_the_configuration_allows(edge: str) -> None:
 _SETTINGS = {
     "stop_queue_url": "https://queue",
     "dead_letter_queue_url": "https://dead",
+    "event_bus_name": "bus",
+    "own_senders": ["AROASTOP"],
     "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
     "jobs": ["*"],
     "protected_jobs": [],

@@ -141,6 +141,8 @@ def test_the_handler_is_there_to_be_called(template: Template, function: str) ->
 def test_a_function_can_read_its_environment(template: Template, function: str) -> None:
     """What the template writes, the function's settings read back."""
     assert settings(template.only("AWS::Lambda::Function", function)["Environment"]["Variables"]) == Settings(
+        event_bus_name="<IntakeBus>",
+        own_senders=("<StopRole.RoleId>", "<ConfirmRole.RoleId>"),
         stop_queue_url="<MessagingStopQueue>",
         confirm_queue_url="<MessagingConfirmQueue>",
         dead_letter_queue_url="<MessagingDeadLetterQueue>",

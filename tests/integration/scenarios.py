@@ -114,6 +114,7 @@ class Scenario:
     faults: dict[str, Sequence[Fault | None]]
     seconds_left: Sequence[float]
     failing_sends: Sequence[Fault | None] = ()
+    failing_events: Sequence[Fault | None] = ()
     mishaps: Sequence[bool] = ()
     receive_counts: Sequence[int] = ()
 
@@ -132,7 +133,8 @@ class Scenario:
             if (details := odd.get(run, {})) is not None:
                 world.aws.glue.add_run(*run, **details)
         world.aws.faults.add(world.watch, operation="SendMessageBatch")
-        for operation, script in {**self.faults, "SendMessageBatch": self.failing_sends}.items():
+        failing = {"SendMessageBatch": self.failing_sends, "PutEvents": self.failing_events}
+        for operation, script in {**self.faults, **failing}.items():
             world.aws.faults.add(_scripted(script), operation=operation)
         world.context = Context(lambda: _at(self.seconds_left, len(world.invocations), default=30.0))
         return world
@@ -205,7 +207,8 @@ STORMY: Final = st.builds(
     Scenario,
     **_CALM,
     failing_sends=st.lists(st.sampled_from(_SEND_FAULTS), min_size=1, max_size=8),
+    failing_events=st.lists(st.sampled_from((None, *_REFUSALS, *_BROKEN)), max_size=8),
     mishaps=st.lists(st.booleans(), max_size=6),
     receive_counts=st.just([]) | st.lists(st.integers(1, 4), max_size=8),
 )
-"""Sends fail, functions crash, and messages are delivered more than once."""
+"""Sends and events fail, functions crash, and messages are delivered more than once."""

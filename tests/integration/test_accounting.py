@@ -47,6 +47,7 @@ def test_each_demand_has_one_outcome_and_one_end(scenario: Scenario) -> None:
             _check_messages(invocation)
         _check_that_all_ended_once(world, scenario)
         _check_that_all_was_asked(world, scenario)
+        _check_events(world)
 
 
 @examples
@@ -60,6 +61,7 @@ def test_each_demand_has_an_end_whatever_happens(scenario: Scenario) -> None:
             assert invocation.counts["UnexpectedErrors"] == 0
         _check_that_all_ended(world, scenario)
         _check_that_all_was_asked(world, scenario)
+        _check_events(world)
 
 
 def _check_that_all_ended_once(world: ScriptedWorld, scenario: Scenario) -> None:
@@ -94,6 +96,18 @@ def _check_that_all_was_asked(world: ScriptedWorld, scenario: Scenario) -> None:
         assert 1 <= len(run_ids) == len(set(run_ids)) <= 25
     rehearsed = {key for message in world.dead_letter_queue for key in _keys(message.body) if key[2]}
     assert rehearsed <= {key for delivery in world.moved for key in _keys(delivery.message.body)}
+
+
+def _check_events(world: ScriptedWorld) -> None:
+    """Expect an event for each outcome that is final, but for those that are counted as lost; and no other."""
+    lines = [line for invocation in world.invocations for line in invocation.outcomes]
+    ends = [line for line in lines if _is_end(line) and line["job_name"]]
+    told = Counter((line["job_name"], line.get("job_run_id"), line["outcome"]) for line in ends)
+    published = Counter(
+        (event["jobName"], event.get("jobRunId"), event["outcome"]) for event in world.aws.events.details
+    )
+    assert not published - told
+    assert (told - published).total() <= world.counts["OutcomeEventsLost"] <= told.total()
 
 
 def _deliver(world: ScriptedWorld, scenario: Scenario) -> None:

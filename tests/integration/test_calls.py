@@ -304,7 +304,12 @@ class TestWhenGlueThrottles:
             world.run()
             assert world.counts["Failed"] == 6
             assert world.counts["Retrying"] == 6 * 7
-            assert len(world.aws.calls) == len(world.aws.requests("SendMessageBatch")) + 6 * 8
+            assert len(world.aws.requests("BatchStopJobRun")) == 6 * 8
+            assert {call.operation for call in world.aws.calls} == {
+                "BatchStopJobRun",
+                "SendMessageBatch",
+                "PutEvents",
+            }
             assert {(code, error, attempts) for _, code, error, attempts in world.dead_letters()} == {
                 ("ThrottlingException", "Rate exceeded", "7")
             }

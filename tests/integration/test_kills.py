@@ -102,7 +102,7 @@ MOMENTS: Final = pytest.mark.parametrize("after", [False, True], ids=["before", 
 
 @MOMENTS
 @pytest.mark.parametrize(
-    "operation", ["BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch"]
+    "operation", ["BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch", "PutEvents"]
 )
 def test_killed_stop_function_loses_nothing(world: World, operation: str, *, after: bool) -> None:
     """The stop function is killed around a call; delivered again, its messages end as if it had not been."""
@@ -119,7 +119,7 @@ def test_killed_stop_function_loses_nothing(world: World, operation: str, *, aft
 
 
 @MOMENTS
-@pytest.mark.parametrize("operation", ["GetJobRuns", "GetJobRun", "SendMessageBatch"])
+@pytest.mark.parametrize("operation", ["GetJobRuns", "GetJobRun", "SendMessageBatch", "PutEvents"])
 def test_killed_confirm_function_loses_nothing(world: World, operation: str, *, after: bool) -> None:
     """The confirm function is killed around a call; delivered again, each run is confirmed all the same."""
     _ask_for_all_kinds(world)

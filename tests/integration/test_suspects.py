@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
+from typing import Final
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_deletion_that_fails_harms_nothing(world: World) -> None:
 def test_suspect_that_raises_comes_back_alone(world: World) -> None:
     """An unforeseen exception over a suspect brings that message back, and counts; the others are done."""
     messages = _asked(world, "jr_1", "jr_2", "jr_3")
-    invocation = _with_broken_turns(world, [Delivery(messages[0], 3), *map(Delivery, messages[1:])], {1})
+    invocation = _with_broken_turn(world, [Delivery(messages[0], 3), *map(Delivery, messages[1:])], SECOND_TURN)
     assert invocation.failures == [messages[0].message_id]
     assert invocation.counts["UnexpectedErrors"] == 1
     assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_2", "jr_3"]
@@ -85,7 +86,7 @@ def test_suspect_that_raises_comes_back_alone(world: World) -> None:
 def test_messages_that_raise_together_do_not_keep_suspects_from_work(world: World) -> None:
     """When the work on the fresh messages raises, they come back, and a suspect is still worked on."""
     messages = _asked(world, "jr_1", "jr_2", "jr_3")
-    invocation = _with_broken_turns(world, [Delivery(messages[0], 3), *map(Delivery, messages[1:])], {0})
+    invocation = _with_broken_turn(world, [Delivery(messages[0], 3), *map(Delivery, messages[1:])], FIRST_TURN)
     assert sorted(invocation.failures) == [message.message_id for message in messages[1:]]
     assert invocation.counts["UnexpectedErrors"] == 1
     assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_1"]
@@ -93,7 +94,7 @@ def test_messages_that_raise_together_do_not_keep_suspects_from_work(world: Worl
 
 def test_exception_is_in_the_log(world: World) -> None:
     """An unforeseen exception is logged as an error with its traceback."""
-    invocation = _with_broken_turns(world, list(map(Delivery, _asked(world, "jr_1"))), {0})
+    invocation = _with_broken_turn(world, list(map(Delivery, _asked(world, "jr_1"))), FIRST_TURN)
     (line,) = [line for line in invocation.lines if line["level"] == "ERROR"]
     assert line["message"] == "UnexpectedError"
     assert line["exception_name"] == "ZeroDivisionError"
@@ -127,8 +128,10 @@ def test_confirm_works_on_suspects_alone_too(world: World) -> None:
     invocation = world.deliver(CONFIRM, [Delivery(suspect, 3), *map(Delivery, others)])
     assert [call.operation for call in invocation.calls] == [
         "GetJobRuns",
+        "PutEvents",
         "DeleteMessageBatch",
         "GetJobRun",
+        "PutEvents",
     ]
     assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_2", "jr_3", "jr_1"]
     assert (invocation.counts["Stopped"], invocation.counts["StateReads"]) == (3, 2)
@@ -184,17 +187,22 @@ def _asked(world: World, *run_ids: str) -> list[Message]:
     return world.stop_queue.take()
 
 
-def _with_broken_turns(world: World, deliveries: Sequence[Delivery], broken: set[int]) -> Invocation:
-    """Deliver with a clock that raises when some turns begin: the invocation asks it once, and each turn."""
+# An invocation asks for the time once; each turn does when it begins, and when its outcomes are known.
+FIRST_TURN: Final = 2
+SECOND_TURN: Final = 4
+
+
+def _with_broken_turn(world: World, deliveries: Sequence[Delivery], question: int) -> Invocation:
+    """Deliver with a clock that raises when it is asked for so many times."""
     for run_id in ("jr_1", "jr_2", "jr_3"):
         world.aws.glue.add_run("etl", run_id)
-    turns: list[datetime] = []
+    answers: list[datetime] = []
 
     def clock() -> datetime:
-        turns.append(world.clock())
-        if len(turns) - 2 in broken:
+        answers.append(world.clock())
+        if len(answers) == question:
             raise ZeroDivisionError
-        return turns[-1]
+        return answers[-1]
 
     world.parts[STOP] = replace(world.parts[STOP], clock=clock)
     return world.deliver(STOP, deliveries)

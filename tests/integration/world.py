@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from io import StringIO
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import boto3
 
 from gluebrake import confirm, stop
+from gluebrake.events import Events
 from gluebrake.glue import Glue
 from gluebrake.invocation import Parts
 from gluebrake.model import STOP_REQUESTED, Home, Queue
@@ -25,13 +26,14 @@ from gluebrake.planning import Limits
 from gluebrake.queues import Queues
 from gluebrake.telemetry import Telemetry
 from tests.fakes import sqs
-from tests.fakes.aws_server import ACCOUNT, REGION, FakeAws
+from tests.fakes.aws_server import ACCOUNT, BUS, REGION, FakeAws
 from tests.fakes.clock import VirtualClock
 from tests.fakes.exchange import Call, Json
 
 STOP: Final = "stop"
 CONFIRM: Final = "confirm"
 
+JOB_ARN_PREFIX: Final = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/"
 MAX_RECEIVE_COUNT: Final = 5
 VISIBILITY_SECONDS: Final = 180
 _MOST_STEPS: Final = 2000
@@ -132,6 +134,7 @@ class World:
     calls_at_once: int = 8
     batch_size: int = 10_000
     jitter: float = 0.5
+    outcome_events: bool = True
     context: Context = field(default_factory=Context)
     invocations: list[Invocation] = field(default_factory=list)
     moved: list[Delivery] = field(default_factory=list)
@@ -292,9 +295,15 @@ class World:
                 boto3.client("glue", **options),
                 calls_at_once=self.calls_at_once,
                 protect_tag="gluebrake:protect",
-                job_arn_prefix=f"arn:aws:glue:{REGION}:{ACCOUNT}:job/",
+                job_arn_prefix=JOB_ARN_PREFIX,
             ),
             queues=Queues(boto3.client("sqs", **options), urls=urls, calls_at_once=self.calls_at_once),
+            events=Events(
+                cache(lambda: boto3.client("events", **options)),
+                bus=BUS if self.outcome_events else "",
+                job_arn_prefix=JOB_ARN_PREFIX,
+                calls_at_once=self.calls_at_once,
+            ),
             telemetry=Telemetry(STOP),
             limits=Limits(tuple(self.jobs), tuple(self.protected_jobs), self.max_runs_per_request),
             policy=Policy(
@@ -305,6 +314,7 @@ class World:
             ),
             max_attempts=8,
             queue=Queue.STOP,
+            own_senders=frozenset({sqs.OUR_ROLE}),
             jitter=lambda: self.jitter,
             clock=self.clock,
         )

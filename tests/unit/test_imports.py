@@ -21,7 +21,9 @@ LAYERS: Final = (
     {"stop", "confirm"},
     {"invocation"},
     {
+        "announcing",
         "answering",
+        "events",
         "glue",
         "onward",
         "planning",
@@ -34,8 +36,19 @@ LAYERS: Final = (
     },
     {"model"},
 )
-PURE: Final = ("answering", "model", "onward", "planning", "reading", "selecting", "settings", "settling")
+PURE: Final = (
+    "announcing",
+    "answering",
+    "model",
+    "onward",
+    "planning",
+    "reading",
+    "selecting",
+    "settings",
+    "settling",
+)
 TALKS_TO_AWS: Final = {
+    "events": {"botocore"},
     "glue": {"botocore"},
     "invocation": {"boto3", "botocore"},
     "telemetry": {"aws_lambda_powertools"},

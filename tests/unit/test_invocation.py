@@ -80,7 +80,7 @@ def _pace() -> Pace:
     return Pace(lambda: 30.0)
 
 
-SETTLED: Final = Settled((), (), frozenset())
+SETTLED: Final = Settled()
 
 
 class TestInTurn:
@@ -135,7 +135,7 @@ class TestInvoking:
     def test_messages_that_come_back_are_the_answer(self, parts: Parts) -> None:
         """Exactly the messages that the work gives back are to be delivered again."""
         answer = invoke(
-            lambda *_: Settled((), (), frozenset({"m-1"})), {"Records": _records(1, 1, 1)}, CONTEXT, parts
+            lambda *_: Settled(undelivered=frozenset({"m-1"})), {"Records": _records(1, 1, 1)}, CONTEXT, parts
         )
         assert answer == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
 
@@ -189,7 +189,7 @@ class TestInvoking:
 
         def work(messages: Sequence[Message], *_: Any) -> Settled:
             deleted.append(set(aws.sqs.deleted))
-            return Settled((), (), frozenset({one.message_id for one in messages} & {"m-1"}))
+            return Settled(undelivered=frozenset({one.message_id for one in messages} & {"m-1"}))
 
         records = [{**one, "receiptHandle": f"handle of {one['messageId']}"} for one in _records(1, 1, 4, 4)]
         answer = invoke(work, {"Records": records}, CONTEXT, parts)
@@ -258,7 +258,8 @@ class TestHandingOn:
         """What the outcomes lead to is sent, and each is counted."""
         outcomes = [result(Outcome.STOP_SUBMITTED), result(Outcome.FAILED, run_id="jr_2")]
         counts = {Count.RUNS_REQUESTED: 2}
-        assert hand_on(outcomes, [message_result()], counts, parts, NOON).undelivered == frozenset()
+        settled = Settled(outcomes, [message_result()], counts)
+        assert hand_on(settled, parts, _pace(), NOON) == settled
         parts.telemetry.end({})
         assert [len(aws.requests("SendMessageBatch")), *_sent(aws)] == [
             2,
@@ -281,7 +282,7 @@ class TestHandingOn:
             result(Outcome.FAILED, run_id="jr_1", message_ids=("m-1",)),
             result(Outcome.FAILED, run_id="jr_2", message_ids=("m-2", "m-3")),
         ]
-        assert hand_on(outcomes, [], {}, parts, NOON).undelivered == {"m-2", "m-3"}
+        assert hand_on(Settled(outcomes), parts, _pace(), NOON).undelivered == {"m-2", "m-3"}
 
 
 def _sent(aws: FakeAws) -> list[str]:

@@ -36,6 +36,7 @@ from tests.builders import (
     HOME,
     NOON,
     OUR_ATTRIBUTES,
+    OUR_SENDER_ID,
     SENDER_ID,
     demand,
     message,
@@ -91,9 +92,10 @@ def _sends(
 
 def _received(sent: Send, attributes: dict[str, str] | None = None) -> Message:
     """Receive what was sent, as the next function does."""
-    return sqs.message(
-        record(sent.body, sent.attributes if attributes is None else attributes), max_attempts=100
+    sent_by_us = record(
+        sent.body, sent.attributes if attributes is None else attributes, SenderId=OUR_SENDER_ID
     )
+    return sqs.message(sent_by_us, max_attempts=100, own_senders={"AROAGLUEBRAKE"})
 
 
 def _asked(sent: Send) -> Asked:

@@ -22,10 +22,23 @@ from gluebrake.model import (
     Asked,
     Ignored,
     Invalid,
+    Message,
     StopRequest,
 )
 from gluebrake.reading import sqs
-from tests.builders import HOME, NOON, SENDER_ID, body, event, message, names, notes, record, request
+from tests.builders import (
+    HOME,
+    NOON,
+    OUR_SENDER_ID,
+    SENDER_ID,
+    body,
+    event,
+    message,
+    names,
+    notes,
+    record,
+    request,
+)
 
 pytestmark = pytest.mark.disable_socket
 
@@ -434,19 +447,23 @@ class TestAnything:
         assert validator.is_valid({"JobName": SUPPLEMENTARY, "JobRunIds": ["jr_1"]})
 
 
+def _received(given: dict[str, Any], *, max_attempts: int = 8) -> Message:
+    return sqs.message(given, max_attempts=max_attempts, own_senders={"AROAGLUEBRAKE"})
+
+
 class TestRecords:
     """What Lambda says of a message."""
 
     def test_record_without_our_attributes_is_a_first_message(self) -> None:
         """A producer's message is at attempt 0, and its sender is the one that SQS names."""
-        read = sqs.message(record("{}"), max_attempts=8)
+        read = _received(record("{}"))
         assert read == message("{}")
         assert read.is_first
 
     def test_our_attributes_are_read(self) -> None:
         """Attempt, sender and submission time travel with a message that we sent."""
         attributes = {ATTEMPT: "3", SENDER: "AIDAEXAMPLE:first", SUBMITTED_AT: "2026-11-24T11:00:00+00:00"}
-        read = sqs.message(record("{}", attributes, SenderId="AROAEXAMPLE:gluebrake"), max_attempts=8)
+        read = _received(record("{}", attributes, SenderId=OUR_SENDER_ID))
         assert read == message(
             "{}",
             sender="AIDAEXAMPLE:first",
@@ -456,22 +473,45 @@ class TestRecords:
         )
         assert not read.is_first
 
+    @pytest.mark.parametrize(
+        "sender_id",
+        ["AROAANOTHER:stop", "AROAGLUEBRAK:stop", "xAROAGLUEBRAKE", "", ":AROAGLUEBRAKE", "123456789012"],
+    )
+    def test_nobody_else_can_speak_for_another(self, sender_id: str) -> None:
+        """Of a message that none of our roles sent, SQS's own word for the sender stands, whatever it bears."""
+        attributes = {ATTEMPT: "3", SENDER: "AIDAEXAMPLE:somebody-else"}
+        read = _received(record("{}", attributes, SenderId=sender_id))
+        assert (read.sender, read.resent, read.is_first) == (sender_id, False, True)
+
+    @given(name=st.text(max_size=8))
+    def test_our_role_is_known_by_its_id_alone(self, name: str) -> None:
+        """A session's name does not matter, with or without colons of its own."""
+        read = _received(record("{}", {SENDER: "first"}, SenderId=f"AROAGLUEBRAKE:{name}"))
+        assert read.sender == "first"
+
+    @pytest.mark.parametrize("sender_id", [SENDER_ID, OUR_SENDER_ID])
+    def test_attempts_are_bounded_whoever_sent_the_message(self, sender_id: str) -> None:
+        """Attempt and submission time count for any sender: no mistaken identity makes a round endless."""
+        attributes = {ATTEMPT: "3", SUBMITTED_AT: "2026-11-24T11:00:00+00:00"}
+        read = _received(record("{}", attributes, SenderId=sender_id))
+        assert (read.attempt, read.submitted_at) == (3, datetime(2026, 11, 24, 11, tzinfo=UTC))
+
     def test_redelivery_is_no_first_message(self) -> None:
         """A message that SQS delivers again was counted before."""
-        read = sqs.message(record(ApproximateReceiveCount="2"), max_attempts=8)
+        read = _received(record(ApproximateReceiveCount="2"))
         assert (read.receive_count, read.is_first) == (2, False)
 
     @pytest.mark.parametrize(("text", "attempt"), [("0", 0), ("1", 1), ("7", 7), ("8", 0), ("9", 0), ("10", 0)])
     def test_attempt_at_or_over_the_maximum_starts_anew(self, text: str, attempt: int) -> None:
         """A message whose attempts were used up was brought back by a person, and gets all of them again."""
-        assert sqs.message(record("{}", {ATTEMPT: text}), max_attempts=8).attempt == attempt
+        assert _received(record("{}", {ATTEMPT: text})).attempt == attempt
 
     @pytest.mark.parametrize(
         "text", ["", "-1", "+1", "1.0", " 1", "1_0", "٣", "²", "one", "\0", "1" * 5000, "\ud800"]
     )
     def test_attempt_that_is_no_count_reads_as_none(self, text: str) -> None:
         """Whatever stands in the attribute, reading goes on."""
-        assert sqs.message(record("{}", {ATTEMPT: text}), max_attempts=100).attempt == 0
+        assert _received(record("{}", {ATTEMPT: text}), max_attempts=100).attempt == 0
 
     @pytest.mark.parametrize(
         "text",
@@ -479,47 +519,47 @@ class TestRecords:
     )
     def test_submission_time_that_is_no_moment_reads_as_unknown(self, text: str) -> None:
         """A time without an offset, or none at all, is not guessed at."""
-        assert sqs.message(record("{}", {SUBMITTED_AT: text}), max_attempts=8).submitted_at is None
+        assert _received(record("{}", {SUBMITTED_AT: text})).submitted_at is None
 
     @pytest.mark.parametrize("text", ["2026-11-24T12:00:00.001+00:00", "9999-12-31T23:59:59-23:59"])
     def test_submission_time_in_the_future_is_the_messages_own(self, text: str) -> None:
         """A run cannot have been submitted after the message that says so was sent."""
-        assert sqs.message(record("{}", {SUBMITTED_AT: text}), max_attempts=8).submitted_at == NOON
+        assert _received(record("{}", {SUBMITTED_AT: text})).submitted_at == NOON
 
     def test_earliest_submission_time_can_be_reckoned_with(self) -> None:
         """A time before all others is old, and nothing overflows."""
-        read = sqs.message(record("{}", {SUBMITTED_AT: "0001-01-01T00:00:00+23:59"}), max_attempts=8)
+        read = _received(record("{}", {SUBMITTED_AT: "0001-01-01T00:00:00+23:59"}))
         assert read.submitted_at is not None
         assert NOON - read.submitted_at > timedelta(days=700_000)
 
     @pytest.mark.parametrize("attributes", [None, {}])
     def test_attributes_may_be_missing(self, attributes: dict[str, Any] | None) -> None:
         """A record without any message attributes is read."""
-        assert sqs.message({**record("{}"), "messageAttributes": attributes}, max_attempts=8) == message("{}")
+        assert _received({**record("{}"), "messageAttributes": attributes}) == message("{}")
 
     def test_attribute_of_another_type_is_no_text(self) -> None:
         """A binary attribute of one of our names says nothing."""
         binary = {"dataType": "Binary", "binaryValue": "AA=="}
         given = {**record("{}"), "messageAttributes": {ATTEMPT: binary, SENDER: binary, SUBMITTED_AT: binary}}
-        assert sqs.message(given, max_attempts=8) == message("{}", resent=True)
+        assert _received(given) == message("{}")
 
     def test_count_of_deliveries_may_be_unknown(self) -> None:
         """A record that does not say how often it was delivered was so once."""
         given = record("{}")
         del given["attributes"]["ApproximateReceiveCount"]
-        assert sqs.message(given, max_attempts=8).is_first
+        assert _received(given).is_first
 
     def test_sender_may_be_unknown(self) -> None:
         """A record that names no sender is read."""
         given = record("{}")
         del given["attributes"]["SenderId"]
-        assert sqs.message(given, max_attempts=8).sender == ""
+        assert _received(given).sender == ""
 
     @given(st.text(), st.text(), st.text())
     def test_any_attributes_are_read(self, attempt: str, sender: str, submitted_at: str) -> None:
         """No attribute makes reading fail, and none breaks the limits that later code relies on."""
         given = record("{}", {ATTEMPT: attempt, SENDER: sender, SUBMITTED_AT: submitted_at})
-        read = sqs.message(given, max_attempts=8)
+        read = _received(given)
         assert 0 <= read.attempt < 8
-        assert read.sender == (sender or SENDER_ID)
+        assert read.sender == SENDER_ID
         assert read.submitted_at is None or read.submitted_at <= read.sent_at

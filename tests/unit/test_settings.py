@@ -17,6 +17,8 @@ VALUES: Final[dict[str, Any]] = {
     "stop_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/stop",
     "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
     "dead_letter_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
+    "event_bus_name": "gluebrake-bus",
+    "own_senders": ("AROASTOP", "AROACONFIRM"),
     "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
     "jobs": ("*",),
     "protected_jobs": (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +21,14 @@ class Arrival(Struct, frozen=True):
     from_queue: bool
 
 
-def arrival(event: Any, *, request_id: str, now: datetime, max_attempts: int) -> Arrival:
+def arrival(
+    event: Any, *, request_id: str, now: datetime, max_attempts: int, own_senders: AbstractSet[str]
+) -> Arrival:
     """Take apart what a mapping, a pipe, an SNS topic, an alarm or anybody else invokes the function with."""
     records = event.get("Records") if isinstance(event, Mapping) else event
     if from_sqs := _all_from(records, "eventSource", "aws:sqs"):
-        return Arrival(tuple(sqs.message(one, max_attempts=max_attempts) for one in from_sqs), from_queue=True)
+        messages = (sqs.message(one, max_attempts=max_attempts, own_senders=own_senders) for one in from_sqs)
+        return Arrival(tuple(messages), from_queue=True)
     from_sns = _all_from(records, "EventSource", "aws:sns")
     bodies = [record.get("Sns") for record in from_sns] or [event]
     messages = (

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from gluebrake.model import STOP_REQUESTED, Nothing, StopRequest
+from gluebrake.model import STOP_OUTCOME, STOP_REQUESTED, Nothing, StopRequest
 from gluebrake.reading import alarms, glue_events, stop_request
 from gluebrake.reading.context import Context
 from gluebrake.reading.errors import ReadingError, broken_rule
@@ -85,9 +85,10 @@ _READERS: Final[dict[str, Callable[[_Envelope, Context], StopRequest | Nothing]]
     "CloudWatch Alarm State Change": _alarm,
 }
 
-# Known, and over or about something else: a run that ended, a call of our own, a crawler.
+# Known, and over or about something else: a run that ended, a call of our own, what became of it, a crawler.
 _ASKS_FOR_NOTHING: Final = frozenset(
     {
+        STOP_OUTCOME,
         "AWS API Call via CloudTrail",
         "CloudWatch Alarm Configuration Change",
         "Data Quality Evaluation Results Available",

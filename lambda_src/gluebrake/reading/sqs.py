@@ -6,27 +6,42 @@ Shape: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, "Example Amaz
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
 from gluebrake.model import ATTEMPT, SENDER, SUBMITTED_AT, Message
 
 
-def message(record: Mapping[str, Any], *, max_attempts: int) -> Message:
-    """Take a record apart. An attempt that is no count below `max_attempts` reads as 0: it was brought back."""
-    system, ours = record["attributes"], _strings(record.get("messageAttributes") or {})
-    sent_at = _moment(system["SentTimestamp"])
+def message(record: Mapping[str, Any], *, max_attempts: int, own_senders: AbstractSet[str]) -> Message:
+    """Take a record apart. An attempt that is no count below `max_attempts` reads as 0: it was brought back.
+
+    Who asked first is believed only of a message that we sent ourselves. Attempt and time of submission are
+    believed of any: such a claim shortens what its own message is given; to doubt ours would never end.
+    """
+    system, told = record["attributes"], _strings(record.get("messageAttributes") or {})
+    sent_at, sender = _moment(system["SentTimestamp"]), system.get("SenderId", "")
+    is_ours = _identity(sender) in own_senders
     return Message(
         message_id=record["messageId"],
         body=record["body"],
         sent_at=sent_at,
-        sender=ours.get(SENDER) or system.get("SenderId", ""),
+        sender=(told.get(SENDER) if is_ours else "") or sender,
         receive_count=int(system.get("ApproximateReceiveCount", 1)),
         receipt_handle=record.get("receiptHandle", ""),
-        resent=ATTEMPT in ours,
-        attempt=_attempt(ours.get(ATTEMPT, ""), max_attempts),
-        submitted_at=_submitted_at(ours.get(SUBMITTED_AT, ""), sent_at),
+        resent=is_ours and ATTEMPT in told,
+        attempt=_attempt(told.get(ATTEMPT, ""), max_attempts),
+        submitted_at=_submitted_at(told.get(SUBMITTED_AT, ""), sent_at),
     )
+
+
+def _identity(sender_id: str) -> str:
+    """Return the id that IAM gave the sender; what follows it, a session's name, anybody may choose.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+    """
+    identity, _, _ = sender_id.partition(":")
+    return identity
 
 
 def _strings(attributes: Mapping[str, Any]) -> dict[str, str]:

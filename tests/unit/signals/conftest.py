@@ -36,7 +36,8 @@ def wire(aws: FakeAws, queues: dict[str, Queue], monkeypatch: pytest.MonkeyPatch
         "AWS_SECRET_ACCESS_KEY": "fake",
     }.items():
         monkeypatch.setenv(name, value)
-    urls = {f"{name}_queue_url": queue.url for name, queue in queues.items()}
+    # Where outcomes are told is not what signals are about.
+    quiet = {f"{name}_queue_url": queue.url for name, queue in queues.items()} | {"event_bus_name": ""}
     logging.root.manager.loggerDict.pop("stop", None)  # Powertools keeps it, and an earlier test's stream
-    yield lambda **changes: wired("stop", To.STOP, environment({**SETTINGS, **urls, **changes}))
+    yield lambda **changes: wired("stop", To.STOP, environment({**SETTINGS, **quiet, **changes}))
     logging.root.manager.loggerDict.pop("stop", None)

@@ -71,7 +71,7 @@ any_json = st.recursive(
 
 
 def _arrival(event: Any) -> Arrival:
-    return arrival(event, request_id="request-9", now=NOW, max_attempts=8)
+    return arrival(event, request_id="request-9", now=NOW, max_attempts=8, own_senders=frozenset())
 
 
 class TestQueues:

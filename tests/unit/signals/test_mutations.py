@@ -76,7 +76,7 @@ def test_nothing_else_is_stopped_whatever_is_wrong_with_an_event(name: str) -> N
         text = json.dumps(event)
         became[type(read(text))] += 1
         read(garbled(text, random))
-        came = arrivals.arrival(event, request_id="r", now=SENT_AT, max_attempts=8)
+        came = arrivals.arrival(event, request_id="r", now=SENT_AT, max_attempts=8, own_senders=frozenset())
         assert not came.from_queue
         assert [one.body for one in came.messages] == [text]
     assert became[Invalid]
