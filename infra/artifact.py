@@ -43,6 +43,7 @@ _KEPT: Final = {
     "botocore/data": {
         "_retry.json",
         "endpoints.json",
+        "events",
         "glue",
         "partitions.json",
         "sdk-default-configuration.json",

@@ -1,4 +1,4 @@
-"""The snippets of docs/signals.md, as a user pastes them."""
+"""The snippets of docs/signals.md and docs/outcomes.md, as a user pastes them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gluebrake import reading
-from gluebrake.model import Asked, Home, Message
+from gluebrake.model import Asked, Home, Message, Outcome, StopOutcome
 from local import jobs
 from local.aws import ACCOUNT, KEY, REGION
 from local.emulator import ROOT
 from tests.e2e.conftest import Deployment
 from tests.eventually import eventually
 
-TEXT = (ROOT / "docs" / "signals.md").read_text()
 
-
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.+?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+def _blocks(language: str, document: str = "signals.md") -> list[str]:
+    text = (ROOT / "docs" / document).read_text()
+    return re.findall(rf"^```{language}\n(.+?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def _environ(wired: Deployment) -> dict[str, str]:
@@ -72,6 +72,30 @@ def test_the_state_sends_a_stop_request() -> None:
     body = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1"], **state["Parameters"]["MessageBody"]})
     asked = reading.read(Message("m-1", body, datetime.now(UTC), "me"), Home(ACCOUNT, REGION))
     assert isinstance(asked, Asked)
+
+
+def test_failed_stops_can_be_followed(wired: Deployment) -> None:
+    """The document's rule brings a failure to its topic, and the event is as the document shows one."""
+    (rule,) = _blocks("sh", "outcomes.md")
+    topic_arn = _run(["sh", "-ec", f'{rule}\necho "$TOPIC_ARN"'], wired).splitlines()[-1]
+    queue_url = wired.aws.sqs.create_queue(QueueName="followers")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:followers"
+    wired.aws.sns.subscribe(
+        TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
+    )
+    wired.start("followed-job")
+    wired.send(json.dumps({"JobName": "followed-job", "JobRunIds": ["jr_unknown"], "Reason": "over budget"}))
+    (message,) = eventually(lambda: wired.aws.sqs.receive_message(QueueUrl=queue_url).get("Messages"))
+    came, (shown,) = json.loads(message["Body"]), map(json.loads, _blocks("json", "outcomes.md"))
+    assert {came[name] for name in ("source", "detail-type")} == {shown[n] for n in ("source", "detail-type")}
+    assert came["resources"] == [f"arn:aws:glue:{REGION}:{ACCOUNT}:job/followed-job"]
+    assert {name: came["detail"][name] for name in ("jobRunId", "outcome", "reason")} == {
+        "jobRunId": "jr_unknown",
+        "outcome": "NotFound",
+        "reason": "over budget",
+    }
+    assert msgspec.convert(shown["detail"], StopOutcome).outcome is Outcome.STOPPED
+    assert msgspec.convert(came["detail"], StopOutcome).outcome is Outcome.NOT_FOUND
 
 
 def test_every_active_run_older_than_that_is_meant(wired: Deployment) -> None:

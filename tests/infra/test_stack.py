@@ -35,6 +35,20 @@ _PROTECT_BY_TAG = {
 }
 
 
+_PUBLISH = {
+    "Sid": "PublishOutcomes",
+    "Effect": "Allow",
+    "Action": "events:PutEvents",
+    "Resource": "<IntakeBus.Arn>",
+    "Condition": {
+        "StringEquals": {
+            "events:source": "gluebrake",
+            "events:detail-type": "Glue Job Run Stop Outcome",
+        }
+    },
+}
+
+
 def _policy(template: Template, function: str) -> list[Any]:
     statements: list[Any] = template.only("AWS::IAM::Policy", function)["PolicyDocument"]["Statement"]
     return statements
@@ -64,6 +78,7 @@ def test_the_stop_role_may_do_what_it_does_and_no_more(template: Template) -> No
         _PROTECT_BY_TAG,
         _allow("SendAgain", "sqs:SendMessage", _STOP),
         _allow("HandOn", "sqs:SendMessage", _CONFIRM),
+        _PUBLISH,
         *_works_off(_STOP, "Stop"),
     ]
 
@@ -73,8 +88,37 @@ def test_the_confirm_role_may_only_read_runs(template: Template) -> None:
     assert _policy(template, "Confirm") == [
         _allow("LookAtRuns", ["glue:GetJobRun", "glue:GetJobRuns"], f"{_JOB}*"),
         _allow("SendAgain", "sqs:SendMessage", _CONFIRM),
+        _PUBLISH,
         *_works_off(_CONFIRM, "Confirm"),
     ]
+
+
+@both_functions
+def test_outcome_events_can_be_switched_off(synthesised: Synthesise, function: str) -> None:
+    """Without them a function knows no bus, and may put nothing on one."""
+    template = synthesised(outcomeEvents=False)
+    assert _PUBLISH not in _policy(template, function)
+    assert _variables(template, function)["GLUEBRAKE_EVENT_BUS_NAME"] == ""
+
+
+def test_no_rule_of_ours_feeds_outcomes_back(synthesised: Synthesise) -> None:
+    """Whatever is switched on, an event that tells an outcome matches none of the rules."""
+    template = synthesised(stopOnRunStatus=["*"], stopOnAlarms=["a"])
+    rules = plain(template.resources("AWS::Events::Rule")).values()
+    detail_types = [rule["Properties"]["EventPattern"]["detail-type"] for rule in rules]
+    assert len(detail_types) == 3
+    assert all(model.STOP_OUTCOME not in some for some in detail_types)
+
+
+def test_a_function_knows_its_own_by_the_account_on_the_emulator(synthesised: Synthesise) -> None:
+    """The emulator names no other sender; on AWS it is the two roles."""
+    local = synthesised(target="local")
+    assert settings(_variables(local, "Stop")).own_senders == ("123456789012",)
+
+
+def _variables(template: Template, function: str) -> dict[str, str]:
+    variables: dict[str, str] = template.only("AWS::Lambda::Function", function)["Environment"]["Variables"]
+    return variables
 
 
 @both_functions
