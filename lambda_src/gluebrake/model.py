@@ -324,8 +324,8 @@ class StopOutcome(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     time_to_stop_seconds: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="From our submission to Glue's CompletedOn.")
     ] = None
-    dpus_released: Annotated[float | None, Meta(ge=0)] = None
-    dpu_hours_consumed: Annotated[float | None, Meta(ge=0)] = None
+    dpus_released: Annotated[float, Meta(ge=0)] | None = None
+    dpu_hours_consumed: Annotated[float, Meta(ge=0)] | None = None
 
 
 @unique
