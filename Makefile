@@ -10,7 +10,7 @@ CDK := $(RUN) -m infra.cli
 CDK_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format synth deploy local lock clean
+.PHONY: help demo test check format synth deploy local docs lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,10 @@ BOOTSTRAPPED := $(BIN)/aws ssm get-parameter --name /cdk-bootstrap/hnb659fds/ver
 
 local: .venv/ready  ## AWS on this machine, with Gluebrake deployed, until Ctrl-C
 	@$(RUN) -m local up
+
+docs: .venv/ready  ## write the schemas and pictures of docs/ anew
+	$(RUN) -m docs.generate
+	$(RUN) -m local demo --svg docs/pictures/demo.svg
 
 lock: .venv/ready  ## look up new versions for the requirements files
 	$(UV) pip compile $(LOCK) --upgrade --group dev -o requirements-dev.txt

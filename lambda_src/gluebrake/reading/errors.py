@@ -10,7 +10,9 @@ import msgspec
 
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
+_MOMENT: Final = "a time with its offset from UTC, like 2026-11-24T03:00:00Z"
 _WORDS: Final = {
+    "Invalid RFC3339 encoded datetime": f"must be {_MOMENT}",
     "Expected": "must be",
     "`str`": "text",
     "`object`": "a JSON object",
@@ -18,7 +20,7 @@ _WORDS: Final = {
     "`bool`": "true or false",
     "`int`": "a whole number",
     "`float`": "a number",
-    "`datetime` with a timezone component": "a time with its offset from UTC, like 2026-11-24T03:00:00Z",
+    "`datetime` with a timezone component": _MOMENT,
     "`datetime`": "a time",
     "`null`": "null",
     "`str | null`": "text or null",

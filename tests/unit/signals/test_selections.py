@@ -121,7 +121,7 @@ class TestDating:
             ({"OlderThanMinutes": None}, "Select.OlderThanMinutes: must be a whole number, not null"),
             ({"OlderThanMinutes": True}, "Select.OlderThanMinutes: must be a whole number, not true or false"),
             ({"StartedBefore": "2026-03-14T08:00:00"}, f"Select.StartedBefore: {STARTED_BEFORE}"),
-            ({"StartedBefore": "yesterday"}, "Select.StartedBefore: "),
+            ({"StartedBefore": "yesterday"}, f"Select.StartedBefore: {STARTED_BEFORE}"),
             ({"StartedBefore": 1773475200}, "Select.StartedBefore: must be a time, not a whole number"),
             ({"StartedBefore": None}, "Select.StartedBefore: must be a time, not null"),
             ({"JobRunIds": ["jr_1"]}, "Select.JobRunIds: unknown field; allowed: States, OlderThanMinutes"),

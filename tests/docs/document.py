@@ -1,0 +1,104 @@
+"""A document of Markdown, taken apart as GitHub does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_markdown: Final = MarkdownIt("commonmark").enable("table")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block or a paragraph; `kind` is what stands behind the fence, nothing for a paragraph."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file."""
+
+    path: Path
+
+    @cached_property
+    def _tokens(self) -> list[Token]:
+        return _markdown.parse(self.path.read_text())
+
+    @property
+    def blocks(self) -> Iterator[Block]:
+        """The fenced blocks and the paragraphs, in turn."""
+        for token, after in zip(self._tokens, [*self._tokens[1:], None], strict=True):
+            if token.type == "fence":
+                yield Block(token.info, token.content)
+            elif token.type == "paragraph_open" and after:
+                yield Block("", after.content)
+
+    def fences(self, heading: str) -> list[str]:
+        """Return the fenced blocks under a heading."""
+        return [token.content for token in self._under(heading) if token.type == "fence"]
+
+    def rows(self, heading: str) -> list[list[Token]]:
+        """Return the cells of the rows of the tables under a heading, without the tables' heads."""
+        rows: list[list[Token]] = []
+        tokens = iter(self._under(heading))
+        for token in tokens:
+            if token.type == "thead_open":
+                while next(tokens).type != "thead_close":
+                    pass
+            elif token.type == "tr_open":
+                rows.append([])
+            elif token.type == "inline" and rows:
+                rows[-1].append(token)
+        assert rows, f"{self.path.name} has no table under {heading!r}"
+        return rows
+
+    def _under(self, heading: str) -> Iterator[Token]:
+        title = ""
+        for token, after in zip(self._tokens, [*self._tokens[1:], None], strict=True):
+            if token.type == "heading_open" and after:
+                title = after.content
+            elif title == heading:
+                yield token
+
+    @cached_property
+    def anchors(self) -> set[str]:
+        """The anchors that GitHub gives the headings."""
+        found: set[str] = set()
+        for token, after in zip(self._tokens, self._tokens[1:], strict=False):
+            if token.type == "heading_open":
+                found.add(_unused(_anchor(after), found))
+        return found
+
+    @property
+    def links(self) -> Iterator[str]:
+        """Where the links and the pictures lead, those in HTML included."""
+        for token in self._tokens:
+            for inner in (token, *(token.children or ())):
+                if inner.type in {"link_open", "image"}:
+                    yield str(inner.attrs.get("href") or inner.attrs["src"])
+                elif inner.type in {"html_block", "html_inline"}:
+                    yield from re.findall(r'(?:href|src|srcset)="([^"]*)"', inner.content)
+
+
+def text_of(cell: Token) -> str:
+    """Return what a cell says, without its marks."""
+    return "".join(inner.content for inner in cell.children or ())
+
+
+def _anchor(heading: Token) -> str:
+    """Return a heading's anchor: lower case, hyphens for spaces, no punctuation."""
+    return re.sub(r"[^\w\- ]", "", text_of(heading).lower()).replace(" ", "-")
+
+
+def _unused(anchor: str, used: set[str]) -> str:
+    names = [anchor, *(f"{anchor}-{number}" for number in range(1, len(used) + 1))]
+    return next(name for name in names if name not in used)
