@@ -35,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=local.__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     told = commands.add_parser("demo", help="stop some forty runs, and check what became of each")
-    told.set_defaults(run=lambda _: demo())
+    told.add_argument("--svg", type=Path, metavar="FILE", help="a picture of it, for a document")
+    told.set_defaults(run=lambda options: demo(options.svg))
     started = commands.add_parser("up", help="deploy Gluebrake and a few Glue jobs, and stay until Ctrl-C")
     started.add_argument(
         "--config", type=_file, metavar="FILE", help="a JSON file, laid over cdk.json's choices"

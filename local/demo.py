@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import statistics
@@ -10,8 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -25,6 +28,24 @@ from local.emulator import Emulator, running
 PATIENCE_SECONDS: Final = 30.0
 SOURCE: Final = "demo.guardrail"
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
+PICTURED: Final = frozenset({"What is asked", "The runs", "The outcomes"})
+"""The tables that stand in the picture as well: they say what the story is, and are the same each time."""
+
+WIDTH: Final = 74
+
+PICTURE: Final = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="The demo">
+<style>
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  font-size: {char_height}px; }}
+.{unique_id}-title {{ font-family: system-ui, "DejaVu Sans", sans-serif; font-size: 18px; font-weight: bold; }}
+{styles}
+</style>
+{chrome}
+<g class="{unique_id}-matrix" transform="translate({terminal_x}, {terminal_y})">{matrix}</g>
+</svg>
+"""
+"""Rich's own format fetches a font from the web, and clips each piece of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +53,7 @@ class Telling:
     """What the audience sees: tables, the time that each stage took, and what was not as expected."""
 
     console: Console = field(default_factory=Console)
+    picture: Console = field(default_factory=lambda: Console(record=True, width=WIDTH, file=io.StringIO()))
     stages: dict[str, float] = field(default_factory=dict)
     surprises: list[str] = field(default_factory=list)
 
@@ -45,7 +67,18 @@ class Telling:
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """Show a table."""
-        self.console.print(_table(title, columns, rows))
+        self.show(_table(title, columns, rows))
+
+    def show(self, shown: Table | str) -> None:
+        """Show a table, in the picture too if it is one of those; or a last word."""
+        self.console.print(shown)
+        if isinstance(shown, str) or shown.title in PICTURED:
+            self.picture.print(shown)
+
+    def draw(self, file: Path) -> None:
+        """Write the picture."""
+        svg = self.picture.export_svg(title="make demo", code_format=PICTURE, unique_id="demo")
+        file.write_text(re.sub(r' clip-path="[^"]*"', "", svg))
 
     def compare(self, title: str, expected: Mapping[str, int], **found: Mapping[str, int]) -> None:
         """Show counts beside the expected ones, and note where they differ."""
@@ -53,7 +86,9 @@ class Telling:
         rows = {name: [counts.get(name, 0) for counts in (expected, *found.values())] for name in names}
         wrong = {name for name, counts in rows.items() if len(set(counts)) > 1}
         self.surprises.extend(f"{title}: {name}" for name in rows if name in wrong)
-        marked = [[name, *counts, "[red]no[/]" if name in wrong else "yes"] for name, counts in rows.items()]
+        marked = [
+            [name, *counts, "[red]no[/]" if name in wrong else "[green]yes[/]"] for name, counts in rows.items()
+        ]
         self.table(title, ["", "expected", *found, "as expected"], marked)
 
 
@@ -99,8 +134,8 @@ class Scene:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def demo() -> int:
-    """Tell the story; return 0 when everything became what it had to, else 1."""
+def demo(svg: Path | None = None) -> int:
+    """Tell the story, and draw it into a file; return 0 when everything became what it had to, else 1."""
     began, telling = time.monotonic(), Telling()
     with contextlib.ExitStack() as stack:
         with telling.stage("The emulator starts"):
@@ -115,7 +150,10 @@ def demo() -> int:
             telling.console.print("The functions' log:", *scene.plain_log(), sep="\n", markup=False)
         ending = time.monotonic()
     telling.stages["Everything ends"] = time.monotonic() - ending
-    return _conclude(telling, time.monotonic() - began)
+    exit_code = _conclude(telling, time.monotonic() - began)
+    if svg:
+        telling.draw(svg)
+    return exit_code
 
 
 def _set_up(emulator: Emulator, telling: Telling) -> Scene:
@@ -169,7 +207,7 @@ def _watch(scene: Scene, telling: Telling) -> None:
             if (_total(states), _outcomes(scene.log()), scene.dead_letters()) == wanted:
                 break
             time.sleep(0.2)
-    telling.console.print(_states(scene.states()))
+    telling.show(_states(scene.states()))
 
 
 def _states(states: Mapping[str, Counter[str]]) -> Table:
@@ -245,14 +283,14 @@ def _conclude(telling: Telling, seconds: float) -> int:
     rows = [[name, f"{taken:.1f}"] for name, taken in {**telling.stages, "In all": seconds}.items()]
     telling.table("The time it took", ["", "seconds"], rows)
     if telling.surprises:
-        telling.console.print("[bold red]Not as expected:[/] " + "; ".join(telling.surprises))
+        telling.show("[bold red]Not as expected:[/] " + "; ".join(telling.surprises))
         return 1
-    telling.console.print("[bold green]Everything became what it had to.[/]")
+    telling.show("[bold green]Everything became what it had to.[/]")
     return 0
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold cyan", box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
