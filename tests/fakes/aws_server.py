@@ -1,4 +1,4 @@
-"""Glue, SQS and EventBridge over a real loopback socket, as far as the functions use them, in a thread."""
+"""Glue, SQS and EventBridge over a real loopback socket, as far as they are used, in a thread."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ class FakeAws:
             "GetTags": self.glue.get_tags,
             "SendMessageBatch": self.sqs.send_message_batch,
             "DeleteMessageBatch": self.sqs.delete_message_batch,
+            "ReceiveMessage": self.sqs.receive_message,
+            "ChangeMessageVisibilityBatch": self.sqs.change_message_visibility_batch,
+            "GetQueueAttributes": self.sqs.get_queue_attributes,
             "PutEvents": self.events.put_events,
         }
 
@@ -157,7 +160,8 @@ class _Connection(asyncio.Protocol):
             return None
         body = self._received[body_at:end]
         del self._received[:end]
-        return Call(target[1].decode() if target else "", json.loads(body or b"{}"))
+        # Another service's protocol may not be JSON; of its call it is enough that nobody answers it.
+        return Call(target[1].decode(), json.loads(body or b"{}")) if target else Call("", {})
 
     def _send(self, reply: Reply) -> None:
         if reply.ending is Ending.RESET_WITHOUT_REPLY:

@@ -1,4 +1,4 @@
-"""SQS's side of sending: queues that keep what was sent, and hand it on as Lambda would."""
+"""SQS: queues that keep what was sent, and hand it on as Lambda would, or to whoever receives."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ class Message:
     sent_at: datetime
     sender_id: str
     queue_arn: str
+    source_arn: str = ""
+    """The queue from which SQS itself moved it here, if it did."""
 
     @property
     def due_at(self) -> datetime:
@@ -64,8 +66,16 @@ class Message:
         }
 
 
+@dataclass(kw_only=True)
+class _Receipt:
+    """How a message was last handed out: until when nobody else sees it."""
+
+    count: int = 0
+    visible_at: datetime
+
+
 class Queue:
-    """Keeps messages in the order in which they were sent, until a test takes them."""
+    """Keeps messages in the order in which they were sent, until a test takes or a receiver deletes them."""
 
     def __init__(self, *, url: str, arn: str, clock: Callable[[], datetime], ids: Iterator[int]) -> None:
         self.url = url
@@ -73,6 +83,7 @@ class Queue:
         self._clock = clock
         self._ids = ids
         self._messages: list[Message] = []
+        self._receipts: dict[str, _Receipt] = {}
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -87,6 +98,7 @@ class Queue:
         attributes: Mapping[str, Json] | None = None,
         delay_seconds: int = 0,
         sender_id: str = "AROAEXAMPLE:producer",
+        source_arn: str = "",
     ) -> Message:
         """Store a message as if somebody had sent it now; nothing is checked."""
         message = Message(
@@ -97,6 +109,7 @@ class Queue:
             sent_at=self._clock(),
             sender_id=sender_id,
             queue_arn=self.arn,
+            source_arn=source_arn,
         )
         self._messages.append(message)
         return message
@@ -112,9 +125,42 @@ class Queue:
         """Every stored message as Lambda delivers it, due or not; they stay in the queue."""
         return [message.record(receive_count=receive_count) for message in self]
 
+    def visible(self) -> list[Message]:
+        """Return the messages that a receiver would see now."""
+        now = self._clock()
+        return [m for m in self._messages if m.due_at <= now and self._receipt(m).visible_at <= now]
+
+    def receive(self, count: int, hold_seconds: int) -> list[Json]:
+        """Hand messages out, as ReceiveMessage does; for so long nobody else sees them."""
+        received = []
+        for message in self.visible()[:count]:
+            receipt = self._receipt(message)
+            self._receipts[message.message_id] = receipt
+            receipt.count += 1
+            receipt.visible_at = self._clock() + timedelta(seconds=hold_seconds)
+            received.append(_received(message, receipt.count))
+        return received
+
+    def hide(self, receipt_handle: str, seconds: int) -> bool:
+        """Let the message of a last receipt be seen in so many seconds; return whether there is one."""
+        if message := self._holder(receipt_handle):
+            self._receipts[message.message_id].visible_at = self._clock() + timedelta(seconds=seconds)
+        return message is not None
+
+    def delete(self, receipt_handle: str) -> None:
+        """Remove the message of a last receipt, if there is one."""
+        if message := self._holder(receipt_handle):
+            self._messages.remove(message)
+
+    def _receipt(self, message: Message) -> _Receipt:
+        return self._receipts.get(message.message_id) or _Receipt(visible_at=message.due_at)
+
+    def _holder(self, receipt_handle: str) -> Message | None:
+        return next((m for m in self._messages if receipt_handle == _handle(m, self._receipt(m).count)), None)
+
 
 class Sqs:
-    """One account's queues, SendMessageBatch into them, and the receipt handles that were deleted."""
+    """One account's queues, what is done with them, and the receipt handles that were deleted."""
 
     def __init__(self, *, clock: Callable[[], datetime], region: str, account: str) -> None:
         self._clock = clock
@@ -153,9 +199,41 @@ class Sqs:
         return {"Successful": successful, "Failed": failed}
 
     def delete_message_batch(self, request: Json) -> Json:
-        """Note the receipt handles: what a test has taken out of a queue is its own to deliver again or not."""
+        """Delete what was received, and note the handles: what a test has taken out of a queue is its own."""
         self.deleted |= {entry["ReceiptHandle"] for entry in request["Entries"]}
+        for entry in request["Entries"]:
+            self._queues[request["QueueUrl"]].delete(entry["ReceiptHandle"])
         return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
+
+    def receive_message(self, request: Json) -> Json:
+        """Hand out what is visible; an empty answer comes at once, however long it was to be waited for."""
+        queue = self._queues[request["QueueUrl"]]
+        received = queue.receive(request.get("MaxNumberOfMessages", 1), request["VisibilityTimeout"])
+        return {"Messages": received} if received else {}
+
+    def change_message_visibility_batch(self, request: Json) -> Json:
+        """Hide messages for longer, or show them."""
+        queue, successful, failed = self._queues[request["QueueUrl"]], [], []
+        _check_batch(request["Entries"], sized=False)
+        for entry in request["Entries"]:
+            if queue.hide(entry["ReceiptHandle"], entry["VisibilityTimeout"]):
+                successful.append({"Id": entry["Id"]})
+            else:
+                failed.append(failed_entry(entry["Id"], "ReceiptHandleIsInvalid", "", sender_fault=True))
+        return {"Successful": successful, "Failed": failed}
+
+    def get_queue_attributes(self, request: Json) -> Json:
+        """Count exactly what AWS counts approximately."""
+        queue = self._queues[request["QueueUrl"]]
+        visible = len(queue.visible())
+        attributes = {
+            "QueueArn": queue.arn,
+            "ApproximateNumberOfMessages": str(visible),
+            "ApproximateNumberOfMessagesNotVisible": str(len(queue) - visible),
+            "ApproximateNumberOfMessagesDelayed": "0",
+        }
+        wanted = request.get("AttributeNames", [])
+        return {"Attributes": {k: v for k, v in attributes.items() if k in wanted or "All" in wanted}}
 
 
 def failed_entry(entry_id: str, code: str, message: str, *, sender_fault: bool) -> Json:
@@ -163,7 +241,7 @@ def failed_entry(entry_id: str, code: str, message: str, *, sender_fault: bool) 
     return {"Id": entry_id, "Code": code, "Message": message, "SenderFault": sender_fault}
 
 
-def _check_batch(entries: list[Json]) -> None:
+def _check_batch(entries: list[Json], *, sized: bool = True) -> None:
     if not entries:
         raise _refusal("EmptyBatchRequest", "There are no entries.")
     if len(entries) > _MOST_ENTRIES:
@@ -174,7 +252,7 @@ def _check_batch(entries: list[Json]) -> None:
     if not all(_ENTRY_ID.fullmatch(entry_id) for entry_id in entry_ids):
         raise _refusal("InvalidBatchEntryId", "1 to 80 letters, digits, hyphens and underscores are allowed.")
     # A message is as large as a batch may be: one that is too large makes its batch too large.
-    if (size := sum(map(_size, entries))) > _MOST_BYTES:
+    if sized and (size := sum(map(_size, entries))) > _MOST_BYTES:
         raise _refusal("BatchRequestTooLong", f"{size} bytes, at most {_MOST_BYTES} are allowed.")
 
 
@@ -219,6 +297,23 @@ def _size(entry: Json) -> int:
 def _for_lambda(value: Json) -> Json:
     lists: Json = {"stringListValues": [], "binaryListValues": []}
     return {key[0].lower() + key[1:]: part for key, part in value.items()} | lists
+
+
+def _received(message: Message, receive_count: int) -> Json:
+    system = message.record(receive_count=receive_count)["attributes"]
+    moved = {"DeadLetterQueueSourceArn": message.source_arn} if message.source_arn else {}
+    return {
+        "MessageId": message.message_id,
+        "ReceiptHandle": _handle(message, receive_count),
+        "Body": message.body,
+        "MD5OfBody": _md5(message.body),
+        "Attributes": {**system, **moved},
+        **({"MessageAttributes": message.attributes} if message.attributes else {}),
+    }
+
+
+def _handle(message: Message, receive_count: int) -> str:
+    return f"{message.message_id}#{receive_count}"
 
 
 def _milliseconds(moment: datetime) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPConnection
 from time import perf_counter
 from typing import Any
@@ -340,6 +341,42 @@ class TestSending:
         sqs.send_message_batch(QueueUrl=queue.url, Entries=[entry])
         with pytest.raises(sqs.exceptions.BatchRequestTooLong):
             sqs.send_message_batch(QueueUrl=queue.url, Entries=[{**entry, "MessageBody": f"{body}x"}])
+
+    def test_received_message_is_held_until_its_time(
+        self, sqs: SQSClient, queue: Queue, clock: VirtualClock
+    ) -> None:
+        """What one receiver holds no other sees, until the hold ends or is given up."""
+        queue.put("x")
+        receive = partial(sqs.receive_message, QueueUrl=queue.url, VisibilityTimeout=30)
+        (first,) = receive()["Messages"]
+        assert "Messages" not in receive()
+        clock.advance(30)
+        (second,) = receive()["Messages"]
+        assert second["MessageId"] == first["MessageId"]
+        shown: Any = [{"Id": "0", "ReceiptHandle": second["ReceiptHandle"], "VisibilityTimeout": 0}]
+        sqs.change_message_visibility_batch(QueueUrl=queue.url, Entries=shown)
+        assert receive()["Messages"]
+
+    def test_only_the_last_receipt_deletes(self, sqs: SQSClient, queue: Queue, clock: VirtualClock) -> None:
+        """Who lost the hold to another receiver cannot delete the message any more."""
+        queue.put("x")
+        receive = partial(sqs.receive_message, QueueUrl=queue.url, VisibilityTimeout=30)
+        (first,) = receive()["Messages"]
+        clock.advance(30)
+        (second,) = receive()["Messages"]
+        for received, left in ((first, 1), (second, 0)):
+            entry: Any = {"Id": "0", "ReceiptHandle": received["ReceiptHandle"]}
+            sqs.delete_message_batch(QueueUrl=queue.url, Entries=[entry])
+            assert len(queue) == left
+
+    def test_messages_are_counted(self, sqs: SQSClient, queue: Queue) -> None:
+        """Those that are held are counted apart from those that are seen."""
+        for body in "abc":
+            queue.put(body)
+        sqs.receive_message(QueueUrl=queue.url, VisibilityTimeout=30, MaxNumberOfMessages=2)
+        counted = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
+        assert counted["ApproximateNumberOfMessages"] == "1"
+        assert counted["ApproximateNumberOfMessagesNotVisible"] == "2"
 
     def test_unknown_queue_refuses_the_call(self, sqs: SQSClient, queue: Queue) -> None:
         """A queue that does not exist is the modelled exception, under the query protocol's code."""
