@@ -1,0 +1,26 @@
+"""What these tests share: a Gluebrake whose SQS and Glue are fakes over a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from ops.aws import FUNCTIONS, WORK_QUEUES, Brake, Clients
+from tests.integration.world import World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Run an AWS with both functions, in time that the test moves."""
+    with World() as world:
+        yield world
+
+
+@pytest.fixture
+def brake(world: World) -> Brake:
+    """Return what the command finds by its stack. There is no CloudWatch, no Lambda, no Logs."""
+    urls = (world.stop_queue.url, world.confirm_queue.url, world.dead_letter_queue.url)
+    outputs = dict(zip(WORK_QUEUES.values(), urls, strict=True)) | {name: name for name in FUNCTIONS.values()}
+    return Brake(Clients(boto3.Session(), **world.aws.client_options), "Gluebrake", outputs)
