@@ -22,6 +22,8 @@ SHORT_ID: Final = 8
 """So much of a message's id tells it from the others; commands take it for the whole."""
 
 _MOST_ROWS: Final = 20
+# Columns of words of our own, which are short: a broken one would be harder to read than a broken text.
+_OUR_WORDS: Final = frozenset({"ago", "age", "message", "outcome", "reason", "state"})
 _GOOD: Final = frozenset({"STOPPED", "OK", "Enabled", Outcome.STOPPED, Outcome.WOULD_STOP})
 _BAD: Final = frozenset(
     {
@@ -151,7 +153,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | N
     table = Table(title=title, title_justify="left")
     for column in columns:
         # What is too long is wrapped, not cut: it may be needed whole.
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _OUR_WORDS)
     for row in rows:
         table.add_row(*(_cell(text) for text in row))
     return table
