@@ -52,6 +52,7 @@ _Days = Literal[
 _Tag = Meta(
     pattern=r"^[\w .:/=+@-]{1,128}\Z", description="a tag key: 1 to 128 letters, digits, spaces or _.:/=+@-"
 )
+_Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z")]
 
 
 class Config(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -73,6 +74,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     stop_on_alarms: Annotated[
         tuple[_AlarmPrefix, ...], Meta(description="a list of what alarms' names begin with")
     ] = ()
+    alarm_email: Annotated[_Email | None, Meta(description="an e-mail address, or null for none")] = None
     outcome_events: Annotated[bool, Meta(description="true or false")] = True
     log_retention_days: Annotated[
         _Days,
@@ -91,7 +93,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
 _JOBS_IN_ENVIRONMENT: Final = 3000
 _JOBS_IN_POLICY: Final = 8000
 _ARN_AROUND_A_JOB: Final = 60
-_NAMES_IN_EVENT_PATTERN: Final = 1800
+_NAMES_IN_EVENT_PATTERN: Final = 1720
 _OPERATOR_BESIDE_A_NAME: Final = 16
 _LARGEST_WITHOUT_WINDOW: Final = 10
 

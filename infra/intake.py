@@ -17,7 +17,7 @@ class Intake(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, messaging: Messaging) -> None:
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(self, "Bus", description="Takes requests to stop AWS Glue job runs")
-        rule = events.CfnRule(
+        self.rule = events.CfnRule(
             self,
             "StopRequests",
             description="Puts stop requests on Gluebrake's stop queue",
@@ -25,7 +25,7 @@ class Intake(Construct):
             event_pattern={"detail-type": [model.STOP_REQUESTED]},
             targets=[messaging.rule_target()],
         )
-        messaging.let_in(rule)
+        messaging.let_in(self.rule)
 
 
 # Whoever asks must not be able to tell, in our name, what became of it.

@@ -35,7 +35,9 @@ class Messaging(Construct):
             )
         )
         # AWS's advice for a mapping: six times the function's timeout, and the window on top.
-        self._visibility = cdk.Duration.seconds(6 * function_timeout.to_seconds() + batch_window.to_seconds())
+        self.visibility_timeout = cdk.Duration.seconds(
+            6 * function_timeout.to_seconds() + batch_window.to_seconds()
+        )
         self.stop_queue = self._work_queue("StopQueue")
         self.confirm_queue = self._work_queue("ConfirmQueue")
 
@@ -68,7 +70,7 @@ class Messaging(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=_WORK_KEPT,
-            visibility_timeout=self._visibility,
+            visibility_timeout=self.visibility_timeout,
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter_queue, max_receive_count=_CRASHES_BEFORE_DEAD
             ),

@@ -9,12 +9,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import Config
 from infra.messaging import Messaging
+from infra.topics import alarm_arn, topic_for_alarms
 
 
 class Signals(Construct):
@@ -34,22 +34,20 @@ class Signals(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = cdk.Stack.of(self)
-        self._alarms = self._stack.format_arn(
-            service="cloudwatch",
-            resource="alarm",
-            resource_name="*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        self.rules: list[events.CfnRule] = []
         if config.stop_on_run_status:
             self._on_run_status(config.stop_on_run_status, messaging)
         if config.stop_on_alarms:
             self._on_alarms(config.stop_on_alarms, messaging)
-        self.topic = self._topic(messaging)
+        self.topic = topic_for_alarms(self, "Topic")
+        self.topic.add_subscription(
+            subscriptions.SqsSubscription(messaging.stop_queue, dead_letter_queue=messaging.dead_letter_queue)
+        )
         stop_function.add_permission(
             "Alarms",
             principal=iam.ServicePrincipal("lambda.alarms.cloudwatch.amazonaws.com"),
             source_account=self._stack.account,
-            source_arn=self._alarms,
+            source_arn=alarm_arn(self._stack, "*"),
         )
 
     def _on_run_status(self, patterns: Sequence[str], messaging: Messaging) -> None:
@@ -70,8 +68,10 @@ class Signals(Construct):
             targets=[messaging.rule_target()],
         )
         messaging.let_in(rule)
+        self.rules.append(rule)
 
     def _on_alarms(self, prefixes: Sequence[str], messaging: Messaging) -> None:
+        ours = alarm_arn(self._stack, f"{self._stack.stack_name}-")
         rule = events.CfnRule(
             self,
             "AlarmState",
@@ -80,6 +80,8 @@ class Signals(Construct):
                 "source": ["aws.cloudwatch"],
                 "detail-type": ["CloudWatch Alarm State Change"],
                 **self._home(),
+                # Our own alarms name no job: each would come back as a dead letter, which sets off the next.
+                "resources": [{"anything-but": {"prefix": ours}}],
                 "detail": {
                     "state": {"value": ["ALARM"]},
                     "alarmName": [{"prefix": prefix} for prefix in prefixes],
@@ -88,32 +90,11 @@ class Signals(Construct):
             targets=[messaging.rule_target()],
         )
         messaging.let_in(rule)
+        self.rules.append(rule)
 
     def _home(self) -> dict[str, list[str]]:
         # A bus may be sent other accounts' and Regions' events, whose runs we could not stop.
         return {"account": [self._stack.account], "region": [self._stack.region]}
-
-    def _topic(self, messaging: Messaging) -> sns.Topic:
-        # No key: AWS's own for SNS locks alarms out, and one of ours costs by the month, for names of jobs.
-        topic = sns.Topic(self, "Topic", enforce_ssl=True)
-        # The account's own identities need no statement: their IAM policies are enough. Neither AWS Budgets nor
-        # cost anomalies are let in: they name no job.
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LetInAlarms",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": self._stack.account},
-                    "ArnLike": {"aws:SourceArn": self._alarms},
-                },
-            )
-        )
-        topic.add_subscription(
-            subscriptions.SqsSubscription(messaging.stop_queue, dead_letter_queue=messaging.dead_letter_queue)
-        )
-        return topic
 
 
 def event_filter(pattern: str) -> str | dict[str, str]:

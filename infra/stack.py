@@ -3,11 +3,13 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from infra.alarms import Watched
 from infra.artifact import Artifact
 from infra.config import Config
 from infra.functions import TIMEOUT, QueueFunction, confirm_duty, stop_duty, tell_who_sends
 from infra.intake import Intake, ProducerPolicy
 from infra.messaging import Messaging
+from infra.observability import Observability
 from infra.signals import Signals
 
 
@@ -33,6 +35,17 @@ class Gluebrake(cdk.Stack):
         }
         tell_who_sends(list(functions.values()), config)
         signals = Signals(self, "Signals", config=config, messaging=messaging, stop_function=functions["Stop"])
+        observability = Observability(
+            self,
+            "Observability",
+            watched=Watched(
+                config=config,
+                messaging=messaging,
+                functions={name.lower(): function for name, function in functions.items()},
+                rules=[intake.rule, *signals.rules],
+                signal_topic=signals.topic,
+            ),
+        )
         producer_policy = ProducerPolicy(
             self,
             "ProducerPolicy",
@@ -52,6 +65,8 @@ class Gluebrake(cdk.Stack):
             "EventBusName": intake.bus.event_bus_name,
             "SignalTopicArn": signals.topic.topic_arn,
             "ProducerPolicyArn": producer_policy.managed_policy_arn,
+            "AlarmTopicArn": observability.topic.topic_arn,
+            "DashboardName": observability.dashboard.dashboard_name,
             **{f"{name}FunctionName": function.function_name for name, function in functions.items()},
         }
         for name, value in outputs.items():

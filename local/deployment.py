@@ -56,12 +56,14 @@ def deploy(aws: Aws, assembly: Path) -> dict[str, str]:
     aws.ssm.put_parameter(Name=BOOTSTRAP_VERSION, Value="30", Type="String", Overwrite=True)
     outputs: dict[str, str] = {}
     for manifest in sorted(assembly.glob("*.assets.json")):
-        for asset in json.loads(manifest.read_text())["files"].values():
-            _upload(aws, asset, assembly)
+        assets = json.loads(manifest.read_text())["files"].values()
+        urls = {asset["source"]["path"]: _upload(aws, asset, assembly) for asset in assets}
         stack_name = manifest.name.removesuffix(".assets.json")
-        template = (assembly / f"{stack_name}.template.json").read_text()
+        # By its address, as the CDK's command line does: a call carries no template over 51,200 bytes.
         aws.cloudformation.create_stack(
-            StackName=stack_name, TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
+            StackName=stack_name,
+            TemplateURL=urls[f"{stack_name}.template.json"],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         outputs |= _created(aws, stack_name)
     return outputs
@@ -73,11 +75,16 @@ def log_group(aws: Aws, function_name: str) -> str:
     return configuration["LoggingConfig"]["LogGroup"]
 
 
-def _upload(aws: Aws, asset: Mapping[str, Any], assembly: Path) -> None:
+def _upload(aws: Aws, asset: Mapping[str, Any], assembly: Path) -> str:
+    """Return the address of the asset where the last of its destinations has it."""
     path = assembly / asset["source"]["path"]
     body = _zipped(path) if asset["source"]["packaging"] == "zip" else path.read_bytes()
+    url = ""
     for destination in asset["destinations"].values():
-        aws.put_object(_resolved(destination["bucketName"]), _resolved(destination["objectKey"]), body)
+        bucket, key = _resolved(destination["bucketName"]), _resolved(destination["objectKey"])
+        aws.put_object(bucket, key, body)
+        url = f"{aws.endpoint}/{bucket}/{key}"
+    return url
 
 
 def _resolved(text: str) -> str:

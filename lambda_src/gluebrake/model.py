@@ -12,6 +12,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 """The EventBridge detail-type under which a stop request travels on the bus."""
 
+NAMESPACE: Final = "Gluebrake"
+"""The namespace of the functions' metrics."""
+
 STOP_OUTCOME: Final = "Glue Job Run Stop Outcome"
 OUTCOME_SOURCE: Final = "gluebrake"
 """The EventBridge detail-type and source under which we tell what became of a run."""

@@ -11,9 +11,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from gluebrake.model import Count, Measure, MessageResult, Outcome, Result
-
-NAMESPACE: Final = "Gluebrake"
+from gluebrake.model import NAMESPACE, Count, Measure, MessageResult, Outcome, Result
 
 # By service: these are counted when there are none as well, so that an alarm on them has data.
 TROUBLES: Final[Mapping[str, frozenset[Outcome]]] = {

@@ -16,7 +16,7 @@ def matches(pattern: Mapping[str, Any], event: Any) -> bool:
 def _matches_field(asked: Any, value: Any) -> bool:
     if isinstance(asked, Mapping):
         return matches(asked, value)
-    return any(accepts(one, value) for one in asked)
+    return any(accepts(one, each) for one in asked for each in (value if isinstance(value, list) else [value]))
 
 
 def accepts(one: Any, value: str) -> bool:
@@ -30,6 +30,8 @@ def accepts(one: Any, value: str) -> bool:
             return value.endswith(end)
         case {"wildcard": wildcard}:
             return bool(re.fullmatch(_regex(wildcard), value, re.DOTALL))
+        case {"anything-but": {"prefix": start}}:
+            return not value.startswith(start)
         case _:
             raise ValueError(f"no filter of EventBridge: {one}")
 

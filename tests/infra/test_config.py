@@ -56,6 +56,7 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         "protectTag": "a\n",
         "stopOnRunStatus": "nightly-*",
         "stopOnAlarms": ["glue-*", ""],
+        "alarmEmail": "on-call",
     }
     assert _mistakes({"gluebrake": context, "config": str(file), "target": "mars"}) == [
         f'gluebrake.jobs[1]: "" should be {_JOB}',
@@ -69,6 +70,7 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         'gluebrake.stopOnRunStatus: "nightly-*" should be a list of jobs',
         f'gluebrake.stopOnAlarms[0]: "glue-*" should be {_PREFIX}',
         f'gluebrake.stopOnAlarms[1]: "" should be {_PREFIX}',
+        'gluebrake.alarmEmail: "on-call" should be an e-mail address, or null for none',
         f"{file}: memoryMb: true should be a whole number from 128 to 10240",
         '-c target: "mars" should be "aws" or "local"',
         "batchSize, batchWindowSeconds: a batchSize over 10 needs a batchWindowSeconds of at least 1",

@@ -53,6 +53,7 @@ def _alarm(name: str = "glue-slow", state: str = "ALARM", **envelope: Any) -> di
         **_HERE,
         "source": "aws.cloudwatch",
         "detail-type": "CloudWatch Alarm State Change",
+        "resources": [f"{_ALARMS[:-1]}{name}"],
         "detail": {
             "alarmName": name,
             "state": {"value": state, "reason": "Threshold Crossed"},
@@ -211,8 +212,10 @@ def test_the_topic_lets_in_alarms_by_tls_alone(template: Template) -> None:
 
 
 def test_no_key_locks_alarms_out_of_the_topic(template: Template) -> None:
-    """CloudWatch cannot use AWS's own key for SNS, so the topic has none: no property at all."""
-    assert list(template.resources("AWS::SNS::Topic").values()) == [{"Type": "AWS::SNS::Topic"}]
+    """CloudWatch cannot use AWS's own key for SNS, so a topic has none: no property at all."""
+    topics = template.resources("AWS::SNS::Topic")
+    assert {name[:-8] for name in topics} == {"SignalsTopic", "ObservabilityAlarmTopic"}
+    assert all(topic == {"Type": "AWS::SNS::Topic"} for topic in topics.values())
 
 
 def test_the_topic_hands_on_to_the_stop_queue(template: Template) -> None:

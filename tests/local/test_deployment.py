@@ -18,22 +18,23 @@ BUCKET = f"assets-{ACCOUNT}-{REGION}"
 
 
 def _assembly(directory: Path, name: str, resources: dict[str, Any]) -> Path:
-    """Write an assembly of one stack with a file and a directory for assets."""
+    """Write an assembly of one stack with a file and a directory for assets, besides the template."""
+    template = {"Resources": resources, "Outputs": {"Name": {"Value": {"Ref": "Queue"}}}}
+    (directory / f"{name}.template.json").write_text(json.dumps(template))
     (directory / "one.json").write_text("{}")
     (directory / "many" / "deep").mkdir(parents=True)
     (directory / "many" / "deep" / "app.py").write_text("pass\n")
+    paths = {f"{name}.template.json": "file", "one.json": "file", "many": "zip"}
     files = {
-        kind: {
+        path: {
             "source": {"path": path, "packaging": kind},
             "destinations": {
                 "here": {"bucketName": "assets-${AWS::AccountId}-${AWS::Region}", "objectKey": path}
             },
         }
-        for kind, path in {"file": "one.json", "zip": "many"}.items()
+        for path, kind in paths.items()
     }
-    template = {"Resources": resources, "Outputs": {"Name": {"Value": {"Ref": "Queue"}}}}
     (directory / f"{name}.assets.json").write_text(json.dumps({"files": files}))
-    (directory / f"{name}.template.json").write_text(json.dumps(template))
     return directory
 
 
