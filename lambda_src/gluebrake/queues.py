@@ -23,7 +23,7 @@ MAX_BYTES: Final = 1_048_576
 MAX_ENTRIES: Final = 10
 
 _LONGEST_ATTRIBUTE: Final = 1024
-_UNSENDABLE: Final = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+_UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 
 T = TypeVar("T")
 R = TypeVar("R")
