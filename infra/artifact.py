@@ -20,13 +20,20 @@ from msgspec import Struct
 from infra.config import Config
 
 GLUE_OPERATIONS: Final = ("BatchStopJobRun", "GetJobRun", "GetJobRuns", "GetTags")
-"""All of Glue that the functions know: the model that ships is cut to these, and no role allows another."""
+"""All of Glue that the functions know: no role allows another."""
+
+OPERATIONS: Final[Mapping[str, Sequence[str]]] = {
+    "events": ("PutEvents",),
+    "glue": GLUE_OPERATIONS,
+    "sqs": ("DeleteMessageBatch", "SendMessageBatch"),
+}
+"""By service, all that the functions call: what botocore knows is cut to these before it ships."""
 
 _ROOT: Final = Path(__file__).parents[1]
 _SOURCES: Final = _ROOT / "lambda_src"
 _PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 
-# What a function that speaks to two services never reads. Whatever else a package holds is shipped.
+# What a function that speaks to three services never reads. Whatever else a package holds is shipped.
 _UNUSED: Final = (
     ".lock",
     "bin",
@@ -43,11 +50,9 @@ _KEPT: Final = {
     "botocore/data": {
         "_retry.json",
         "endpoints.json",
-        "events",
-        "glue",
         "partitions.json",
         "sdk-default-configuration.json",
-        "sqs",
+        *OPERATIONS,
     },
     # Powertools itself imports jmespath_utils; `typing` describes Lambda's context.
     "aws_lambda_powertools/utilities": {"__init__.py", "jmespath_utils", "typing"},
@@ -81,10 +86,11 @@ def build(config: Config, *, parent: Path = _ROOT / "build") -> Artifact:
 def _fill(content: Path, config: Config, interpreter: str | None) -> None:
     _install(content, config)
     _trim(content)
-    _cut_model(next(content.glob("botocore/data/glue/*/service-2.json.gz")))
+    _cut_models(content / "botocore" / "data")
     shutil.copytree(_SOURCES / "gluebrake", content / "gluebrake", ignore=shutil.ignore_patterns("__pycache__"))
     if interpreter:
         _compile(content, interpreter)
+    _set_modes(content)
 
 
 def _publish(content: Path, directory: Path) -> None:
@@ -121,13 +127,45 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _cut_model(path: Path) -> None:
-    """Cut a service's model to GLUE_OPERATIONS: loading the whole takes a good part of a cold start."""
-    model = json.loads(gzip.decompress(path.read_bytes()))
-    model["operations"] = {name: model["operations"][name] for name in GLUE_OPERATIONS}
-    used = _reached(model["operations"], model["shapes"])
-    model["shapes"] = {name: shape for name, shape in model["shapes"].items() if name in used}
-    path.write_bytes(gzip.compress(json.dumps(model, separators=(",", ":")).encode(), mtime=0))
+def _cut_models(data: Path) -> None:
+    """Cut what botocore knows to OPERATIONS: reading all of it takes a good part of a cold start."""
+    for service, operations in OPERATIONS.items():
+        *older, latest = sorted((data / service).iterdir())
+        for version in older:
+            _remove(version)
+        path = latest / "service-2.json.gz"
+        model = _cut_model(json.loads(gzip.decompress(path.read_bytes())), operations)
+        path.write_bytes(gzip.compress(_compact(model), mtime=0))
+    endpoints = data / "endpoints.json"
+    endpoints.write_bytes(_compact(_cut_endpoints(json.loads(endpoints.read_bytes()))))
+
+
+def _cut_model(model: Mapping[str, Any], operations: Sequence[str]) -> dict[str, Any]:
+    """Cut a service's model to the operations; its errors stay, since any of them may be an answer."""
+    kept = {name: model["operations"][name] for name in operations}
+    errors = {name: shape for name, shape in model["shapes"].items() if shape.get("exception")}
+    used = errors.keys() | _reached([kept, errors], model["shapes"])
+    return {
+        **model,
+        "operations": kept,
+        "shapes": {name: shape for name, shape in model["shapes"].items() if name in used},
+    }
+
+
+def _cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out where other services are; the regions, and how a host's name is made, stay."""
+    partitions = [
+        {
+            **partition,
+            "services": {name: at for name, at in partition["services"].items() if name in OPERATIONS},
+        }
+        for partition in endpoints["partitions"]
+    ]
+    return {**endpoints, "partitions": partitions}
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _reached(node: Any, shapes: Mapping[str, Any]) -> set[str]:
@@ -157,6 +195,12 @@ def _compile(content: Path, interpreter: str) -> None:
     # Lambda keeps no file times, hence the hash; and the bytecode must not carry this machine's paths.
     how = ["-o", "0", "--invalidation-mode", "unchecked-hash", "-s", str(content), "-p", "/var/task"]
     _run([interpreter, "-m", "compileall", "-q", *how, str(content)], PYTHONHASHSEED="0")
+
+
+def _set_modes(content: Path) -> None:
+    """Give every file the same mode: a zip tells it, and it would be this machine's umask that says it."""
+    for path in content.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _interpreter(version: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
@@ -21,7 +22,7 @@ from tests.fakes.faults import (
     Unanswered,
     naming,
 )
-from tests.integration.world import STOP, Context, World, stop_request
+from tests.integration.world import CONFIRM, STOP, Context, World, stop_request
 
 RECORDS = 10_000
 
@@ -65,6 +66,17 @@ class TestWhenGlueAnswersAll:
             world.ask("etl", f"jr_{number}")
         world.deliver_due(STOP)
         assert sorted(len(run_ids) for _, run_ids in world.stop_calls()) == sizes
+
+    def test_looks_cost_a_page_a_job_and_an_event_call_for_ten_outcomes(self, world: World) -> None:
+        """1,000 messages in one invocation of CONFIRM cost no call of their own: not to look, not to tell."""
+        for number in range(1000):
+            job_name, run_id = f"job-{number % 5}", f"jr_{number}"
+            world.aws.glue.add_run(job_name, run_id, state="STOPPED")
+            world.put_to_confirm(job_name, run_id, submitted_at=world.clock())
+        invocation = world.deliver_due(CONFIRM)
+        assert invocation.counts["Stopped"] == 1000
+        calls = Counter(call.operation for call in invocation.calls)
+        assert calls == {"GetJobRuns": 5, "PutEvents": 1000 // 10}
 
     def test_resends_do_not_fall_apart(self, world: World) -> None:
         """Runs that are tried again travel together, so the second try costs no more calls than the first."""
