@@ -10,7 +10,7 @@ CDK := $(RUN) -m infra.cli
 CDK_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format synth deploy local docs lock clean
+.PHONY: help demo test check format synth deploy local docs bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -45,10 +45,17 @@ docs: .venv/ready  ## write the schemas and pictures of docs/ anew
 	$(RUN) -m docs.generate
 	$(RUN) -m local demo --svg docs/pictures/demo.svg
 
+bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md anew, in about ten minutes
+	@PYTHONPATH=build/bench $(RUN) -m benchmarks --write
+
 lock: .venv/ready  ## look up new versions for the requirements files
 	$(UV) pip compile $(LOCK) --upgrade --group dev -o requirements-dev.txt
 	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group app -o requirements.txt
 	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group functions -o lambda_src/requirements.txt
+	$(UV) pip compile $(LOCK) --upgrade --constraint requirements-dev.txt --group bench -o benchmarks/requirements.txt
+	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group bench-conventional -o benchmarks/functions/conventional/requirements.txt
+	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group bench-bare -o benchmarks/functions/bare/requirements.txt
+	$(UV) pip compile $(LOCK) --upgrade --no-deps --group bench-runtime -o benchmarks/functions/runtime.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
 
 clean:  ## remove the environment and everything generated
@@ -58,4 +65,10 @@ clean:  ## remove the environment and everything generated
 	@test -x $(RUN) || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements-dev.txt)"
 	@$(UV) pip sync --quiet --python $(RUN) requirements-dev.txt
+	@touch $@
+
+# Beside the environment, not in it: what draws pictures and makes certificates is no part of the project.
+build/bench/ready: benchmarks/requirements.txt .venv/ready
+	@rm -rf $(@D)
+	@$(UV) pip install --quiet --python $(RUN) --require-hashes --no-deps --target $(@D) -r $<
 	@touch $@

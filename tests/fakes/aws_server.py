@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -35,10 +36,14 @@ class FakeAws:
     """A Glue, an SQS and an EventBridge to point clients at, while the context is entered.
 
     Set `glue`, `sqs`, `events` and `faults` up between calls, since calls are worked in the server's thread. An
-    exception in a fault or in the fake itself is raised again when the context is left.
+    exception in a fault or in the fake itself is raised again when the context is left. With `tls` it speaks
+    TLS, as AWS does.
     """
 
-    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
         self.glue = Glue(clock=clock, region=REGION, account=ACCOUNT)
         self.sqs = Sqs(clock=clock, region=REGION, account=ACCOUNT)
         self.events = Events(BUS)
@@ -62,7 +67,9 @@ class FakeAws:
         self._loop = asyncio.new_event_loop()
         self._broken: list[BaseException] = []
         self._loop.set_exception_handler(lambda _, context: self._broken.append(_cause(context)))
-        starting = self._loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024)
+        starting = self._loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", 0, ssl=self._tls, backlog=1024
+        )
         self._server = self._loop.run_until_complete(starting)
         self._thread = Thread(target=self._loop.run_forever, name="fake-aws", daemon=True)
         self._thread.start()
@@ -88,7 +95,7 @@ class FakeAws:
     def endpoint(self) -> str:
         """The URL of all three services."""
         host, port = self._server.sockets[0].getsockname()
-        return f"http://{host}:{port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
     @property
     def client_options(self) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""The command line: `python -m benchmarks [cold calls throughput scale] [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+import benchmarks
+from benchmarks.page import machine, page, target_table
+from benchmarks.report import Report, Table
+
+NAMES: Final = ("cold", "calls", "throughput", "scale")
+DOCS: Final = Path(__file__).parents[1] / "docs"
+
+_CONSOLE: Final = Console()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run benchmarks; return 1 when a target was missed."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    names = options.names or NAMES
+    if options.write and set(names) != set(NAMES):
+        parser.error("--write: the page tells of all benchmarks, so it is written when all of them run")
+    if options.write and not find_spec("matplotlib"):
+        parser.error("--write: matplotlib draws the pictures, and is not installed; `make bench` sees to it")
+    reports = [_run(name) for name in names]
+    if options.write:
+        _write(reports)
+    return 0 if all(target.met for report in reports for target in report.targets) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
+    told = f"{', '.join(NAMES)}; all, if none is named"
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=told)
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its pictures")
+    return parser
+
+
+def _name(text: str) -> str:
+    if text not in NAMES:
+        raise argparse.ArgumentTypeError(f"there is no {text!r}; there are {', '.join(NAMES)}")
+    return text
+
+
+def _run(name: str) -> Report:
+    with _CONSOLE.status(name) as status:
+        report: Report = import_module(f"benchmarks.{name}").run(lambda step: status.update(f"{name}: {step}"))
+    _CONSOLE.rule(report.title, align="left")
+    for table in report.tables:
+        _show(table)
+    _show(target_table(report.targets))
+    return report
+
+
+def _show(table: Table) -> None:
+    shown = RichTable(*table.columns, title=table.title, title_justify="left", caption=table.note or None)
+    for row in table.rows:
+        shown.add_row(*map(str, row))
+    _CONSOLE.print(shown)
+
+
+def _write(reports: Sequence[Report]) -> None:
+    from benchmarks.pictures import draw  # noqa: PLC0415 - its library is there only where pages are written
+
+    for plot in (plot for report in reports for plot in report.plots):
+        draw(plot, DOCS / "pictures")
+    (DOCS / "performance.md").write_text(page(reports, machine()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The page docs/performance.md: a table of all targets, then a section for each benchmark."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.report import Plot, Report, Table, Target
+
+_INTRODUCTION = """\
+# Performance
+
+These figures come from `make bench`, which measures them again on your machine and writes this page anew.
+What is compared runs by turns within one run, and the figures are medians. Seconds belong to the machine
+that they were measured on; the ratios are what counts, and the counts hold anywhere."""
+
+_PACKAGES = ("aws-lambda-powertools", "boto3", "msgspec")
+
+
+def page(reports: Sequence[Report], machine: str) -> str:
+    """Write the page as Markdown."""
+    targets = [target for report in reports for target in report.targets]
+    blocks = [_INTRODUCTION, machine, "## Targets", *_table(target_table(targets))]
+    for report in reports:
+        blocks += [f"## {report.title}", report.text.strip()]
+        blocks += [block for table in report.tables for block in _table(table)]
+        blocks += [_picture(plot) for plot in report.plots]
+    return "\n\n".join(blocks) + "\n"
+
+
+def target_table(targets: Iterable[Target]) -> Table:
+    """Tell of each target whether it was met."""
+    rows = [(target.what, target.limit, target.measured, "yes" if target.met else "no") for target in targets]
+    return Table(title="", columns=("what", "target", "measured", "met"), rows=rows)
+
+
+def machine() -> str:
+    """Tell when and where the figures were measured."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    hardware = f"{_processor()}: {cores} cores, {memory:.0f} GiB"
+    return f"Measured on {datetime.now(UTC):%Y-%m-%d}. {hardware}. {system}; {packages}."
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "An unnamed processor"
+
+
+def _table(table: Table) -> Iterator[str]:
+    if table.title:
+        yield f"**{table.title}**"
+    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    yield "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+    if table.note:
+        yield table.note
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _picture(plot: Plot) -> str:
+    return f"![{plot.caption}](pictures/bench-{plot.name}.svg)\n\n*{plot.caption}*"
