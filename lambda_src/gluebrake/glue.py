@@ -40,6 +40,7 @@ _INVALID: Final = frozenset({"InvalidInputException", "ValidationException"})
 _NOT_FOUND: Final = "EntityNotFoundException"
 _NO_ANSWER: Final = "NoAnswer"
 _THROTTLED_ENOUGH: Final = 3
+_SEVERAL: Final = 2
 _SHORTEST_CALL_SECONDS: Final = 1.0
 _CLOSING_SECONDS: Final = 1.0
 # A run lasts seven days at most: https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
@@ -174,21 +175,32 @@ class Glue:
         return _read_answer(group, answer, repeated=_retries(answer) > 0)
 
     def _look_into(self, findings: Group, pace: Pace) -> Group:
-        """Read the states of the runs in doubt: at most one page a job, then each run that is not on it."""
+        """Read the states of the runs in doubt: pages of a job while they show several, then run by run."""
         doubts, clear = _parted(findings, Seen.IN_DOUBT)
         groups = _by_job(doubts)
-        paged = self._at_once(self._look_at_page, [group for group in groups if len(group) > 1], pace)
+        paged = self._at_once(self._look_at_pages, [group for group in groups if len(group) > 1], pace)
         unseen, on_page = _parted(paged, Seen.IN_DOUBT)
         singles = [*(group for group in groups if len(group) == 1), *([finding] for finding in unseen)]
         return [*clear, *on_page, *self._at_once(self._look_at_run, singles, pace)]
 
-    def _look_at_page(self, group: Group, pace: Pace) -> Group:
-        try:
-            page = self._call(self.client.get_job_runs, pace, JobName=_job_name(group), MaxResults=PAGE)
-        except CallError as error:
-            return [_unread(finding, error) for finding in group]
-        on_page = {run["Id"]: run for run in page["JobRuns"]}
-        return [_looked_at(finding, on_page.get(finding.demand.run.run_id)) for finding in group]
+    def _look_at_pages(self, group: Group, pace: Pace) -> Group:
+        """Read pages, the newest runs first: after one that shows several of the runs the next spares calls."""
+        parameters: dict[str, Any] = {"JobName": _job_name(group), "MaxResults": PAGE}
+        seen: Group = []
+        while True:
+            try:
+                page = self._call(self.client.get_job_runs, pace, **parameters)
+            except NotStartedError:
+                return [*seen, *group]
+            except CallError as error:
+                return [*seen, *(_unread(finding, error) for finding in group)]
+            on_page = {run["Id"]: run for run in page["JobRuns"]}
+            looked = [_looked_at(finding, on_page.get(finding.demand.run.run_id)) for finding in group]
+            group, shown = _parted(looked, Seen.IN_DOUBT)
+            seen += shown
+            if min(len(shown), len(group)) < _SEVERAL or "NextToken" not in page:
+                return [*seen, *group]
+            parameters["NextToken"] = page["NextToken"]
 
     def _look_at_run(self, group: Group, pace: Pace) -> Group:
         (finding,) = group

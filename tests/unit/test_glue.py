@@ -180,7 +180,7 @@ class TestReadingBack:
         assert [page["MaxResults"] for page in aws.requests(PAGE)] == [200, 200]
 
     def test_runs_that_are_not_on_the_page_are_asked_for(self, aws: FakeAws, glue: Glue) -> None:
-        """At most one page a job, then one call for each run that is not on it."""
+        """After a page that shows only one of them, each of the others takes a call of its own."""
         now = datetime.now(UTC)
         _run(aws, "old 1", "old 2", state="SUCCEEDED", started_on=now - timedelta(days=1))
         _run(aws, *_ids(200), state="SUCCEEDED", started_on=now)
@@ -193,6 +193,35 @@ class TestReadingBack:
         }
         assert _operations(aws) == {STOP: 1, PAGE: 1, ONE: 3}
         assert {one["RunId"] for one in aws.requests(ONE)} == {"old 1", "old 2", "unknown"}
+
+    def test_pages_are_read_while_they_show_several_runs(self, aws: FakeAws, glue: Glue) -> None:
+        """As many runs as were stopped at once stand on a few pages: that spares a call for each."""
+        _run(aws, *_ids(450), state="SUCCEEDED")
+        findings = glue.look([demand(run_id) for run_id in _ids(450)], _pace())
+        assert set(_seen(findings).values()) == {Seen.STATE}
+        assert _operations(aws) == {PAGE: 3}
+
+    def test_no_page_is_read_for_the_last_run(self, aws: FakeAws, glue: Glue) -> None:
+        """A further page is read for several runs only: for one, its own call shows it for certain."""
+        _run(aws, *_ids(201), state="SUCCEEDED")
+        findings = glue.look([demand(run_id) for run_id in _ids(201)], _pace())
+        assert set(_seen(findings).values()) == {Seen.STATE}
+        assert _operations(aws) == {PAGE: 1, ONE: 1}
+
+    def test_what_a_page_showed_is_kept_when_the_next_fails(self, aws: FakeAws, glue: Glue) -> None:
+        """A further page that Glue does not give leaves only the runs unread that were not seen before."""
+        _run(aws, *_ids(300), state="SUCCEEDED")
+        aws.faults.add(Throttle(), operation=PAGE, when=lambda call: "NextToken" in call.parameters)
+        findings = glue.look([demand(run_id) for run_id in _ids(300)], _pace())
+        assert Counter(_seen(findings).values()) == {Seen.STATE: 200, Seen.CALL_FAILED: 100}
+
+    def test_what_a_page_showed_is_kept_when_the_next_does_not_start(self, aws: FakeAws, glue: Glue) -> None:
+        """A page that the pace does not let start leaves the other runs as if they had not been looked at."""
+        _run(aws, *_ids(300), state="SUCCEEDED")
+        pace = _pace()
+        pace.throttled = 3  # from now on the first call is the last
+        findings = glue.look([demand(run_id) for run_id in _ids(300)], pace)
+        assert Counter(_seen(findings).values()) == {Seen.STATE: 200, Seen.NOT_CALLED: 100}
 
     def test_only_the_runs_in_doubt_are_read(self, aws: FakeAws, glue: Glue) -> None:
         """A run that was submitted is not looked at."""
