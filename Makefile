@@ -46,7 +46,7 @@ docs: .venv/ready  ## write the schemas and pictures of docs/ anew
 	$(RUN) -m local demo --svg docs/pictures/demo.svg
 
 bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md anew, in about ten minutes
-	@PYTHONPATH=build/bench $(RUN) -m benchmarks --write
+	@PYTHONPATH=build/bench:lambda_src $(RUN) -m benchmarks --write
 
 lock: .venv/ready  ## look up new versions for the requirements files
 	$(UV) pip compile $(LOCK) --upgrade --group dev -o requirements-dev.txt
