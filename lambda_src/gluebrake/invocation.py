@@ -92,14 +92,16 @@ def invoke(work: Work, event: Any, context: Any, parts: Parts) -> dict[str, Any]
     settled: list[Settled] = []
     for some, more in in_turn(came.messages, pace):
         settled.append(_attempt(work, some, parts, pace))
-        if more:
+        # When no more call will start, none of the others can crash the function.
+        if more and not pace.is_spent():
             _let_go(some, settled[-1].undelivered, parts)
     parts.telemetry.end(_calls(pace))
     return _answer(came, settled)
 
 
 def _answer(came: arrivals.Arrival, settled: Sequence[Settled]) -> dict[str, Any]:
-    undelivered = [message_id for some in settled for message_id in sorted(some.undelivered)]
+    # SQS may deliver a message twice at once: it is named once all the same.
+    undelivered = sorted({message_id for some in settled for message_id in some.undelivered})
     if came.from_queue:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in undelivered]}
     if undelivered:

@@ -83,6 +83,27 @@ def test_suspect_that_raises_comes_back_alone(world: World) -> None:
     assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_2", "jr_3"]
 
 
+def test_suspect_that_is_delivered_twice_at_once_comes_back_once(world: World) -> None:
+    """A message that an invocation has twice, in two turns that both fail, is named once in the answer."""
+    (message,) = _asked(world, "jr_1")
+    world.aws.faults.add(EntriesFailed(), operation="SendMessageBatch")
+    invocation = world.deliver(STOP, [Delivery(message, 3), Delivery(message, 3)])
+    assert len(invocation.called("SendMessageBatch")) == 2
+    assert invocation.failures == [message.message_id]
+
+
+def test_nothing_is_deleted_early_once_no_more_call_will_start(world: World) -> None:
+    """When the time is up no suspect can crash the function any more, and deleting would take what is left."""
+    suspect, other = _asked(world, "jr_1", "jr_2")
+    seconds = iter([30.0] * 4)
+    world.context = Context(lambda: next(seconds, 1.0))
+    invocation = world.deliver(STOP, [Delivery(suspect, 3), Delivery(other)])
+    assert invocation.called("DeleteMessageBatch") == []
+    assert invocation.called("BatchStopJobRun") == [{"JobName": "etl", "JobRunIds": ["jr_2"]}]
+    assert invocation.counts["Deferred"] == 1
+    assert invocation.answer == {"batchItemFailures": []}
+
+
 def test_messages_that_raise_together_do_not_keep_suspects_from_work(world: World) -> None:
     """When the work on the fresh messages raises, they come back, and a suspect is still worked on."""
     messages = _asked(world, "jr_1", "jr_2", "jr_3")
