@@ -8,6 +8,9 @@ import pytest
 
 from tests.integration.world import World
 
+# Their assertions tell as much as those of a test.
+pytest.register_assert_rewrite("tests.integration.properties")
+
 
 @pytest.fixture
 def world() -> Iterator[World]:

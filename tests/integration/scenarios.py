@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import product
+from random import Random
 from typing import Any, Final, Self, TypeVar
 from zlib import crc32
 
@@ -23,7 +25,8 @@ from tests.fakes.faults import (
     TruncatedBody,
     Unanswered,
 )
-from tests.integration.world import Context, Invocation, World, stop_request, stop_requested
+from tests.fakes.sqs import Message
+from tests.integration.world import Context, Delivery, Invocation, World, stop_request, stop_requested
 
 T = TypeVar("T")
 
@@ -117,6 +120,28 @@ class Scenario:
     failing_events: Sequence[Fault | None] = ()
     mishaps: Sequence[bool] = ()
     receive_counts: Sequence[int] = ()
+    twice: Sequence[bool] = ()
+    """Which messages are delivered twice."""
+    order: int = 0
+    """Seeds the order of delivery; 0 is the order of sending."""
+    sent_seconds_ahead: Sequence[int] = ()
+    """How far each SentTimestamp is off."""
+    clock_seconds_ahead: int = 0
+    """How far the functions' clock is ahead of SQS's and Glue's."""
+
+    def deliveries(self, messages: Sequence[Message]) -> list[Delivery]:
+        """Return the first deliveries of the messages: some not in order, some twice, some misdated."""
+        deliveries = [
+            Delivery(
+                replace(m, sent_at=m.sent_at + timedelta(seconds=_at(self.sent_seconds_ahead, n, default=0))),
+                _at(self.receive_counts, n, default=1),
+            )
+            for n, m in enumerate(messages)
+        ]
+        deliveries += [d for n, d in enumerate(deliveries) if _at(self.twice, n, default=False)]
+        if self.order:
+            Random(self.order).shuffle(deliveries)  # noqa: S311 - no secret, and the same each time
+        return deliveries
 
     def world(self) -> ScriptedWorld:
         """Make a world in which the scenario comes to pass: one call at a time, so that it always does."""
@@ -126,6 +151,7 @@ class Scenario:
             max_runs_per_request=MAX_RUNS,
             calls_at_once=1,
             batch_size=10_000 if self.at_once else 2,
+            skew=timedelta(seconds=self.clock_seconds_ahead),
         )
         world.mishaps = self.mishaps
         odd = {(job_name, run_id): details for job_name, run_id, details in self.odd_runs}
@@ -192,6 +218,7 @@ _DETAILS: Final = st.fixed_dictionaries(
 _ODD_RUNS: Final = st.lists(
     st.tuples(st.sampled_from(JOBS), st.sampled_from(RUN_IDS), st.none() | _DETAILS), max_size=8
 )
+_SECONDS_AHEAD: Final = (0, 0, 0, 1, -1, 120, -120, 7200, -7200)
 _CALM: Final = {
     "bodies": st.lists(_bodies(), min_size=2, max_size=8),
     "at_once": st.booleans(),
@@ -210,5 +237,9 @@ STORMY: Final = st.builds(
     failing_events=st.lists(st.sampled_from((None, *_REFUSALS, *_BROKEN)), max_size=8),
     mishaps=st.lists(st.booleans(), max_size=6),
     receive_counts=st.just([]) | st.lists(st.integers(1, 4), max_size=8),
+    twice=st.just([]) | st.lists(st.booleans(), max_size=8),
+    order=st.integers(0, 99),
+    sent_seconds_ahead=st.just([]) | st.lists(st.sampled_from(_SECONDS_AHEAD), max_size=8),
+    clock_seconds_ahead=st.sampled_from(_SECONDS_AHEAD),
 )
-"""Sends and events fail, functions crash, and messages are delivered more than once."""
+"""Sends and events fail, functions crash, clocks differ, and messages come twice and in any order."""

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from gluebrake.settings import environment
-from tests.builders import SETTINGS
-from tests.fakes.aws_server import REGION
 from tests.fakes.clock import VirtualClock
-from tests.fakes.exchange import Answer, Call, Ending, Json, Reply
+from tests.fakes.exchange import Call
 from tests.fakes.faults import Refused
-from tests.integration.world import CONFIRM, STOP, Context, Delivery, World
+from tests.integration.killing import in_a_process
+from tests.integration.world import CONFIRM, STOP, Delivery, World
 
-ROOT: Final = Path(__file__).parents[2]
 FINAL: Final = frozenset(
     {"AlreadyFinished", "NotFound", "Protected", "Failed", "Stopped", "FinishedFirst", "StopTimedOut"}
 )
@@ -35,66 +25,6 @@ def world() -> Iterator[World]:
     """Run an AWS whose clock starts now, since the processes read the real one."""
     with World(clock=VirtualClock(datetime.now(UTC))) as world:
         yield world
-
-
-@dataclass
-class Killer:
-    """A fault that kills the function's process, before or after the call is worked."""
-
-    after: bool
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    def __call__(self, call: Call, answer: Answer) -> Reply:
-        """Kill the process; it hears of no answer."""
-        reply = answer(call) if self.after else Reply(payload={}, ending=Ending.CLOSED_WITHOUT_REPLY)
-        self.processes[-1].kill()
-        return reply
-
-
-def _as_process(world: World, service: str, killer: Killer, event: Json, _context: Context) -> Json | None:
-    """Have a new process handle the event; None when it was killed."""
-    command = [sys.executable, "-m", "tests.integration.function_process", service]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, env=_environment(world), cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
-    ) as process:
-        killer.processes.append(process)
-        try:
-            output, errors = process.communicate(json.dumps(event), timeout=60)
-        finally:
-            process.kill()
-    if process.returncode == -signal.SIGKILL:
-        sys.stdout.write(output)
-        return None
-    assert process.returncode == 0, errors
-    printed, _, answer = output.rstrip("\n").rpartition("\n")
-    sys.stdout.write(printed)
-    return dict(json.loads(answer))
-
-
-def _environment(world: World) -> dict[str, str]:
-    values = {
-        "stop_queue_url": world.stop_queue.url,
-        "confirm_queue_url": world.confirm_queue.url,
-        "dead_letter_queue_url": world.dead_letter_queue.url,
-        **SETTINGS,
-    }
-    aws = {
-        "AWS_ENDPOINT_URL": world.aws.endpoint,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "fake",
-        "AWS_SECRET_ACCESS_KEY": "fake",
-        "NO_PROXY": "127.0.0.1",
-    }
-    path = os.pathsep.join([str(ROOT / "lambda_src"), str(ROOT)])
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": path, **aws, **environment(values)}
-
-
-def _in_a_process(world: World, service: str, *, after: bool = False) -> Killer:
-    """Have a function's next invocations run as processes; the killer that is returned is not yet at work."""
-    killer = Killer(after)
-    world.functions[service] = partial(_as_process, world, service, killer)
-    return killer
 
 
 MOMENTS: Final = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -108,7 +38,7 @@ def test_killed_stop_function_loses_nothing(world: World, operation: str, *, aft
     """The stop function is killed around a call; delivered again, its messages end as if it had not been."""
     _ask_for_all_kinds(world)
     in_process = world.functions[STOP]
-    killer = _in_a_process(world, STOP, after=after)
+    killer = in_a_process(world, STOP, after=after)
     world.aws.faults.add(killer, operation=operation, times=1)
     invocation = world.deliver_due(STOP)
     assert invocation.answer is None
@@ -126,7 +56,7 @@ def test_killed_confirm_function_loses_nothing(world: World, operation: str, *, 
     world.deliver_due(STOP)
     world.clock.advance(15)
     in_process = world.functions[CONFIRM]
-    killer = _in_a_process(world, CONFIRM, after=after)
+    killer = in_a_process(world, CONFIRM, after=after)
     world.aws.faults.add(killer, operation=operation, times=1)
     invocation = world.deliver_due(CONFIRM)
     assert invocation.answer is None
@@ -139,7 +69,7 @@ def test_killed_confirm_function_loses_nothing(world: World, operation: str, *, 
 def test_process_that_is_not_killed_does_the_same_as_the_handler(world: World) -> None:
     """Wired by its environment alone, the function answers, calls and sends as it does in the other tests."""
     _ask_for_all_kinds(world)
-    _in_a_process(world, STOP)
+    in_a_process(world, STOP)
     invocation = world.deliver_due(STOP)
     assert invocation.answer == {"batchItemFailures": []}
     with World() as other:
@@ -158,7 +88,7 @@ def test_process_that_is_not_killed_does_the_same_as_the_handler(world: World) -
 def test_message_that_kills_the_function_spares_those_that_come_later(world: World) -> None:
     """A poisonous message that was received twice before is worked on last: the others are stopped before."""
     poison, *others = _deliveries_with_poison(world, 2)
-    killer = _in_a_process(world, STOP)
+    killer = in_a_process(world, STOP)
     world.aws.faults.add(killer, operation="BatchStopJobRun", when=_names_poison)
     invocation = world.deliver(STOP, [Delivery(poison.message, 3), *others])
     assert invocation.answer is None
@@ -172,7 +102,7 @@ def test_message_that_kills_the_function_spares_those_that_come_later(world: Wor
 def test_message_that_kills_the_function_spares_those_that_came_with_it(world: World) -> None:
     """A poisonous message and its neighbours are suspects alike; the neighbours are stopped all the same."""
     _deliveries_with_poison(world, 2, put=True)
-    killer = _in_a_process(world, STOP)
+    killer = in_a_process(world, STOP)
     world.aws.faults.add(killer, operation="BatchStopJobRun", when=_names_poison)
     world.run()
     assert ["poison" in delivery.message.body for delivery in world.moved] == [True]
@@ -184,7 +114,7 @@ def test_message_that_kills_the_function_spares_one_that_was_received_more_often
     world.aws.glue.add_run("etl", "poison")
     world.ask("etl", "jr")
     world.ask("etl", "poison")
-    killer = _in_a_process(world, STOP)
+    killer = in_a_process(world, STOP)
     world.aws.faults.add(killer, operation="BatchStopJobRun", when=_names_poison)
     neighbour, poison = world.stop_queue.take()
     world.deliver(STOP, [Delivery(neighbour, 4), Delivery(poison, 3)])

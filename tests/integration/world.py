@@ -134,6 +134,8 @@ class World:
     calls_at_once: int = 8
     batch_size: int = 10_000
     jitter: float = 0.5
+    skew: timedelta = timedelta()
+    """How far the functions' clock is ahead of SQS's and Glue's."""
     outcome_events: bool = True
     context: Context = field(default_factory=Context)
     invocations: list[Invocation] = field(default_factory=list)
@@ -316,7 +318,7 @@ class World:
             queue=Queue.STOP,
             own_senders=frozenset({sqs.OUR_ROLE}),
             jitter=lambda: self.jitter,
-            clock=self.clock,
+            clock=lambda: self.clock() + self.skew,
         )
 
 
