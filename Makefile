@@ -10,7 +10,7 @@ CDK := $(RUN) -m infra.cli
 CDK_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format synth deploy local docs bench lock clean
+.PHONY: help demo test prove check format synth deploy local docs bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,10 @@ demo: .venv/ready  ## watch real (emulated) Glue runs stop, on this machine
 
 test: .venv/ready check  ## lint, types, and every test
 	$(RUN) -m pytest --cov --cov-report=term
+
+prove: .venv/ready  ## attack what it promises: faults, kills, floods (PROVE_OPTIONS="--seed 1" repeats a run)
+	@$(RUN) -m prove $(PROVE_OPTIONS)
+PROVE_OPTIONS ?=
 
 check: .venv/ready  ## lint and types alone
 	$(BIN)/ruff check .

@@ -1,0 +1,128 @@
+"""Faults singly and two at a time, on the real handlers in virtual time: thousands of cases in a minute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from itertools import combinations
+from random import Random
+from typing import Final
+
+from prove.cases import WHOLE
+from prove.matrix import ALWAYS, ForRuns, Trouble
+from tests.fakes.faults import EntriesFailed, Fault, Refused, RunErrors, Unanswered
+from tests.integration.accounting import broken_promises
+from tests.integration.properties import account_of, mistold
+from tests.integration.world import Invocation, World, stop_request
+
+OPERATIONS: Final = ("BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch", "PutEvents")
+TIMES: Final = (1, 2, ALWAYS)
+# A send that is stored but not heard of leaves a copy at each delivery for as long as it lasts: not for ever.
+_UNHEARD: Final = frozenset({"answer-lost", "answer-cut", "connection-cut", "answer-empty"})
+_LONG: Final = 8
+_MOST_STEPS: Final = 2000
+
+BODIES: Final = (
+    stop_request("etl", "jr_1", "done", "unknown"),
+    stop_request("etl", "jr_2", "jr_1", Reason="over budget"),
+    stop_request("etl", "jr_1", DryRun=True),
+    stop_request("tagged", "jr"),
+    stop_request("denied", "jr"),
+    '{"JobName": "etl"}',
+)
+"""They make the functions call every operation, and reach every queue."""
+
+Plight = tuple[str, Trouble]
+"""What goes wrong, in words and in force."""
+
+
+def singles() -> list[Plight]:
+    """List each fault on each operation, for each number of times."""
+    return [
+        (f"{operation} {name} x{times:g}", Trouble(operation=operation, fault=fault, times=times))
+        for operation in OPERATIONS
+        for name, fault in _faults(operation)
+        for times in _times(operation, name)
+    ]
+
+
+def pairs(seed: int, count: int) -> list[tuple[Plight, ...]]:
+    """Draw so many of all the pairs of faults."""
+    everything: list[tuple[Plight, ...]] = list(combinations(singles(), 2))
+    return Random(seed).sample(everything, min(count, len(everything)))  # noqa: S311 - a seed is to repeat
+
+
+def tried(plights: Sequence[Plight]) -> list[str]:
+    """Let it all happen in a world of its own; return what was broken."""
+    with World(calls_at_once=1) as world:
+        set_up(world)
+        for _, trouble in plights:
+            world.aws.faults.add(trouble.fault(["jr_1"]), operation=trouble.operation, times=trouble.times)
+        for body in BODIES:
+            world.put(body)
+        for _ in range(_MOST_STEPS):
+            if not world.step():
+                break
+        broken = broken_promises(account_of(world, BODIES, max_runs=1000)) + mistold(world)
+        broken += [over for invocation in world.invocations for over in _over_budget(invocation)]
+        if world.counts["UnexpectedErrors"]:
+            broken.append("an exception that nobody foresaw")
+        what = " and ".join(words for words, _ in plights)
+        return [f"{what}: {one}" for one in broken]
+
+
+def _faults(operation: str) -> Iterator[tuple[str, ForRuns]]:
+    for name, fault in WHOLE.items():
+        yield name, partial(_whichever_the_runs, fault)
+    if operation == "BatchStopJobRun":
+        yield "run refused", lambda run_ids: RunErrors(run_ids, "JobRunCannotBeStoppedException")
+        yield "run denied", lambda run_ids: RunErrors(run_ids, "AccessDeniedException")
+        yield "run left out", Unanswered
+        yield "run left out and not stopped", lambda run_ids: Unanswered(run_ids, stopped=False)
+    if operation == "SendMessageBatch":
+        yield "entries refused", lambda _: EntriesFailed()
+        yield "some entries refused", lambda _: EntriesFailed(lambda entry: "jr_1" in entry["MessageBody"])
+
+
+def _times(operation: str, name: str) -> tuple[float, ...]:
+    unheard = operation == "SendMessageBatch" and name in _UNHEARD
+    return tuple(min(times, _LONG) for times in TIMES) if unheard else TIMES
+
+
+def _whichever_the_runs(fault: Fault, _: Sequence[str]) -> Fault:
+    return fault
+
+
+def set_up(world: World) -> None:
+    """Start the runs that the messages name, and let the stopping of some be denied."""
+    glue = world.aws.glue
+    for run_id in ("jr_1", "jr_2"):
+        glue.add_run("etl", run_id, started_on=world.clock() - timedelta(hours=1))
+    glue.add_run("etl", "done", state="SUCCEEDED")
+    glue.add_run("tagged", "jr")
+    glue.add_job("tagged", tags={"gluebrake:protect": "yes"})
+    glue.add_run("denied", "jr")
+    world.aws.faults.add(
+        Refused("AccessDeniedException"),
+        operation="BatchStopJobRun",
+        when=lambda call: call.parameters["JobName"] in {"tagged", "denied"},
+    )
+
+
+def _over_budget(invocation: Invocation) -> Iterator[str]:
+    """Hold the calls of an invocation against what its messages allow for; suspects are alone with theirs."""
+    turns = Counter[str]()
+    for delivery in invocation.deliveries:
+        turns.update(job for job in ("etl", "tagged", "denied") if f'"{job}"' in delivery.message.body)
+    stops = Counter(call["JobName"] for call in invocation.called("BatchStopJobRun"))
+    pages = Counter(call["JobName"] for call in invocation.called("GetJobRuns"))
+    reads = Counter(call["JobName"] for call in invocation.called("GetJobRun"))
+    runs_of_a_message = 3
+    for name, calls, each in (
+        ("BatchStopJobRun", stops, 2 * runs_of_a_message - 1),
+        ("GetJobRuns", pages, 2),
+        ("GetJobRun", reads, runs_of_a_message),
+    ):
+        yield from (f"{n} calls of {name} for {job}" for job, n in calls.items() if n > each * turns[job])
