@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +28,10 @@ TROUBLES: Final[Mapping[str, frozenset[Outcome]]] = {
     "confirm": frozenset({Outcome.STOP_TIMED_OUT, Outcome.INVALID_REQUEST}),
 }
 
-_UNITS: Final = {Measure.TIME_TO_STOP: MetricUnit.Seconds}
+_UNITS: Final[Mapping[str, MetricUnit]] = {Measure.TIME_TO_STOP: MetricUnit.Seconds}
+
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+_VALUES_OF_A_METRIC: Final = 100
 
 
 def _encode(line: Mapping[str, Any]) -> str:
@@ -44,6 +48,7 @@ class Telemetry:
         self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
         self._troubles = TROUBLES[service]
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
+        self._values: defaultdict[str, list[float]] = defaultdict(list)
 
     def begin(self, context: Any) -> None:
         """Put the invocation's id on each line."""
@@ -82,7 +87,10 @@ class Telemetry:
     def end(self, counts: Mapping[Count, int]) -> None:
         """Publish all that was counted."""
         self._count({Count.UNEXPECTED_ERRORS: 0, **counts})
-        self._metrics.flush_metrics()
+        # Powertools' `add_metric` formats all values of a metric for each that is added.
+        for metrics in _blobs(self._values):
+            sys.stdout.write(_encode(self._metrics.serialize_metric_set(metrics=metrics)) + "\n")
+        self._values.clear()
 
     def _log(self, outcome: Outcome, told: dict[str, Any]) -> None:
         log = self._logger.warning if outcome in self._troubles else self._logger.info
@@ -90,13 +98,25 @@ class Telemetry:
 
     def _count(self, counts: Mapping[Count, int] | Mapping[str, int]) -> None:
         for metric, count in counts.items():
-            self._metrics.add_metric(name=str(metric), unit=MetricUnit.Count, value=count)
+            self._values[metric].append(count)
 
     def _measure(self, measures: Mapping[Measure, float | None]) -> None:
         for measure, value in measures.items():
             if value is not None:
-                unit = _UNITS.get(measure, MetricUnit.Count)
-                self._metrics.add_metric(name=measure.value, unit=unit, value=value)
+                self._values[measure].append(value)
+
+
+def _blobs(values: Mapping[str, Sequence[float]]) -> Iterator[dict[str, Any]]:
+    """Yield the metrics as Powertools has them, as few times as hold all their values."""
+    for start in range(0, max(map(len, values.values())), _VALUES_OF_A_METRIC):
+        yield {
+            str(metric): {
+                "Unit": _UNITS.get(metric, MetricUnit.Count).value,
+                "Value": of_metric[start : start + _VALUES_OF_A_METRIC],
+            }
+            for metric, of_metric in values.items()
+            if start < len(of_metric)
+        }
 
 
 def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
