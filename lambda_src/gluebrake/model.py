@@ -9,6 +9,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+# `gc=False`: a value holds only what was there before it, so no cycle goes through it. Many thousands are alive
+# at once in a large invocation, and the collector would look at each of them several times.
+
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 """The EventBridge detail-type under which a stop request travels on the bus."""
 
@@ -148,7 +151,7 @@ _DryRun = Annotated[
 ]
 
 
-class Selection(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal", omit_defaults=True):
+class Selection(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename="pascal", omit_defaults=True):
     """Which active runs of a job are meant, instead of run ids. Empty means every active one."""
 
     states: _States | UnsetType = UNSET
@@ -156,7 +159,9 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"
     started_before: _Moment | UnsetType = UNSET
 
 
-class StopRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal", omit_defaults=True):
+class StopRequest(
+    Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename="pascal", omit_defaults=True
+):
     """Asks for runs of one job to be stopped: BatchStopJobRun's request, without its limit of 25, and more."""
 
     job_name: _JobName
@@ -167,7 +172,7 @@ class StopRequest(Struct, frozen=True, forbid_unknown_fields=True, rename="pasca
     dry_run: _DryRun = False
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     """One message from a queue, and what our bookkeeping in its attributes says; `resent` is one of our own."""
 
     message_id: str
@@ -186,13 +191,13 @@ class Message(Struct, frozen=True):
         return not self.resent and self.receive_count == 1
 
 
-class Nothing(Struct, frozen=True):
+class Nothing(Struct, frozen=True, gc=False):
     """What an event that asks for nothing says."""
 
     why: str
 
 
-class Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True, gc=False):
     """A message that asks for runs to be stopped: `run_ids` are those it names, or was found to mean."""
 
     message: Message
@@ -200,21 +205,21 @@ class Asked(Struct, frozen=True):
     run_ids: tuple[str, ...] = ()
 
 
-class Ignored(Struct, frozen=True):
+class Ignored(Struct, frozen=True, gc=False):
     """A message that is understood and asks for nothing."""
 
     message: Message
     why: str
 
 
-class Invalid(Struct, frozen=True):
+class Invalid(Struct, frozen=True, gc=False):
     """A message that cannot be used."""
 
     message: Message
     why: str
 
 
-class Demand(Struct, frozen=True, kw_only=True):
+class Demand(Struct, frozen=True, gc=False, kw_only=True):
     """One distinct (job name, run id, dry run) in an invocation, with all that the messages said about it.
 
     `message_ids` has the earliest message first; reason, requester and sender are that message's.
@@ -232,7 +237,7 @@ class Demand(Struct, frozen=True, kw_only=True):
     message_ids: tuple[str, ...]
 
 
-class StopBatch(Struct, frozen=True):
+class StopBatch(Struct, frozen=True, gc=False):
     """Demands for runs of one job: 1 to 25 of them where one BatchStopJobRun call is to carry them."""
 
     job_name: str
@@ -261,7 +266,7 @@ class Seen(StrEnum):
     """Its call was not started: no time was left, or Glue was throttling."""
 
 
-class RunFacts(Struct, frozen=True):
+class RunFacts(Struct, frozen=True, gc=False):
     """What Glue says of a run, from its fields of those names; None where it does not say.
 
     https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
@@ -283,7 +288,7 @@ class RunFacts(Struct, frozen=True):
         return self.state not in TERMINAL_STATES and self.state != "STOPPING"
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, gc=False):
     """What was seen of a demand's run; `code` and `error` are Glue's where it gave any."""
 
     demand: Demand
@@ -295,7 +300,7 @@ class Finding(Struct, frozen=True):
     """Whether a call of ours went unanswered: it may be what stopped the run."""
 
 
-class Search(Struct, frozen=True):
+class Search(Struct, frozen=True, gc=False):
     """The active runs of a job, or why they could not be found: an error's code, none if it was not called."""
 
     job_name: str
@@ -305,7 +310,7 @@ class Search(Struct, frozen=True):
     error: str = ""
 
 
-class Result(Struct, frozen=True):
+class Result(Struct, frozen=True, gc=False):
     """What became of a demand."""
 
     demand: Demand
@@ -317,7 +322,7 @@ class Result(Struct, frozen=True):
     """Of a run that stopped; None where Glue does not say."""
 
 
-class MessageResult(Struct, frozen=True):
+class MessageResult(Struct, frozen=True, gc=False):
     """What became of a message that led to no demand, or not yet to one."""
 
     message: Message
@@ -328,7 +333,7 @@ class MessageResult(Struct, frozen=True):
     """What the message asks for, where it could be read."""
 
 
-class StopOutcome(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class StopOutcome(Struct, frozen=True, gc=False, kw_only=True, rename="camel", omit_defaults=True):
     """What became of a run that was to be stopped, or of a request for which no run was found.
 
     What is not known is left out.
@@ -369,7 +374,7 @@ class Queue(StrEnum):
     DEAD_LETTER = "dead letter"
 
 
-class Send(Struct, frozen=True):
+class Send(Struct, frozen=True, gc=False):
     """One message to send, and the ids of the messages that led to it. They are done when it is sent."""
 
     queue: Queue
