@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from ops import terminal
 from ops.aws import FUNCTIONS, WORK_QUEUES, Brake, Clients
 from tests.integration.world import World
 
@@ -24,3 +25,10 @@ def brake(world: World) -> Brake:
     urls = (world.stop_queue.url, world.confirm_queue.url, world.dead_letter_queue.url)
     outputs = dict(zip(WORK_QUEUES.values(), urls, strict=True)) | {name: name for name in FUNCTIONS.values()}
     return Brake(Clients(boto3.Session(), **world.aws.client_options), "Gluebrake", outputs)
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a terminal so wide that nothing is wrapped, whatever this one is like."""
+    for console in (terminal.out, terminal.aside):
+        monkeypatch.setattr(console, "width", 300)

@@ -17,7 +17,7 @@ from tests.integration.world import World
 
 
 def _run(brake: Brake, *arguments: str, typed: str = "", code: int = 0) -> Result:
-    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, arguments, input=typed, obj=lambda: brake)
+    result = CliRunner().invoke(app, arguments, input=typed, obj=lambda: brake)
     assert result.exit_code == code, result.output
     return result
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
@@ -307,6 +310,19 @@ class TestWiring:
         assert function._wired.cache_info().misses == 1  # noqa: SLF001 - being called once is the point
         function._wired.cache_clear()  # noqa: SLF001 - nor is this one's for another
         assert f'"service":"{function.__name__.split(".")[-1]}"' in capsys.readouterr().out
+
+    @pytest.mark.usefixtures("environ")
+    @pytest.mark.parametrize("name", ["stop", "confirm"])
+    @pytest.mark.parametrize(("by_lambda", "wired"), [(True, "1"), (False, "0")])
+    def test_handler_wires_itself_while_lambda_initialises_it(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, wired: str, *, by_lambda: bool
+    ) -> None:
+        """Lambda's import of the handler makes its parts; anybody else's makes nothing."""
+        if by_lambda:
+            monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        program = f"from gluebrake import {name}; print({name}._wired.cache_info().currsize)"
+        command, sources = [sys.executable, "-c", program], Path(stop.__file__).parents[1]
+        assert subprocess.check_output(command, cwd=sources, text=True).strip() == wired
 
     def test_settings_reach_the_parts(self, parts: Parts) -> None:
         """Each setting is where it counts."""
