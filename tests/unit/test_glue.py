@@ -50,6 +50,10 @@ UNREADABLE: Final = [
 DENIED: Final = Refused("AccessDeniedException", "You are not allowed")
 
 
+_NAMED: Final = {"JobName": "etl", "JobRunId": "jr_1"}
+_SILENCE: Final = "Glue's answer names the run neither as submitted nor as refused"
+
+
 def _adapter(aws: FakeAws, calls_at_once: int = 8, **config: Any) -> Glue:
     options = aws.client_options
     client = boto3.client("glue", **{**options, "config": options["config"].merge(Config(**config))})
@@ -198,8 +202,19 @@ class TestReadingBack:
         """As many runs as were stopped at once stand on a few pages: that spares a call for each."""
         _run(aws, *_ids(450), state="SUCCEEDED")
         findings = glue.look([demand(run_id) for run_id in _ids(450)], _pace())
-        assert set(_seen(findings).values()) == {Seen.STATE}
+        assert _seen(findings) == dict.fromkeys(_ids(450), Seen.STATE)
         assert _operations(aws) == {PAGE: 3}
+
+    @pytest.mark.parametrize(("shown", "left"), [(2, 2), (2, 3), (3, 2)])
+    def test_two_runs_are_several(self, aws: FakeAws, glue: Glue, shown: int, left: int) -> None:
+        """A page that showed two is worth the next when two are left: one call in the place of two."""
+        run_ids = _ids(shown + left)
+        _run(aws, *run_ids[:left], state="SUCCEEDED")
+        _run(aws, *(f"between {number}" for number in range(200 - shown)), state="SUCCEEDED")
+        _run(aws, *run_ids[left:], state="SUCCEEDED")
+        findings = glue.look([demand(run_id) for run_id in run_ids], _pace())
+        assert _seen(findings) == dict.fromkeys(run_ids, Seen.STATE)
+        assert _operations(aws) == {PAGE: 2}
 
     def test_no_page_is_read_for_the_last_run(self, aws: FakeAws, glue: Glue) -> None:
         """A further page is read for several runs only: for one, its own call shows it for certain."""
@@ -309,6 +324,32 @@ class TestReadingBack:
         findings = glue.stop([batch(*run_ids), batch("good", job_name="report")], _pace())
         assert _seen(findings) == {**dict.fromkeys(run_ids, Seen.CALL_FAILED), "good": Seen.STATE}
         assert {one.code for one in findings if one.seen is Seen.CALL_FAILED} == {code}
+
+    @pytest.mark.parametrize(
+        ("payload", "told"),
+        [
+            ({"SuccessfulSubmissions": [_NAMED]}, ("", "", False)),
+            ({"Errors": [{**_NAMED, "ErrorDetail": {"ErrorCode": "Odd"}}]}, ("Odd", "", False)),
+            ({}, ("NoAnswer", _SILENCE, True)),
+            ({"Errors": [_NAMED]}, ("NoAnswer", _SILENCE, True)),
+        ],
+    )
+    def test_answer_without_a_part_of_it_says_what_is_left(
+        self, aws: FakeAws, glue: Glue, payload: dict[str, Any], told: tuple[str, str, bool]
+    ) -> None:
+        """A list or a detail that Glue leaves out hides nothing that it does say."""
+        _run(aws, "jr_1")
+        aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP)
+        (finding,) = glue.stop([batch("jr_1")], _pace())
+        assert finding.seen is (Seen.SUBMITTED if "SuccessfulSubmissions" in payload else Seen.STATE)
+        assert (finding.code, finding.error, finding.unheard) == told
+
+    def test_look_that_fails_is_told_in_glues_words(self, aws: FakeAws, glue: Glue) -> None:
+        """What Glue said of the refusal stands beside its code."""
+        _run(aws, "jr_1")
+        aws.faults.add(Refused("AccessDeniedException", "Not yours"), operation=ONE)
+        (finding,) = glue.look([demand("jr_1")], _pace())
+        assert (finding.code, finding.error) == ("AccessDeniedException", "Not yours")
 
     @pytest.mark.parametrize("operation", [PAGE, ONE])
     def test_look_without_an_answer_leaves_the_run_in_doubt(
@@ -544,6 +585,15 @@ class TestPace:
         aws.faults.add(Refused("InternalServiceException", status=500))
         slow_glue.stop([batch(f"jr_{n}", job_name=f"job {n}") for n in range(5)], _pace())
         assert len(aws.calls) == 5
+
+    @pytest.mark.parametrize(("left", "spare"), [(30, 4), (5, 4), (4.5, 3.5), (1, 0), (0.25, -0.75)])
+    def test_what_was_reserved_may_be_spent_but_for_the_end(self, left: float, spare: float) -> None:
+        """Never more than was reserved goes to what nothing depends on, and a second is kept to end in."""
+        seconds = [30.0]
+        pace = Pace(lambda: seconds[0])
+        pace.reserve(4)
+        seconds[0] = left
+        assert pace.spare_seconds() == spare
 
     def test_first_call_is_always_started(self, aws: FakeAws, slow_glue: Glue) -> None:
         """With too little time for a call one is started all the same, so that deferring makes progress."""

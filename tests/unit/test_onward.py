@@ -26,6 +26,7 @@ from gluebrake.model import (
     Outcome,
     Queue,
     Result,
+    Selection,
     Send,
 )
 from gluebrake.onward import IDS_IN_A_MESSAGE, ONWARD, Backoff, sends
@@ -43,6 +44,7 @@ from tests.builders import (
     message_result,
     policy,
     record,
+    request,
     result,
     results,
 )
@@ -383,6 +385,23 @@ class TestDeadLetters:
             "ERROR_MESSAGE": "the body: is not JSON",
             "RETRY_ATTEMPTS": "2",
         }
+
+    @pytest.mark.parametrize(("outcome", "attempt"), [(Outcome.RETRYING, "3"), (Outcome.DEFERRED, "2")])
+    def test_search_that_is_tried_again_is_its_message_again(self, outcome: Outcome, attempt: str) -> None:
+        """A selection for which there was no answer goes back whole, in its message's name."""
+        selection = request(job_run_ids=UNSET, select=Selection(started_before=NOON))
+        unfound = replace(message_result(outcome), request=selection)
+        (sent,) = _sends([], [unfound])
+        assert (sent.queue, sent.message_ids) == (Queue.STOP, frozenset({"m-1"}))
+        assert sent.attributes == {ATTEMPT: attempt, SENDER: SENDER_ID}
+        assert sent.delay_seconds == policy().retry.seconds(int(attempt), 0.5)
+        assert _asked(sent).request == selection
+
+    def test_dead_letter_of_a_selection_keeps_its_time(self) -> None:
+        """Brought back, it means no run that started after it was first read."""
+        selection = request(job_run_ids=UNSET, select=Selection(started_before=NOON))
+        (sent,) = _sends([], [replace(message_result(Outcome.FAILED), request=selection)])
+        assert json.loads(sent.body)["Select"] == {"StartedBefore": "2026-11-24T12:00:00Z"}
 
     @pytest.mark.parametrize("outcome", DEADLY)
     def test_dead_letter_that_is_brought_back_starts_anew(self, outcome: Outcome) -> None:

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
 import gluebrake
-from gluebrake.model import Asked, Demand, Outcome, Result
+from gluebrake.model import Asked, Demand, Outcome, Result, Selection
 from gluebrake.planning import Plan, matches, merge, plan
-from tests.builders import NOON, asked, askings, demand, limits, message
+from tests.builders import NOON, asked, askings, demand, limits, message, request
 
 pytestmark = pytest.mark.disable_socket
 
@@ -259,6 +260,12 @@ class TestLimits:
         assert settled.why == "JobRunIds: names 3 runs, but maxRunsPerRequest is 2; none was stopped"
         assert [one.message_ids for one in _planned(made)] == [("m-1",)]
         assert (made.requested, made.duplicates) == (1, 0)
+
+    def test_selection_over_the_limit_says_that_it_is_one(self) -> None:
+        """What it means was found, not named."""
+        big = Asked(message(), request(job_run_ids=UNSET, select=Selection()), ("jr_1", "jr_2", "jr_3"))
+        (settled,) = plan([big], limits(max_runs_per_request=2)).message_results
+        assert settled.why == "Select: means 3 runs, but maxRunsPerRequest is 2; none was stopped"
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -543,6 +543,20 @@ class TestRecords:
         given = {**record("{}"), "messageAttributes": {ATTEMPT: binary, SENDER: binary, SUBMITTED_AT: binary}}
         assert _received(given) == message("{}")
 
+    def test_binary_attribute_of_our_own_is_no_text_either(self) -> None:
+        """Whoever sent it, a name that is no text is nobody's."""
+        given = record("{}", SenderId=OUR_SENDER_ID)
+        given["messageAttributes"] = {SENDER: {"dataType": "Binary", "binaryValue": "AA=="}}
+        assert _received(given).sender == OUR_SENDER_ID
+
+    def test_who_sent_is_told_by_what_stands_before_the_first_colon(self) -> None:
+        """What follows is a name that whoever takes a role chooses for the session, ours included."""
+        claimed = f"{SENDER_ID.partition(':')[0]}:{OUR_SENDER_ID}"
+        received = _received(record("{}", {SENDER: "somebody else"}, SenderId=claimed))
+        assert (received.sender, received.resent) == (claimed, False)
+        ours = _received(record("{}", {SENDER: "guardrail"}, SenderId=f"{OUR_SENDER_ID}:{SENDER_ID}"))
+        assert ours.sender == "guardrail"
+
     def test_count_of_deliveries_may_be_unknown(self) -> None:
         """A record that does not say how often it was delivered was so once."""
         given = record("{}")

@@ -218,6 +218,12 @@ class TestLooks:
         outcome = Outcome.STOPPED if state == "STOPPED" else Outcome.FINISHED_FIRST
         assert _looked(finding(Seen.STATE, state=state), age).outcome is outcome
 
+    def test_run_that_failed_may_have_a_successor(self) -> None:
+        """Glue's own retry is another run, which nobody asked to stop: the log says that it may be there."""
+        failed, timed_out = (_looked(finding(Seen.STATE, state=state), 0) for state in ("FAILED", "TIMEOUT"))
+        assert failed.error == "The run failed; Glue may start another attempt, a run of its own."
+        assert timed_out.error == ""
+
     @pytest.mark.parametrize("age", [0, DEADLINE * 3])
     def test_run_that_is_gone_finished_first(self, age: float) -> None:
         """Glue forgets runs; one that it does not know any more runs no more."""

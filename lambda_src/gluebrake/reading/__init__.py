@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gluebrake.model import Asked, Home, Ignored, Invalid, Message, Nothing, StopRequest
-from gluebrake.reading import alarms, eventbridge, others, sns, stop_request
+from gluebrake.reading import alarms, eventbridge, others, sns, stop_request, twice
 from gluebrake.reading.context import Context, Reader
 from gluebrake.reading.errors import ReadingError, malformed
 
@@ -30,7 +30,7 @@ _FAMILIES: Final[dict[str, Reader]] = {
     "detail_type": eventbridge.read,
     "alarm_data": alarms.read_action,
     "new_state": alarms.read_notification,
-    "topic": sns.reader(lambda body, context: _said(body, context)),  # noqa: PLW0108 - it stands below
+    "topic": lambda body, context: sns.read(body, context, published=_said),
     "request_context": others.refuse_request_context,
     "records": others.refuse_records,
     "anomaly": others.refuse_anomaly,
@@ -55,6 +55,13 @@ def read(message: Message, home: Home) -> Asked | Ignored | Invalid:
 
 
 def _said(body: bytes, context: Context) -> StopRequest | Nothing:
+    said = _read(body, context)
+    if isinstance(said, StopRequest):
+        twice.refuse(body)
+    return said
+
+
+def _read(body: bytes, context: Context) -> StopRequest | Nothing:
     try:
         return stop_request.read(body, context)
     except ReadingError:
@@ -71,4 +78,7 @@ def _family(body: bytes) -> Reader | None:
         return None
     except msgspec.DecodeError as error:
         raise malformed(body, error) from error
-    return next((read for marker, read in _FAMILIES.items() if bytes(getattr(markers, marker))), None)
+    borne = [read for marker, read in _FAMILIES.items() if bytes(getattr(markers, marker))]
+    if len(borne) > 1:
+        raise ReadingError("the body: bears the marks of two kinds of event; send the one that is meant")
+    return borne[0] if borne else None

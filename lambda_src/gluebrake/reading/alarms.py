@@ -150,7 +150,7 @@ def read_action(body: bytes, context: Context) -> StopRequest | Nothing:
     try:
         action = _action.decode(body)
     except msgspec.ValidationError as error:
-        raise broken_rule(error, {}) from error
+        raise broken_rule(error) from error
     return read_event(
         action.alarm_data,
         arn=action.alarm_arn,
@@ -166,7 +166,7 @@ def read_notification(body: bytes, context: Context) -> StopRequest | Nothing:
     try:
         told = _notification.decode(body)
     except msgspec.ValidationError as error:
-        raise broken_rule(error, {}) from error
+        raise broken_rule(error) from error
     alarm = _Alarm(
         name=told.alarm_name,
         arn=told.alarm_arn,
@@ -237,4 +237,5 @@ def _request(alarm: _Alarm, of_glue: Iterable[_Watched]) -> StopRequest:
         started_before=alarm.at,
         reason=": ".join(filter(None, (f"alarm {alarm.name}", alarm.reason))),
         requested_by=alarm.arn or f"alarm {alarm.name}",
+        path="dimensions",
     )

@@ -36,8 +36,11 @@ class Context(Struct, frozen=True):
 
 def region_of(arn: str) -> str:
     """Return the Region that an ARN gives, nothing if it gives none."""
-    _, _, _, region, *_ = [*arn.split(":"), "", "", "", ""]
-    return region
+    match arn.split(":"):
+        case [_, _, _, region, *_]:
+            return region
+        case _:
+            return ""
 
 
 Reader = Callable[[bytes, Context], StopRequest | Nothing]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -56,11 +57,13 @@ def malformed(body: bytes, error: msgspec.DecodeError) -> ReadingError:
 
 
 def broken_rule(
-    error: msgspec.ValidationError, allowed: Mapping[str, Sequence[str]], at: str = ""
+    error: msgspec.ValidationError,
+    allowed: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    at: str = "",
 ) -> ReadingError:
     """Turn msgspec's "rule - at `$.path`" into "path: rule".
 
-    `allowed` has the fields by the path of their object; `at` is where what was read stands in its message.
+    `allowed` has the fields of objects that may have no others, by path; `at` is where what was read stands.
     """
     rule, _, path = str(error).partition(" - at `$")
     path = path.removesuffix("`").removeprefix(".")

@@ -37,7 +37,7 @@ def read(body: bytes, context: Context) -> StopRequest | Nothing:
     try:
         event = _envelope.decode(body)
     except msgspec.ValidationError as error:
-        raise broken_rule(error, {}) from error
+        raise broken_rule(error) from error
     if reader := _READERS.get(event.detail_type):
         return reader(event, context)
     if event.detail_type in _ASKS_FOR_NOTHING:

@@ -5,12 +5,12 @@ Shape: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-glue.html, 
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from gluebrake.model import Nothing, StopRequest
+from gluebrake.model import Name, Nothing, StopRequest
 from gluebrake.reading import stop_request
 
 _RUNS_TOO_LONG: Final = frozenset({"STARTING", "RUNNING"})
@@ -23,8 +23,8 @@ class _Condition(Struct, frozen=True):
 class RunStatus(Struct, rename="camel"):
     """The event's `detail`."""
 
-    job_name: str
-    job_run_id: Annotated[str, Meta(min_length=1)]
+    job_name: Name
+    job_run_id: Name
     state: str
     message: str | None = None
     notification_condition: _Condition | None = None
@@ -39,6 +39,7 @@ def read(detail: RunStatus) -> StopRequest | Nothing:
         job_run_ids=[detail.job_run_id],
         reason=": ".join(filter(None, (_over(detail.notification_condition), detail.message))),
         requested_by="aws.glue",
+        path="detail",
     )
 
 

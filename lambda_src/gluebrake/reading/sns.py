@@ -25,27 +25,23 @@ class _Notification(Struct, rename="pascal"):
 _notification: Final = msgspec.json.Decoder(_Notification)
 
 
+def read(body: bytes, context: Context, *, published: Reader) -> StopRequest | Nothing:
+    """Read a notification; `published` reads the message in it."""
+    try:
+        notification = _notification.decode(body)
+    except msgspec.ValidationError as error:
+        raise broken_rule(error) from error
+    if notification.type != "Notification":
+        return Nothing(f"an SNS message of type {notification.type[:64]!r} publishes nothing")
+    try:
+        return published(notification.message.encode(), _inner(notification, context))
+    except ReadingError as error:
+        raise ReadingError(f"in the SNS notification's Message: {error}") from error
+
+
 def _inner(notification: _Notification, context: Context) -> Context:
     return msgspec.structs.replace(
         context,
         sent_at=context.at(notification.timestamp),
         topic_region=region_of(notification.topic_arn),
     )
-
-
-def reader(published: Reader) -> Reader:
-    """Return the reader of notifications whose message `published` reads."""
-
-    def read(body: bytes, context: Context) -> StopRequest | Nothing:
-        try:
-            notification = _notification.decode(body)
-        except msgspec.ValidationError as error:
-            raise broken_rule(error, {}) from error
-        if notification.type != "Notification":
-            return Nothing(f"an SNS message of type {notification.type[:64]!r} publishes nothing")
-        try:
-            return published(notification.message.encode(), _inner(notification, context))
-        except ReadingError as error:
-            raise ReadingError(f"in the SNS notification's Message: {error}") from error
-
-    return read

@@ -40,23 +40,27 @@ def read(body: bytes, context: Context) -> StopRequest:
     return checked(request, context)
 
 
-def made(
+def made(  # noqa: PLR0913 - what a signal says, by name
     *,
     job_name: str,
     job_run_ids: list[str] | None,
     reason: str,
     requested_by: str,
+    path: str,
     started_before: datetime | None = None,
 ) -> StopRequest:
-    """Make the request that a signal stands for; without run ids, every run active at `started_before`."""
+    """Make the request that a signal stands for; without run ids, every run active at `started_before`.
+
+    `path` is where the signal says what is made of it.
+    """
     which = {"JobRunIds": job_run_ids} if job_run_ids else {"Select": {"StartedBefore": started_before}}
     notes = {"Reason": _note(reason), "RequestedBy": _note(requested_by)}
     try:
         request = msgspec.convert({"JobName": job_name, **which, **notes}, StopRequest)
     except msgspec.ValidationError as error:
-        raise broken_rule(error, FIELDS) from error
+        raise broken_rule(error, at=path) from error
     for rule in _character_flaws(request):
-        raise ReadingError(rule)
+        raise ReadingError(f"{path}.{rule}")
     return request
 
 

@@ -47,6 +47,10 @@ OTHERS: Final[tuple[Any, ...]] = (
 )
 
 
+LARGE: Final = 10_000
+"""What is larger is not enlarged again: no message holds it."""
+
+
 def mutated(event: Any, random: Random) -> Any:
     """Return the event with one to four things changed; what a topic wraps is changed as well."""
     copy = _copy(event)
@@ -122,6 +126,8 @@ def _double(_places: list[Place], at: Place, random: Random) -> None:
 
 def _enlarge(_places: list[Place], at: Place, random: Random) -> None:
     holder, key = at
+    if len(str(holder[key])) > LARGE:
+        return
     holder[key] = random.choice((str(holder[key]) * 200, [holder[key]] * 50, 9**200, "\U0001f6d1" * 2000))
 
 

@@ -128,8 +128,8 @@ class TestSearching:
         _add(aws, 500)
         aws.faults.add(fault, when=lambda _: len(aws.calls) == page)
         search = _search(aws)
-        assert (search.complete, search.runs, search.code) == (False, (), code)
-        assert search.error
+        assert (search.job_name, search.complete, search.runs, search.code) == ("etl", False, (), code)
+        assert search.error not in {"", "None", None}
         assert len(aws.calls) == page
 
     def test_unknown_job_is_told(self, aws: FakeAws) -> None:
@@ -166,6 +166,7 @@ class TestSearching:
         pace = Pace(lambda: 30 if not pace.calls else 0.5)
         search = _search(aws, pace)
         assert (search.complete, search.runs, search.code) == (False, (), "NoAnswer")
+        assert search.error == "there was no time to read all of the job's runs"
         assert len(aws.calls) == 1
 
     def test_answer_that_does_not_come_in_time_is_an_error(self, aws: FakeAws) -> None:
@@ -174,7 +175,8 @@ class TestSearching:
             aws.glue.add_job(name)
         aws.faults.add(Latency(0.6))
         searches = _adapter(aws, calls_at_once=1).find(["etl", "report"], _pace(0.2), SENT_AT)
-        assert (searches["etl"].complete, searches["etl"].code) == (False, "NoAnswer")
+        late = "no answer came before the function's deadline"
+        assert searches["etl"] == Search("etl", code="NoAnswer", error=late)
         assert searches["report"] == Search("report")
 
 
@@ -215,6 +217,23 @@ class TestSettling:
             assert (settled.outcome, settled.code) == (outcome, search.code)
             assert (settled.message, settled.request) == (one.message, request)
             assert settled.why
+
+    @pytest.mark.parametrize(
+        ("search", "why"),
+        [
+            (Search("etl", complete=True), "no active run is meant"),
+            (Search("etl"), "there was no time to search"),
+            (Search("etl", code="Throttling"), "Throttling"),
+            (Search("etl", code="Throttling", error="Rate exceeded"), "Rate exceeded"),
+        ],
+    )
+    def test_reason_is_the_best_that_is_known(self, search: Search, why: str) -> None:
+        """Glue's own words count before its code, and that before ours."""
+        settled = settle_search(
+            Asked(message("{}"), StopRequest(job_name="etl", select=Selection())), search, 8
+        )
+        assert settled is not None
+        assert settled.why == why
 
     def test_unknown_job_is_not_found_at_once_when_there_is_one_attempt(self) -> None:
         """Without another attempt the first answer counts."""

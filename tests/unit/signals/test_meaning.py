@@ -393,11 +393,13 @@ NO_GLUE_JOB: Final = "watches no metric of namespace Glue with the dimension Job
 SEND_THIS: Final = "it names no Glue job; send a stop request that names the job instead"
 ONE_LINE: Final = "must be one line of text without control characters"
 
+JOB_NAMED: Final = {"name": "JobName", "value": JOB}
+
 INVALID: Final[dict[str, tuple[str | Json, str]]] = {
-    "too long a name": (run_status(jobName="j" * 300), "JobName: must be text of length <= 255"),
-    "no name": (run_status(jobName=""), "JobName: must be text of length >= 1"),
-    "a name on two lines": (run_status(jobName="a\nb"), f"JobName: {ONE_LINE}"),
-    "no run": (run_status(jobRunId=""), "jobRunId: must be text of length >= 1"),
+    "too long a name": (run_status(jobName="j" * 300), "detail.jobName: must be text of length <= 255"),
+    "no name": (run_status(jobName=""), "detail.jobName: must be text of length >= 1"),
+    "a name on two lines": (run_status(jobName="a\nb"), f"detail.JobName: {ONE_LINE}"),
+    "no run": (run_status(jobRunId=""), "detail.jobRunId: must be text of length >= 1"),
     "run that is null": (run_status(jobRunId=None), "detail.jobRunId: must be text, not null"),
     "state that is null": (
         {**run_status(), "detail": {"jobName": JOB, "jobRunId": RUN, "state": None}},
@@ -429,14 +431,25 @@ INVALID: Final[dict[str, tuple[str | Json, str]]] = {
         alarm_on(*(metric(dimensions("ALL", f"job {number}")) for number in range(1000))),
         "is ambiguous",
     ),
-    "alarm on a run without an id": (alarm_on(metric(dimensions(""))), "JobRunIds[0]: must be text of length"),
+    "a dimension twice": (
+        alarm_on(metric() | {"metricStat": {"metric": {"namespace": "Glue", "dimensions": [JOB_NAMED] * 2}}}),
+        "the alarm: is ambiguous, since a metric of it has a dimension twice",
+    ),
+    "alarm on a run without an id": (
+        alarm_on(metric(dimensions(""))),
+        "dimensions.JobRunIds[0]: must be text of length",
+    ),
+    "alarm on a name of two lines": (
+        alarm_on(metric(dimensions("ALL", "a\nb"))),
+        f"dimensions.JobName: {ONE_LINE}",
+    ),
     "alarm on a nameless job": (
         alarm_on(metric(dimensions("ALL", ""))),
-        "JobName: must be text of length >= 1",
+        "dimensions.JobName: must be text of length >= 1",
     ),
     "alarm on too long a name": (
         alarm_on(metric(dimensions("ALL", "j" * 300))),
-        "JobName: must be text of length <= 255",
+        "dimensions.JobName: must be text of length <= 255",
     ),
     "alarm on a server": (alarm_on(metric(SERVER, "AWS/EC2")), NO_GLUE_JOB),
     "alarm on the quota": (alarm_on(metric(namespace="AWS/Glue")), NO_GLUE_JOB),
@@ -517,7 +530,10 @@ INVALID: Final[dict[str, tuple[str | Json, str]]] = {
     "what starting a run answered": ({"JobName": JOB, "Id": RUN}, "Id: unknown field"),
     "a put event": (eventbridge("orders-late", request(), "orders"), f"detail-type 'orders-late': {SEND_THIS}"),
     "a template that broke": ('{"JobName": "say "hi"", "JobRunIds": ["jr_1"]}', "the body: is not JSON"),
-    "a template that dropped a value": ('{"JobName": , "JobRunIds": ["jr_1"]}', "the body: is not JSON"),
+    "a template that dropped a value": (
+        '{"JobName": , "JobRunIds": ["jr_1"]}',
+        "the body: is not JSON (invalid character (byte 12))",
+    ),
     "camel case": ({"jobName": JOB, "jobRunIds": [RUN]}, "jobName: unknown field"),
     "an event that was cut": (json.dumps(alarm_event())[:-1], "the body: is not JSON"),
     "half of a pair in an event": (
@@ -559,6 +575,7 @@ class TestMeaning:
         """An event that is understood and leaves nothing to do is ignored, for a reason."""
         read = reading.read(message(event), HOME)
         assert isinstance(read, Ignored)
+        assert read.message == message(event)
         assert why in read.why
 
     @pytest.mark.parametrize(("event", "why"), INVALID.values(), ids=INVALID.keys())
@@ -566,6 +583,7 @@ class TestMeaning:
         """What nobody can act on says what is wrong with it, or how to get what was meant."""
         read = reading.read(message(event), HOME)
         assert isinstance(read, Invalid)
+        assert read.message == message(event)
         assert why in read.why
         assert len(read.why) <= 1024
 

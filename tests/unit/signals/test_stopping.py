@@ -186,7 +186,8 @@ class TestSelections:
         assert _bodies(queues["dead_letter"]) == [_select(Select={"StartedBefore": STARTED_BEFORE})]
         (attributes,) = _attributes(queues["dead_letter"])
         assert attributes["ERROR_CODE"] == "TooManyRuns"
-        assert "6 runs, but maxRunsPerRequest is 5" in attributes["ERROR_MESSAGE"]
+        why = "Select: means 6 runs, but maxRunsPerRequest is 5; none was stopped"
+        assert attributes["ERROR_MESSAGE"] == why
         assert caplog.messages == ["TooManyRuns"]
 
     def test_protected_job_is_not_even_searched(
@@ -229,10 +230,13 @@ class TestSelections:
         assert not any(map(len, queues.values()))
         assert sorted(caplog.messages) == ["NotFound", "TooManyRuns"]
 
-    def test_request_whose_dead_letter_cannot_be_sent_comes_back(self, aws: FakeAws, parts: Parts) -> None:
+    def test_request_that_cannot_be_sent_on_comes_back(
+        self, caplog: pytest.LogCaptureFixture, aws: FakeAws, parts: Parts
+    ) -> None:
         """A selection is done with when what it led to has been handed on, and not before."""
         aws.faults.add(EntriesFailed(), operation="SendMessageBatch")
         assert _from_queue(parts, _select("gone")) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+        assert caplog.messages == ["Retrying"]
 
 
 class TestSignals:
