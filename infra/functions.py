@@ -15,11 +15,18 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gluebrake import model, settings
+from infra.acknowledging import acknowledge, skip
 from infra.artifact import GLUE_OPERATIONS, Artifact
 from infra.config import Config
 from infra.messaging import Messaging
 
 TIMEOUT: Final = cdk.Duration.seconds(30)
+
+_SKIPPED: Final = {
+    "CKV_AWS_115": "The mapping bounds the queue's share; a reservation would turn alarms away.",
+    "CKV_AWS_117": "It calls nothing but AWS's own APIs, and nothing calls it by the network.",
+    "CKV_AWS_173": "Lambda encrypts the environment, which holds names and numbers, no secret.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,12 +171,14 @@ class QueueFunction(Construct):
         super().__init__(scope, construct_id)
         self.function = self._function(duty, config, artifact)
         self._map(duty.queue, config)
-        _acknowledge(
+        acknowledge(
             self.function,
             "AwsSolutions::AwsSolutions-L1",
             "Serverless::Serverless-LambdaLatestVersion",
             reason="The user chooses the version: one that the building machine has, for bytecode to ship.",
         )
+        for rule, reason in _SKIPPED.items():
+            skip(self.function, rule, reason)
 
     def _function(self, duty: Duty, config: Config, artifact: Artifact) -> lambda_.Function:
         log_group = self._log_group(config)
@@ -198,6 +207,7 @@ class QueueFunction(Construct):
         )
         # The CDK's enum has names for the numbers; the resource takes the number.
         cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = config.log_retention_days
+        skip(group, "CKV_AWS_158", "CloudWatch Logs encrypts it; the rule knows KMS alone.")
         return group
 
     def _role(self, duty: Duty, log_group: logs.ILogGroup, config: Config) -> iam.Role:
@@ -214,10 +224,10 @@ class QueueFunction(Construct):
         )
         for statement in (*duty.permissions, work_off, log):
             role.add_to_policy(statement)
-        _acknowledge(
+        acknowledge(
             role, "AwsSolutions::AwsSolutions-IAM5[Resource::*]", reason="X-Ray has no resource to name."
         )
-        _acknowledge(
+        acknowledge(
             role, *_wildcards(config), reason="The user's own patterns of the jobs that may be stopped."
         )
         return role
@@ -233,7 +243,7 @@ class QueueFunction(Construct):
             max_concurrency=config.max_concurrency,
             report_batch_item_failures=True,
         )
-        _acknowledge(
+        acknowledge(
             mapping,
             "Serverless::Serverless-LambdaEventSourceMappingDestination",
             reason="Lambda takes such a destination for streams only; a queue has its redrive policy.",
@@ -244,8 +254,3 @@ def _wildcards(config: Config) -> list[str]:
     arn = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/"
     patterns = [iam_pattern(job).replace("${", "<").replace("}", ">") for job in config.jobs if "*" in job]
     return [f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}{pattern}]" for pattern in patterns]
-
-
-def _acknowledge(construct: Construct, *rules: str, reason: str) -> None:
-    # With the pack's name before the rule's, the CDK compares and reports; cdk-nag itself stumbles over spaces.
-    cdk.Validations.of(construct).acknowledge(*[cdk.Acknowledgment(id=rule, reason=reason) for rule in rules])

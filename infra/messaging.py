@@ -8,6 +8,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledging import acknowledge, skip
+
 _CRASHES_BEFORE_DEAD: Final = 5
 _WORK_KEPT: Final = cdk.Duration.days(4)
 _DEAD_LETTERS_KEPT: Final = cdk.Duration.days(14)
@@ -29,10 +31,10 @@ class Messaging(Construct):
             retention_period=_DEAD_LETTERS_KEPT,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        cdk.Validations.of(self.dead_letter_queue).acknowledge(
-            cdk.Acknowledgment(
-                id="Serverless::Serverless-SQSRedrivePolicy", reason="It is where the others redrive to."
-            )
+        acknowledge(
+            self.dead_letter_queue,
+            "Serverless::Serverless-SQSRedrivePolicy",
+            reason="It is where the others redrive to.",
         )
         # AWS's advice for a mapping: six times the function's timeout, and the window on top.
         self.visibility_timeout = cdk.Duration.seconds(
@@ -40,6 +42,8 @@ class Messaging(Construct):
         )
         self.stop_queue = self._work_queue("StopQueue")
         self.confirm_queue = self._work_queue("ConfirmQueue")
+        for queue in (self.dead_letter_queue, self.stop_queue, self.confirm_queue):
+            skip(queue, "CKV_AWS_27", "SQS encrypts it with its own key (SSE-SQS); the rule knows KMS alone.")
 
     def rule_target(self) -> events.CfnRule.TargetProperty:
         """Return the target that puts events on the stop queue or, failing that, on the dead-letter queue."""
