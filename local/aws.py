@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -30,6 +31,17 @@ KEY: Final = "test"
 """Key id and secret: the emulator takes any, and reads another account's number from twelve digits."""
 
 
+class Keys(NamedTuple):
+    """Who calls: by default the account itself."""
+
+    key_id: str = KEY
+    secret: str = KEY
+    token: str | None = None
+
+
+OWNER: Final = Keys()
+
+
 class Aws:
     """The emulator's clients, each made when it is first used."""
 
@@ -45,20 +57,29 @@ class Aws:
     sqs: SQSClient
     ssm: SSMClient
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, certificate: Path | None = None, keys: Keys = OWNER) -> None:
         self.endpoint = endpoint
-        self._session = boto3.Session(KEY, KEY, region_name=REGION)
+        self._certificate = certificate
+        self._session = boto3.Session(*keys, region_name=REGION)
+
+    def by(self, keys: Keys) -> Aws:
+        """Return the clients of whoever has these keys."""
+        return Aws(self.endpoint, self._certificate, keys)
 
     def __getattr__(self, name: str) -> Any:
         """Make the client of a service that is declared above, and keep it."""
         if name not in Aws.__annotations__:
             raise AttributeError(name)
-        # No proxy, whatever the environment says: the emulator is on this machine.
-        config = Config(proxies={}, retries={"total_max_attempts": 1})
-        service: Any = name.rstrip("_")
-        client = self._session.client(service, endpoint_url=self.endpoint, config=config)
+        client = self.client(name.rstrip("_"))
         setattr(self, name, client)
         return client
+
+    def client(self, service: Any) -> Any:
+        """Make the client of any service."""
+        # No proxy, whatever the environment says: the emulator is on this machine.
+        config = Config(proxies={}, retries={"total_max_attempts": 1})
+        verify = str(self._certificate) if self._certificate else None
+        return self._session.client(service, endpoint_url=self.endpoint, config=config, verify=verify)
 
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         """Put an object into a bucket, which is made if it is not there."""

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from local.aws import HOST, REGION, Aws
 
 ROOT: Final = Path(__file__).parents[1]
 MEDDLING: Final = ("AWS_", "LAMBDA_", "LOCALSTACK_", "LOG_LEVEL", "MINISTACK_", "POWERTOOLS_")
+TRUSTED: Final = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""What names the certificates that a process trusts, in place of the emulator's own."""
+
+GUARDED: Final = {"AUTH": "true", "USE_SSL": "1"}
 START_SECONDS: Final = 30.0
 END_SECONDS: Final = 5.0
 
@@ -62,17 +67,20 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Emulator]:
-    """Start an emulator, and end it with everything that it started.
+def running(*, guarded: bool = False) -> Iterator[Emulator]:
+    """Start an emulator, and end it with everything that it started; a guarded one has TLS and enforces IAM.
 
     The emulator watches its standard input, which closes with this process however that ends.
     """
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="gluebrake-") as name, tempfile.TemporaryFile() as output:
-        process = _start(directory := Path(name), port, output)
+        directory = Path(name)
+        certificate = directory / "ministack-tls" / "server.crt" if guarded else None
+        process = _start(directory, port, output, guarded=guarded)
         try:
-            _wait(process, port, output)
-            yield Emulator(Aws(f"http://{HOST}:{port}"), directory, process)
+            _wait(process, port, output, certificate)
+            scheme = "https" if guarded else "http"
+            yield Emulator(Aws(f"{scheme}://{HOST}:{port}", certificate), directory, process)
         finally:
             _end(process)
 
@@ -83,8 +91,11 @@ def inherited() -> dict[str, str]:
     return {**kept, **{name: f"{kept.get(name, '')},{HOST}".lstrip(",") for name in ("NO_PROXY", "no_proxy")}}
 
 
-def _start(directory: Path, port: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(directory: Path, port: int, output: IO[bytes], *, guarded: bool) -> subprocess.Popen[bytes]:
+    kept = {k: v for k, v in inherited().items() if not guarded or k not in TRUSTED}
     env = {
+        **kept,
+        **(GUARDED if guarded else {}),
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
@@ -97,7 +108,7 @@ def _start(directory: Path, port: int, output: IO[bytes]) -> subprocess.Popen[by
     return subprocess.Popen(
         [sys.executable, "-m", "local.shim", directory],
         cwd=ROOT,
-        env={**inherited(), **env},
+        env=env,
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -105,25 +116,30 @@ def _start(directory: Path, port: int, output: IO[bytes]) -> subprocess.Popen[by
     )
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, output: IO[bytes], certificate: Path | None) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not healthy(port):
+    while not healthy(port, certificate):
         if process.poll() is not None or time.monotonic() > deadline:
             output.seek(0)
             raise EmulatorError(f"the emulator did not start:\n{output.read().decode()}")
         time.sleep(0.02)
 
 
-def healthy(port: int) -> bool:
-    """Tell whether an emulator answers at a port of this machine."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+def healthy(port: int, certificate: Path | None = None) -> bool:
+    """Tell whether an emulator answers at a port of this machine, by TLS if it has a certificate."""
     try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        with contextlib.closing(_connection(port, certificate)) as connection:
+            connection.request("GET", "/_ministack/health")
+            return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
+
+
+def _connection(port: int, certificate: Path | None) -> http.client.HTTPConnection:
+    if certificate is None:
+        return http.client.HTTPConnection(HOST, port, timeout=2)
+    context = ssl.create_default_context(cafile=certificate)
+    return http.client.HTTPSConnection(HOST, port, timeout=2, context=context)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
