@@ -10,7 +10,7 @@ CDK := $(RUN) -m infra.cli
 CDK_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove check format synth deploy local docs bench lock clean
+.PHONY: help demo test prove check policy mutants format synth deploy local docs bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,15 @@ check: .venv/ready  ## lint and types alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+policy: .venv/ready build/checkov/ready  ## hold the template against cdk-nag, cfn-lint and checkov
+	$(RUN) app.py $(CDK_OPTIONS)
+	$(BIN)/cfn-lint --ignore-checks W3005 -- $(TEMPLATE)
+	LOG_LEVEL=ERROR build/checkov/bin/checkov --file $(TEMPLATE) --framework cloudformation --skip-download --compact --quiet
+TEMPLATE := cdk.out/Gluebrake.template.json
+
+mutants: .venv/ready build/mutants/ready  ## change the code, one thing at a time, and see that the tests notice
+	build/mutants/bin/python -m tests.mutation
 
 format: .venv/ready  ## mend what the linter can mend
 	$(BIN)/ruff check --fix .
@@ -60,10 +69,18 @@ lock: .venv/ready  ## look up new versions for the requirements files
 	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group bench-conventional -o benchmarks/functions/conventional/requirements.txt
 	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group bench-bare -o benchmarks/functions/bare/requirements.txt
 	$(UV) pip compile $(LOCK) --upgrade --no-deps --group bench-runtime -o benchmarks/functions/runtime.txt
+	$(UV) pip compile $(LOCK) --upgrade --group checkov -o requirements-checkov.txt
+	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group mutants -o requirements-mutants.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
 
 clean:  ## remove the environment and everything generated
 	rm -rf .venv cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+
+# Tools with an environment of their own.
+build/%/ready: requirements-%.txt .venv/ready
+	@$(UV) venv --quiet --clear --python $(RUN) build/$*
+	@$(UV) pip sync --quiet --python build/$*/bin/python $<
+	@touch $@
 
 .venv/ready: requirements-dev.txt
 	@test -x $(RUN) || $(PYTHON) -m venv .venv

@@ -1,0 +1,6 @@
+"""Is conftest.py in the copy: Hypothesis draws the same few examples each time, so the verdict is the same."""
+
+from hypothesis import settings
+
+settings.register_profile("mutation", derandomize=True, database=None, deadline=None, max_examples=20)
+settings.load_profile("mutation")
