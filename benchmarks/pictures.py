@@ -67,10 +67,10 @@ def _scale(axes: Any, plot: Plot) -> None:
     """Let a linear axis of values begin at nothing, and write plain numbers on a logarithmic one."""
     if plot.log_x and plot.kind == "line":
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.8g}"))
     if plot.log_y:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.8g}"))
     else:
         axes.set_ylim(bottom=0)
 

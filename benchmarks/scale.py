@@ -415,7 +415,7 @@ def _assumptions() -> Table:
     return Table(
         title="Assumptions",
         columns=("what", "value", "from"),
-        rows=[(what, f"{value:,g}", source) for what, value, source in rows(Aws(), Cpu(), Sizes())],
+        rows=[(what, f"{value:,.8g}", source) for what, value, source in rows(Aws(), Cpu(), Sizes())],
         note=(
             f"The functions have {AT_ONCE.memory_mb} MB, so {AT_ONCE.memory_mb / 1769:.0%} of a processor. All "
             "messages about a job give the same reason and sender. Runs of a job were started in the order in "
