@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -49,7 +50,9 @@ def draw(plot: Plot, directory: Path) -> Path:
         axes.set_axisbelow(True)
         {"line": _lines, "bar": _bars}[plot.kind](axes, plot)
         directory.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, transparent=True, metadata={"Date": None})
+        figure.savefig(path, transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    # A document type that no page needs.
+    path.write_text(re.sub(r"<!DOCTYPE[^>]*>\s*", "", path.read_text()))
     return path
 
 
