@@ -52,7 +52,7 @@ def test_an_alarm_is_followed_from_end_to_end(deployment: Deployment) -> None:
     eventually(lambda: deployment.state("nightly-etl", run_id) == "STOPPED")
     on_aws, metrics, who = (f"{ready}RUN_ID={run_id}\n{block}" for block in look)
     assert '"Label": "Stopped"' in _shell(on_aws, deployment)
-    eventually(lambda: '"Stopped":[1.0]' in _shell(metrics, deployment))
+    eventually(lambda: '"Stopped":[1]' in _shell(metrics, deployment))
     line = json.loads(eventually(lambda: _shell(who, deployment)))
     assert (line["outcome"], line["job_run_id"]) == ("Stopped", run_id)
     assert line["requested_by"].endswith(":alarm:nightly-etl-too-long")
