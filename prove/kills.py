@@ -13,6 +13,7 @@ from tests.fakes.clock import VirtualClock
 from tests.integration.accounting import broken_promises
 from tests.integration.killing import in_a_process
 from tests.integration.properties import account_of
+from tests.integration.scenarios import set_up_all_kinds
 from tests.integration.world import CONFIRM, STOP, World
 
 RANDOM_ROUNDS: Final = 8
@@ -51,7 +52,7 @@ def at_random(seed: int, tell: Callable[[str], None]) -> tuple[list[str], int]:
 
 def _killed(service: str, *, after: bool, at: set[int]) -> tuple[list[str], int]:
     with World(clock=VirtualClock(datetime.now(UTC))) as world:
-        pairs.set_up(world)
+        set_up_all_kinds(world)
         in_process = world.functions[service]
         killer = in_a_process(world, service, after=after)
         numbers = count()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from functools import partial
 from itertools import combinations
 from random import Random
@@ -12,9 +11,10 @@ from typing import Final
 
 from prove.cases import WHOLE
 from prove.matrix import ALWAYS, ForRuns, Trouble
-from tests.fakes.faults import EntriesFailed, Fault, Refused, RunErrors, Unanswered
+from tests.fakes.faults import EntriesFailed, Fault, RunErrors, Unanswered
 from tests.integration.accounting import broken_promises
 from tests.integration.properties import account_of, mistold
+from tests.integration.scenarios import set_up_all_kinds
 from tests.integration.world import Invocation, World, stop_request
 
 OPERATIONS: Final = ("BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch", "PutEvents")
@@ -57,7 +57,7 @@ def pairs(seed: int, count: int) -> list[tuple[Plight, ...]]:
 def tried(plights: Sequence[Plight]) -> list[str]:
     """Let it all happen in a world of its own; return what was broken."""
     with World(calls_at_once=1) as world:
-        set_up(world)
+        set_up_all_kinds(world)
         for _, trouble in plights:
             world.aws.faults.add(trouble.fault(["jr_1"]), operation=trouble.operation, times=trouble.times)
         for body in BODIES:
@@ -93,22 +93,6 @@ def _times(operation: str, name: str) -> tuple[float, ...]:
 
 def _whichever_the_runs(fault: Fault, _: Sequence[str]) -> Fault:
     return fault
-
-
-def set_up(world: World) -> None:
-    """Start the runs that the messages name, and let the stopping of some be denied."""
-    glue = world.aws.glue
-    for run_id in ("jr_1", "jr_2"):
-        glue.add_run("etl", run_id, started_on=world.clock() - timedelta(hours=1))
-    glue.add_run("etl", "done", state="SUCCEEDED")
-    glue.add_run("tagged", "jr")
-    glue.add_job("tagged", tags={"gluebrake:protect": "yes"})
-    glue.add_run("denied", "jr")
-    world.aws.faults.add(
-        Refused("AccessDeniedException"),
-        operation="BatchStopJobRun",
-        when=lambda call: call.parameters["JobName"] in {"tagged", "denied"},
-    )
 
 
 def _over_budget(invocation: Invocation) -> Iterator[str]:

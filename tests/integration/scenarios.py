@@ -166,6 +166,22 @@ class Scenario:
         return world
 
 
+def set_up_all_kinds(world: World) -> None:
+    """Start runs that make the stop function call every operation of Glue; stopping some is denied."""
+    glue = world.aws.glue
+    for run_id in ("jr_1", "jr_2"):
+        glue.add_run("etl", run_id, started_on=world.clock() - timedelta(hours=1))
+    glue.add_run("etl", "done", state="SUCCEEDED")
+    glue.add_run("tagged", "jr")
+    glue.add_job("tagged", tags={"gluebrake:protect": "yes"})
+    glue.add_run("denied", "jr")
+    world.aws.faults.add(
+        Refused("AccessDeniedException"),
+        operation="BatchStopJobRun",
+        when=lambda call: call.parameters["JobName"] in {"tagged", "denied"},
+    )
+
+
 def _scripted(script: Sequence[Fault | None]) -> Decide:
     faults = iter(script)
     return Decide(lambda _: next(faults, None))

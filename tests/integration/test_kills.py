@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import pytest
 
 from tests.fakes.clock import VirtualClock
 from tests.fakes.exchange import Call
-from tests.fakes.faults import Refused
 from tests.integration.killing import in_a_process
+from tests.integration.scenarios import set_up_all_kinds
 from tests.integration.world import CONFIRM, STOP, Delivery, World
 
 FINAL: Final = frozenset(
@@ -129,19 +129,8 @@ def _names_poison(call: Call) -> bool:
 
 def _ask_for_all_kinds(world: World) -> None:
     """Ask for runs that make the stop function call every operation, and the confirm function two."""
-    glue = world.aws.glue
-    for run_id in ("jr_1", "jr_2"):
-        glue.add_run("etl", run_id, started_on=world.clock() - timedelta(hours=1))
-    glue.add_run("etl", "done", state="SUCCEEDED")
-    glue.add_run("nightly", "hangs", stopping_seconds=None)
-    glue.add_run("tagged", "jr")
-    glue.add_job("tagged", tags={"gluebrake:protect": "yes"})
-    glue.add_run("denied", "jr")
-    world.aws.faults.add(
-        Refused("AccessDeniedException"),
-        operation="BatchStopJobRun",
-        when=lambda call: call.parameters["JobName"] in {"tagged", "denied"},
-    )
+    set_up_all_kinds(world)
+    world.aws.glue.add_run("nightly", "hangs", stopping_seconds=None)
     world.ask("etl", "jr_1", "done", "unknown")
     world.ask("etl", "jr_2", "jr_1", Reason="over budget")
     for job_name, run_id in (("nightly", "hangs"), ("tagged", "jr"), ("denied", "jr")):
