@@ -58,7 +58,7 @@ docs: .venv/ready  ## write the schemas and pictures of docs/ anew
 	$(RUN) -m docs.generate
 	$(RUN) -m local demo --svg docs/pictures/demo.svg
 
-bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md anew, in about ten minutes
+bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md anew, in some five minutes
 	@PYTHONPATH=build/bench:lambda_src $(RUN) -m benchmarks --write
 
 lock: .venv/ready  ## look up new versions for the requirements files
