@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event
+from threading import enumerate as threads
 from typing import Any, Final
 
 import boto3
@@ -22,10 +23,10 @@ from gluebrake.events import Events
 from gluebrake.model import Ignored, Measure, MessageResult, Outcome, Queue, Result, StopOutcome
 from gluebrake.onward import ONWARD
 from gluebrake.reading import read
-from tests.builders import HOME, NOON, demand, event, message, names, notes, request, result, results
+from tests.builders import HOME, NOON, SENDER_ID, demand, event, message, names, notes, request, result, results
 from tests.fakes.aws_server import BUS, FakeAws
 from tests.fakes.exchange import Answer, Call, Reply
-from tests.fakes.faults import EmptyBody, Fault, LostAnswer, Refused, Reset, Throttle, TruncatedBody
+from tests.fakes.faults import EmptyBody, Fault, Latency, LostAnswer, Refused, Reset, Throttle, TruncatedBody
 
 PREFIX: Final = "arn:aws:glue:eu-west-1:123456789012:job/"
 NOTHING: Final = frozenset[str]()
@@ -33,8 +34,8 @@ SETTLED_AT: Final = NOON + timedelta(minutes=2)
 CLIENT: Final = boto3.client("events", region_name="eu-west-1", config=Config(signature_version=UNSIGNED))
 
 
-def _events(client: Any, *, bus: str = BUS) -> Events:
-    return Events(lambda: client, bus=bus, job_arn_prefix=PREFIX, calls_at_once=4)
+def _events(client: Any, *, bus: str = BUS, calls_at_once: int = 4) -> Events:
+    return Events(lambda: client, bus=bus, job_arn_prefix=PREFIX, calls_at_once=calls_at_once)
 
 
 def _outcome(number: int = 1, **changes: Any) -> StopOutcome:
@@ -63,7 +64,7 @@ class TestOutcomes:
 
     def test_all_that_is_known_is_told(self) -> None:
         """Run, outcome, error, state, reason, who asked, attempts, times and measures are in the event."""
-        measures = {Measure.TIME_TO_STOP: 4.5, Measure.DPUS_RELEASED: 10.0, Measure.DPU_HOURS_CONSUMED: None}
+        measures = {Measure.TIME_TO_STOP: 4.5, Measure.DPUS_RELEASED: 10.0, Measure.DPU_HOURS_CONSUMED: 0.5}
         asked_for = demand(attempt=2, submitted_at=NOON, sender="AIDAEXAMPLE:guardrail")
         became = Result(asked_for, Outcome.STOPPED, "SomeException", "some words", "STOPPED", measures)
         assert outcomes([became], [], NOTHING, SETTLED_AT) == [
@@ -82,8 +83,14 @@ class TestOutcomes:
                 settled_at=SETTLED_AT,
                 time_to_stop_seconds=4.5,
                 dpus_released=10.0,
+                dpu_hours_consumed=0.5,
             )
         ]
+
+    def test_a_dry_run_is_told_as_one(self) -> None:
+        """Nobody takes a run that would be stopped for one that was."""
+        (told,) = outcomes([result(Outcome.WOULD_STOP, dry_run=True)], [], NOTHING, SETTLED_AT)
+        assert told.dry_run
 
     def test_what_comes_back_is_not_final(self) -> None:
         """A demand whose dead letter could not be sent will be settled again, and told then."""
@@ -95,10 +102,29 @@ class TestOutcomes:
         assert outcomes([], [_of_request(Outcome.FAILED)], frozenset({"m-1"}), SETTLED_AT) == []
 
     def test_a_request_as_a_whole_is_told_without_a_run(self) -> None:
-        """A selection that found nothing, or too much, has an outcome, a job and no run id."""
-        (told,) = outcomes([], [_of_request(Outcome.NO_ACTIVE_RUNS)], NOTHING, SETTLED_AT)
-        assert (told.job_name, told.job_run_id, told.outcome) == ("etl", "", Outcome.NO_ACTIVE_RUNS)
-        assert (told.error_message, told.reason, told.attempt) == ("no active run is meant", "over budget", 2)
+        """A selection that found nothing, or too much, has an outcome, a job, who asked, and no run id."""
+        asking = request(reason="over budget", requested_by="guardrail/nightly", dry_run=True)
+        became = MessageResult(message(attempt=2), Outcome.FAILED, "No.", request=asking, code="SomeException")
+        assert outcomes([], [became], NOTHING, SETTLED_AT) == [
+            StopOutcome(
+                job_name="etl",
+                outcome=Outcome.FAILED,
+                error_code="SomeException",
+                error_message="No.",
+                dry_run=True,
+                reason="over budget",
+                requested_by="guardrail/nightly",
+                sender=SENDER_ID,
+                attempt=2,
+                settled_at=SETTLED_AT,
+            )
+        ]
+
+    def test_what_a_request_does_not_say_is_not_told(self) -> None:
+        """Without a reason, and without a word on who asked, the event has neither."""
+        became = MessageResult(message(), Outcome.NO_ACTIVE_RUNS, "no active run is meant", request=request())
+        (told,) = outcomes([], [became], NOTHING, SETTLED_AT)
+        assert (told.reason, told.requested_by) == ("", "")
 
     @pytest.mark.parametrize("outcome", [Outcome.INVALID_REQUEST, Outcome.IGNORED])
     def test_what_asks_for_nothing_is_not_told(self, outcome: Outcome) -> None:
@@ -111,8 +137,7 @@ class TestOutcomes:
 
 
 def _of_request(outcome: Outcome) -> MessageResult:
-    asking = request(reason="over budget")
-    return MessageResult(message("{", attempt=2), outcome, "no active run is meant", request=asking)
+    return MessageResult(message(), outcome, "no active run is meant", request=request())
 
 
 class TestPublishing:
@@ -145,6 +170,13 @@ class TestPublishing:
         assert events.publish([_outcome(number) for number in range(count)], 10) == {}
         assert len(aws.requests("PutEvents")) == calls
         assert sorted(one["jobRunId"] for one in aws.events.details) == sorted(f"jr_{n}" for n in range(count))
+
+    def test_calls_at_once_are_bounded(self, aws: FakeAws) -> None:
+        """No more calls are under way than there are connections for."""
+        aws.faults.add(Latency(0.02))
+        bounded = _events(boto3.client("events", **aws.client_options), calls_at_once=2)
+        assert bounded.publish([_outcome(number) for number in range(80)], 10) == {}
+        assert len(aws.connections) == 2
 
     def test_the_longest_events_fit_into_a_call(self, aws: FakeAws, events: Events) -> None:
         """Ten events of the longest texts that there can be, the worst for JSON, are one request."""
@@ -189,6 +221,7 @@ class TestLosing:
             (Throttle(), "ThrottlingException"),
             (Refused("AccessDeniedException"), "AccessDeniedException"),
             (Refused("InternalException", status=500), "InternalException"),
+            (Refused("ACodeOfALaterEventBridge"), "ACodeOfALaterEventBridge"),
             (Reset(), "ConnectionClosedError"),
             (LostAnswer(), "ConnectionClosedError"),
             (TruncatedBody(), "NoAnswer"),
@@ -206,16 +239,25 @@ class TestLosing:
         assert lost == {code: 10}
         assert {f"jr_{n}" for n in range(10, 15)} <= {one["jobRunId"] for one in aws.events.details}
 
-    def test_an_entry_that_is_refused_is_lost_alone(self, aws: FakeAws, events: Events) -> None:
-        """EventBridge may take some entries of a call and not others."""
+    @pytest.mark.parametrize(
+        ("entry", "code"),
+        [
+            ({"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}, "InternalFailure"),
+            ({}, "NoAnswer"),
+        ],
+    )
+    def test_an_entry_that_is_refused_is_lost_alone(
+        self, aws: FakeAws, events: Events, entry: dict[str, str], code: str
+    ) -> None:
+        """EventBridge may take some entries of a call and not others, whether it says why or not."""
 
         def refuse_one(call: Call, answer: Answer) -> Reply:
             reply = answer(call)
-            reply.payload["Entries"][3] = {"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}
+            reply.payload["Entries"][3] = entry
             return reply
 
         aws.faults.add(refuse_one, operation="PutEvents")
-        assert events.publish([_outcome(number) for number in range(5)], 10) == {"InternalFailure": 1}
+        assert events.publish([_outcome(number) for number in range(5)], 10) == {code: 1}
 
     def test_without_time_nothing_is_begun(self, aws: FakeAws, events: Events) -> None:
         """Time that is needed for closing is not spent on events; they are lost, and counted."""
@@ -230,6 +272,18 @@ class TestLosing:
             assert _events(client).publish([_outcome(number) for number in range(25)], 1) == {"NoTime": 10}
         finally:
             release.set()
+
+    def test_nothing_begins_when_the_time_is_over(self) -> None:
+        """What waits its turn behind a call that hangs is lost, and does not turn up after it was counted."""
+        release, before = Event(), {*threads()}
+        client = _Hanging(release, hangs=lambda _: True)
+        try:
+            lost = _events(client, calls_at_once=1).publish([_outcome(number) for number in range(25)], 1)
+        finally:
+            release.set()
+        for worker in {*threads()} - before:
+            worker.join(20)
+        assert (lost, client.calls) == ({"NoTime": 25}, 1)
 
     def test_client_that_cannot_be_made_is_no_trouble(self) -> None:
         """Not even a mistake of our own keeps a stop from being done."""
@@ -246,9 +300,11 @@ class _Hanging:
 
     def __init__(self, release: Event, hangs: Callable[[Any], bool]) -> None:
         self._release, self._hangs = release, hangs
+        self.calls = 0
 
     def put_events(self, *, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803 - EventBridge's name
         """Answer as EventBridge does, at last."""
+        self.calls += 1
         if self._hangs(Entries):
             self._release.wait(20)
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in Entries]}

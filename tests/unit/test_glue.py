@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gluebrake.glue import Glue, NotStartedError, Pace
+from gluebrake.glue import CallError, Glue, NotStartedError, Pace
 from gluebrake.model import Demand, Finding, Outcome, RunFacts, Seen, StopBatch
 from gluebrake.settling import settle_stops
 from tests.builders import batch, demand
@@ -539,22 +540,28 @@ class TestFailedCalls:
     def test_answer_that_makes_no_sense_touches_no_other_batch(
         self, aws: FakeAws, glue: Glue, payload: dict[str, Any]
     ) -> None:
-        """An exception that nobody foresaw, in one batch, leaves its runs to be read back, and others stop."""
+        """An exception that nobody foresaw leaves its batch to be read back, and is told; others stop."""
         _run(aws, "jr_1")
         _run(aws, "good", job_name="report")
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP, when=naming("jr_1"))
         findings = glue.stop([batch("jr_1"), batch("good", job_name="report")], _pace())
         assert _seen(findings) == {"jr_1": Seen.STATE, "good": Seen.SUBMITTED}
         assert {one.code for one in findings} == {"NoAnswer", ""}
+        assert re.fullmatch(r"\w+Error\(.+\)", "".join(one.error for one in findings))
 
-    def test_botocores_own_tries_are_counted(self, aws: FakeAws) -> None:
-        """What botocore repeats by itself is a call as well."""
+    @pytest.mark.parametrize(("throttled", "seen"), [(1, Seen.SUBMITTED), (2, Seen.CALL_FAILED)])
+    def test_botocores_own_tries_are_counted(self, aws: FakeAws, throttled: int, seen: Seen) -> None:
+        """What botocore repeats by itself is a call as well, whether it helps or not."""
         glue = _adapter(aws, retries={"mode": "standard", "total_max_attempts": 2})
         _run(aws, "jr_1")
-        aws.faults.add(Throttle(), times=1)
+        aws.faults.add(Throttle(), times=throttled)
         pace = _pace()
-        assert _seen(glue.stop([batch("jr_1")], pace)) == {"jr_1": Seen.SUBMITTED}
+        assert _seen(glue.stop([batch("jr_1")], pace)) == {"jr_1": seen}
         assert pace.calls == {"batch_stop_job_run": 2}
+
+    def test_error_says_in_a_traceback_what_glue_said(self) -> None:
+        """Where it is printed as it is, Glue's code and words are there."""
+        assert str(CallError("Odd", "Not today")) == "('Odd', 'Not today')"
 
 
 class TestPace:
@@ -594,6 +601,14 @@ class TestPace:
         pace.reserve(4)
         seconds[0] = left
         assert pace.spare_seconds() == spare
+
+    @pytest.mark.parametrize("answer", [{}, {"ResponseMetadata": {}}])
+    def test_answer_that_tells_of_no_tries_had_one(self, answer: dict[str, Any]) -> None:
+        """A call counts once, unless botocore says that it asked again."""
+        pace = _pace()
+        pace.start("get_tags")
+        pace.heard("get_tags", answer)
+        assert pace.calls == {"get_tags": 1}
 
     def test_first_call_is_always_started(self, aws: FakeAws, slow_glue: Glue) -> None:
         """With too little time for a call one is started all the same, so that deferring makes progress."""

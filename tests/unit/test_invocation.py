@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
@@ -16,14 +18,25 @@ from hypothesis import strategies as st
 
 from gluebrake import confirm, stop
 from gluebrake.glue import Pace
-from gluebrake.invocation import Parts, Settled, hand_on, in_turn, invoke, read, wired
-from gluebrake.model import Asked, Count, Ignored, Message, MessageResult, Outcome, Queue
+from gluebrake.invocation import (
+    NotHandedOnError,
+    Parts,
+    Settled,
+    hand_on,
+    in_turn,
+    initialised_by_lambda,
+    invoke,
+    read,
+    wired,
+)
+from gluebrake.model import Asked, Count, Message, Outcome, Queue
 from gluebrake.onward import Backoff
 from gluebrake.planning import Limits
 from gluebrake.settings import SettingsError, environment
 from tests.builders import HOME, NOON, SETTINGS, body, message, message_result, record, result
 from tests.fakes.aws_server import FakeAws
 from tests.fakes.faults import EntriesFailed
+from tests.unit.signals.events import run_status
 
 pytestmark = pytest.mark.usefixtures("own_loggers")
 
@@ -170,9 +183,9 @@ class TestInvoking:
         assert seen == [5, 0]
 
     def test_crash_brings_back_its_own_messages_only(
-        self, parts: Parts, capsys: pytest.CaptureFixture[str]
+        self, parts: Parts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """When the work on one turn raises, its messages come back and the other turns stay done."""
+        """When the work on a turn raises, its messages come back, the others are done, and the log says why."""
         turns: list[list[str]] = []
 
         def work(messages: Sequence[Message], *_: Any) -> Settled:
@@ -185,6 +198,7 @@ class TestInvoking:
         assert turns == [["m-0", "m-2"], ["m-3"], ["m-1"]]
         assert answer == {"batchItemFailures": [{"itemIdentifier": "m-3"}]}
         assert sum(_metrics(capsys.readouterr().out)["UnexpectedErrors"]) == 1
+        assert "RuntimeError: nobody foresaw this" in caplog.text
 
     def test_what_is_done_is_acknowledged_before_a_suspect(self, aws: FakeAws, parts: Parts) -> None:
         """A suspect may take the function down, and with it the answer: the others are deleted before."""
@@ -216,6 +230,29 @@ class TestInvoking:
         answer = invoke(work, {"Records": _records(1, 1, 3)}, CONTEXT, parts)
         assert sorted(item["itemIdentifier"] for item in answer["batchItemFailures"]) == ["m-0", "m-1", "m-2"]
 
+    def test_what_no_queue_brought_is_a_message_of_now(self, parts: Parts) -> None:
+        """A direct invocation's request goes by the invocation's id, and was sent when it came."""
+        seen: list[Message] = []
+
+        def work(messages: Sequence[Message], *_: Any) -> Settled:
+            seen.extend(messages)
+            return SETTLED
+
+        invoke(work, json.loads(body()), CONTEXT, replace(parts, clock=lambda: NOON))
+        assert [(one.message_id, one.sent_at, one.body) for one in seen] == [("request-1/0", NOON, body())]
+
+    def test_direct_invocation_is_answered_with_what_became_of_all(self, parts: Parts) -> None:
+        """Runs and requests alike are in the answer."""
+        settled = Settled([result(Outcome.STOP_SUBMITTED)], [message_result()])
+        answer = invoke(lambda *_: settled, {}, CONTEXT, parts)
+        assert answer["SuccessfulSubmissions"] == [{"JobName": "etl", "JobRunId": "jr_1"}]
+        assert [error["ErrorDetail"]["ErrorCode"] for error in answer["Errors"]] == ["InvalidRequest"]
+
+    def test_direct_invocation_that_was_not_handed_on_fails(self, parts: Parts) -> None:
+        """No queue brings it again, so whoever invoked the function has to, and is told so."""
+        with pytest.raises(NotHandedOnError, match=r"^not everything .+; invoke the function again$"):
+            invoke(lambda *_: Settled(undelivered=frozenset({"request-1/0"})), {}, CONTEXT, parts)
+
     def test_calls_of_all_turns_are_counted_once(
         self, parts: Parts, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -244,12 +281,13 @@ class TestReading:
         assert settled[0].why.startswith("the body: is not JSON")
         assert isinstance(asked[0], Asked)
 
-    def test_message_that_asks_for_nothing_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_message_that_asks_for_nothing_is_ignored(self) -> None:
         """A known event that asks for nothing is settled as that, with the reason."""
-        monkeypatch.setattr("gluebrake.reading.read", lambda one, _home: Ignored(one, "it is over"))
-        asked, settled = read([message()], HOME)
+        elsewhere = message(json.dumps(run_status(envelope={"account": "999999999999"})))
+        asked, settled = read([elsewhere], HOME)
         assert asked == []
-        assert settled == [MessageResult(message(), Outcome.IGNORED, "it is over")]
+        assert [(one.message, one.outcome) for one in settled] == [(elsewhere, Outcome.IGNORED)]
+        assert settled[0].why.startswith("it is of account 999999999999")
 
 
 class TestHandingOn:
@@ -277,6 +315,28 @@ class TestHandingOn:
             "InvalidRequest": 1,
         }
         assert metrics["RunsRequested"] == [2]
+
+    def test_submitted_stop_is_dated_when_it_was_submitted(self, aws: FakeAws, parts: Parts) -> None:
+        """The time of the work, not of the sending, is what the run's time to stop counts from."""
+        hand_on(Settled([result(Outcome.STOP_SUBMITTED)]), parts, _pace(), NOON)
+        (sent,) = aws.requests("SendMessageBatch")
+        submitted_at = sent["Entries"][0]["MessageAttributes"]["GluebrakeSubmittedAt"]["StringValue"]
+        assert datetime.fromisoformat(submitted_at) == NOON
+
+    def test_final_outcome_is_published(self, aws: FakeAws, parts: Parts) -> None:
+        """Whoever listens hears of it, with the time at which it was settled, in the time that was reserved."""
+        pace, later = _pace(), NOON + timedelta(seconds=2)
+        pace.reserve(4)
+        outcomes = [result(Outcome.WOULD_STOP), result(Outcome.RETRYING, run_id="jr_2")]
+        hand_on(Settled(outcomes), replace(parts, clock=lambda: later), pace, NOON)
+        assert [(one["jobRunId"], one["settledAt"]) for one in aws.events.details] == [
+            ("jr_1", "2026-11-24T12:00:02Z")
+        ]
+        (published,) = aws.events.published
+        assert (published["EventBusName"], published["Resources"]) == (
+            "gluebrake-bus",
+            ["arn:aws:glue:eu-west-1:123456789012:job/etl"],
+        )
 
     def test_messages_behind_failed_sends_come_back(self, aws: FakeAws, parts: Parts) -> None:
         """A message whose consequences were not all sent is delivered again; the others are done."""
@@ -324,6 +384,14 @@ class TestWiring:
         command, sources = [sys.executable, "-c", program], Path(stop.__file__).parents[1]
         assert subprocess.check_output(command, cwd=sources, text=True).strip() == wired
 
+    @pytest.mark.parametrize(
+        ("environ", "by_lambda"),
+        [({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, True), ({"AWS_LAMBDA_RUNTIME_API": "host"}, False)],
+    )
+    def test_lambda_is_known_by_its_environment(self, environ: dict[str, str], *, by_lambda: bool) -> None:
+        """The variable that Lambda sets for every kind of initialisation tells."""
+        assert initialised_by_lambda(environ) is by_lambda
+
     def test_settings_reach_the_parts(self, parts: Parts) -> None:
         """Each setting is where it counts."""
         assert parts.limits == Limits(("etl*",), ("etl-prod",), 100)
@@ -331,7 +399,8 @@ class TestWiring:
         assert parts.policy.retry == Backoff(5, 900, first_attempt=1)
         assert parts.policy.look == Backoff(15, 300, first_attempt=0)
         assert parts.policy.deadline_seconds == 1800
-        assert (parts.glue.calls_at_once, parts.queues.calls_at_once) == (4, 4)
+        assert {part.calls_at_once for part in (parts.glue, parts.queues, parts.events)} == {4}
+        assert parts.home == HOME
         assert parts.glue.protect_tag == "gluebrake:protect"
         assert parts.glue.job_arn_prefix == "arn:aws:glue:eu-west-1:123456789012:job/"
         assert {queue: url.split("/")[-1] for queue, url in parts.queues.urls.items()} == {
@@ -346,7 +415,7 @@ class TestWiring:
 
     def test_clients_end_before_the_function_does(self, parts: Parts) -> None:
         """Connections suffice for the calls at once, and waiting for one call takes no invocation's time."""
-        for client in (parts.glue.client, parts.queues.client):
+        for client in (parts.glue.client, parts.queues.client, parts.events.make_client()):
             config: Any = client.meta.config
             assert config.max_pool_connections == 4
             tries = config.retries["total_max_attempts"]
