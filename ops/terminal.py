@@ -109,7 +109,8 @@ def letters_or_groups(
     """Show dead letters, or their reasons."""
     groups: list[Group] = letters.by_reason(shown) if grouped else []
     if not json:
-        show(rendering.groups_table(groups, now) if grouped else rendering.letters_table(shown, now))
+        table = rendering.groups_table(groups, now) if grouped else rendering.letters_table(shown, now)
+        show(table if shown else Text("No dead letters."))
         warn_of_missing(reading)
     elif grouped:
         write({"reasons": [letters.group_shape(one, now) for one in groups], "complete": not reading.missing})

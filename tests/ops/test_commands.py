@@ -164,6 +164,11 @@ class TestDeadLetters:
             assert text in shown
         assert len(world.dead_letter_queue.visible()) == 3
 
+    @pytest.mark.parametrize("arguments", [(), ("--by-reason",), ("--reason", "Nope")])
+    def test_that_there_are_none_is_said(self, brake: Brake, arguments: tuple[str, ...]) -> None:
+        """An empty table would leave the operator wondering."""
+        assert _run(brake, "dead-letters", *arguments).stdout == "No dead letters.\n"
+
     def test_json_has_the_documented_shape(self, brake: Brake, letters: dict[str, str]) -> None:
         """Machines read the same names for ever."""
         told = _json(brake, "dead-letters", "--reason", "Stop*", "--job", "etl")
