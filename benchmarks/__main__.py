@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [cold calls throughput scale] [--write]`."""
+"""The command line: `python -m benchmarks [cold calls throughput] [--write]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import benchmarks
 from benchmarks.page import machine, page, target_table
 from benchmarks.report import Report, Table
 
-NAMES: Final = ("cold", "calls", "throughput", "scale")
+NAMES: Final = ("cold", "calls", "throughput")
 DOCS: Final = Path(__file__).parents[1] / "docs"
 
 _CONSOLE: Final = Console()

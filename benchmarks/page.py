@@ -18,6 +18,23 @@ These figures come from `make bench`, which measures them again on your machine 
 What is compared runs by turns within one run, and the figures are medians. Seconds belong to the machine
 that they were measured on; the ratios are what counts, and the counts hold anywhere."""
 
+# The conclusion of a simulation of 2026-11-24 that is no longer part of the project.
+_WHICH_PROFILE = """\
+## Which profile
+
+| requests a minute at the peak | low-latency: p95, stop calls/s | high-volume: p95, stop calls/s | choose |
+| --- | --- | --- | --- |
+| 1 | 0.1 s, 0.02 | 20 s, 0.02 | low-latency |
+| 14 | 0.1 s, 0.2 | 20 s, 0.2 | low-latency |
+| 139 | 0.1 s, 2 | 13 s, 2 | low-latency |
+| 1,389 | 0.1 s, 22 | 5 s, 9 | high-volume |
+| 13,889 | falls behind | 5 s, 26 | high-volume |
+
+p95 is the time from a request until Glue accepts the stop. A stop call is a BatchStopJobRun call. Use low-
+latency while it keeps up and makes at most 5 stop calls a second at the peak. Use high-volume above that,
+and where requests come in bursts of thousands. The table is of 2026-11-24. It comes from a simulation with
+`maxConcurrency` 2, not from a measurement on AWS."""
+
 _PACKAGES = ("aws-lambda-powertools", "boto3", "msgspec")
 
 
@@ -29,7 +46,7 @@ def page(reports: Sequence[Report], machine: str) -> str:
         blocks += [f"## {report.title}", report.text.strip()]
         blocks += [block for table in report.tables for block in _table(table)]
         blocks += [_picture(plot) for plot in report.plots]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, _WHICH_PROFILE]) + "\n"
 
 
 def target_table(targets: Iterable[Target]) -> Table:

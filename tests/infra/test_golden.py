@@ -1,4 +1,4 @@
-"""Logical ids are a promise: a changed one replaces a queue with its messages, or a role whose id is trusted."""
+"""Logical ids are a promise: a changed one replaces a queue with its messages, or a role that is trusted."""
 
 from typing import Any
 
