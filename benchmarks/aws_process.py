@@ -10,7 +10,7 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
-from tests.fakes.aws_server import FakeAws
+from tests.support.fakes.aws_server import FakeAws
 
 R = TypeVar("R")
 

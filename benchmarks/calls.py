@@ -17,9 +17,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from benchmarks.report import Plot, Report, Table, Target
 from benchmarks.streams import RUNS_IN_A_CALL, Kind, Request, distinct_runs, fewest_calls, stream
-from tests.fakes.exchange import Call
-from tests.fakes.faults import Decide, Fault, Throttle
-from tests.integration.world import STOP, Function, Invocation, World
+from tests.support.fakes.exchange import Call
+from tests.support.fakes.faults import Decide, Fault, Throttle
+from tests.support.simulated_aws import STOP, Function, Invocation, World
 
 SEED: Final = 20_261_124
 

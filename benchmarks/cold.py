@@ -21,9 +21,9 @@ from benchmarks.report import Plot, Report, Table, Target
 from benchmarks.runtime import ColdStart, Runtime, UnsupportedError, install
 from gluebrake.settings import environment
 from infra import artifact, config
-from tests.builders import SETTINGS
-from tests.fakes.aws_server import REGION, FakeAws
-from tests.integration.world import stop_request
+from tests.support.builders import SETTINGS
+from tests.support.fakes.aws_server import REGION, FakeAws
+from tests.support.simulated_aws import stop_request
 
 ROUNDS: Final = 12
 
@@ -111,14 +111,14 @@ def _rounds(
     starts: dict[str, list[ColdStart]] = {label: [] for label in functions}
     for number in range(ROUNDS + 1):
         progress(f"round {number} of {ROUNDS}")
-        for label in in_turn(list(functions), number):
+        for label in isolate_poison_pills(list(functions), number):
             start = _start(runtime, functions[label], aws, environ, stops=label != EMPTY)
             # The first round finds the files on the disk, all others in memory.
             starts[label] += [start] if number else []
     return starts
 
 
-def in_turn(labels: Sequence[str], number: int) -> Sequence[str]:
+def isolate_poison_pills(labels: Sequence[str], number: int) -> Sequence[str]:
     """Turn the order round in every other round, so that nobody always comes after the same neighbour."""
     return labels[::-1] if number % 2 else labels
 
@@ -240,7 +240,7 @@ def _built(directory: Path) -> dict[str, Function]:
     for code in (compiled, bare, empty):
         _compile(code)
     return {
-        OURS: _unpacked(ours, "gluebrake.stop.handler", directory / "zips" / "ours"),
+        OURS: _unpacked(ours, "gluebrake.handlers.stop.handler", directory / "zips" / "ours"),
         CONVENTIONAL: _unpacked(conventional, "app.handler", directory / "zips" / "conventional"),
         COMPILED: _unpacked(compiled, "app.handler", directory / "zips" / "compiled"),
         BARE: _unpacked(bare, "app.handler", directory / "zips" / "bare"),

@@ -26,16 +26,18 @@ from uuid import UUID
 from botocore import xform_name
 
 from benchmarks.streams import Kind, Request, stream
-from gluebrake import announcing, confirm, onward, planning, settling, stop
-from gluebrake.events import Events
-from gluebrake.glue import PAGE, Glue
-from gluebrake.invocation import Parts, wired
-from gluebrake.model import ATTEMPT, SENDER, SUBMITTED_AT, Queue
-from gluebrake.queues import Queues
-from gluebrake.reading import arrivals
+from gluebrake import lambda_event
+from gluebrake.aws.event_bus import Events
+from gluebrake.aws.glue import PAGE, Glue
+from gluebrake.aws.sqs import Queues
+from gluebrake.contract import ATTEMPT, SENDER, SUBMITTED_AT
+from gluebrake.decisions import outcome_events, planning, routing, stop_outcomes
+from gluebrake.handlers import confirm, stop
+from gluebrake.model import Queue
+from gluebrake.runtime import Dependencies, build_dependencies
 from gluebrake.telemetry import Telemetry
-from tests.fakes.exchange import Call, Json
-from tests.fakes.sqs import OUR_ROLE, Message
+from tests.support.fakes.exchange import Call, Json
+from tests.support.fakes.sqs import OUR_ROLE, Message
 
 SEED: Final = 20_261_124
 STOP: Final = "stop"
@@ -72,11 +74,11 @@ def _settle_in(environ: Mapping[str, str]) -> None:
 
 
 @cache
-def parts(service: str) -> Parts:
+def parts(service: str) -> Dependencies:
     """Wire the function as its environment says."""
     if service == CONFIRM:
-        return replace(wired(CONFIRM, Queue.CONFIRM), max_attempts=confirm.MAX_LOOKS)
-    return wired(STOP, Queue.STOP)
+        return replace(build_dependencies(CONFIRM, Queue.CONFIRM), max_attempts=confirm.MAX_LOOKS)
+    return build_dependencies(STOP, Queue.STOP)
 
 
 def requests(messages: int) -> list[Request]:
@@ -137,7 +139,7 @@ def replay(calls: Sequence[Call]) -> Timing:
     return _timed(make, calls, parts(STOP))
 
 
-def make(calls: Iterable[Call], wiring: Parts) -> None:
+def make(calls: Iterable[Call], wiring: Dependencies) -> None:
     """Make the calls with nothing but boto3, as many at once as the function makes."""
     clients: Mapping[str, Any] = {"SendMessageBatch": wiring.queues.client}
 
@@ -199,22 +201,22 @@ class Stopwatch:
 
 # What is done in an invocation, and the functions that do it, by the names under which they are looked up.
 _PARTS_OF_THE_WORK: Final[Sequence[tuple[str, Any, str]]] = (
-    ("read", arrivals, "arrival"),
+    ("read", lambda_event, "arrival"),
     ("read", stop, "read"),
     ("read", confirm, "read"),
     ("plan", planning, "plan"),
     ("plan", planning, "merge"),
     ("stop or look", Glue, "stop"),
     ("stop or look", Glue, "look"),
-    ("settle", settling, "settle_stops"),
-    ("settle", settling, "settle_looks"),
-    ("send", onward, "sends"),
+    ("settle", stop_outcomes, "settle_stops"),
+    ("settle", stop_outcomes, "settle_looks"),
+    ("send", routing, "sends"),
     ("send", Queues, "send"),
     ("log", Telemetry, "account"),
     ("count", Telemetry, "_count"),
     ("count", Telemetry, "events_lost"),
     ("count", Telemetry, "end"),
-    ("publish", announcing, "outcomes"),
+    ("publish", outcome_events, "outcomes"),
     ("publish", Events, "publish"),
 )
 PARTS_OF_THE_WORK: Final = (*dict.fromkeys(part for part, _, _ in _PARTS_OF_THE_WORK), "the rest")
@@ -242,7 +244,7 @@ def own_cpu_in_series(messages: int) -> float:
     return sum(_timed(stop.handler, event, _CONTEXT, wiring).cpu for event in events)
 
 
-def with_stubs(wiring: Parts, asked: Iterable[Request]) -> Parts:
+def with_stubs(wiring: Dependencies, asked: Iterable[Request]) -> Dependencies:
     """Wire in stubs that answer at once; by the time that they are asked, all runs have stopped."""
     glue: Any = _Glue(asked)
     queues: Any = _Sqs()

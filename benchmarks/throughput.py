@@ -28,10 +28,10 @@ from benchmarks.function_process import (
 from benchmarks.report import Plot, Report, Table, Target
 from benchmarks.streams import distinct_runs
 from gluebrake.settings import environment
-from tests.builders import SETTINGS
-from tests.fakes.aws_server import REGION, FakeAws
-from tests.fakes.exchange import Call
-from tests.fakes.faults import Latency, RateLimit
+from tests.support.builders import SETTINGS
+from tests.support.fakes.aws_server import REGION, FakeAws
+from tests.support.fakes.exchange import Call
+from tests.support.fakes.faults import Latency, RateLimit
 
 ROUNDS: Final = 5
 ROUNDS_IN_SERIES: Final = 3

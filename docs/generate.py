@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from docs.pictures import architecture
-from gluebrake.model import StopOutcome, StopRequest
+from gluebrake.contract import StopOutcome, StopRequest
 
 DOCS: Final = Path(__file__).parent
 

@@ -11,11 +11,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from gluebrake.model import Count, Measure, Outcome
-from infra.alarms import Watched
-from infra.messaging import Messaging
+from gluebrake.model import Count, Measure
+from gluebrake.outcomes import Outcome
+from infra.alarms import Monitored
 from infra.metrics import PERIOD, counted, dead_letters, measured, new_dead_letters, oldest
 from infra.queries import QUERIES
+from infra.queues import Messaging
 from infra.runbook import RUNBOOK
 
 _AT_STOP: Final = (
@@ -36,8 +37,8 @@ _AT_STOP: Final = (
 )
 _AT_CONFIRM: Final = (
     Outcome.STOPPED,
-    Outcome.FINISHED_FIRST,
-    Outcome.LOOK_AGAIN,
+    Outcome.FINISHED_BEFORE_STOP,
+    Outcome.NOT_YET_CONFIRMED,
     Outcome.STOP_TIMED_OUT,
     Outcome.INVALID_REQUEST,
 )
@@ -51,7 +52,7 @@ class Dashboard(cloudwatch.Dashboard):
         scope: Construct,
         construct_id: str,
         *,
-        watched: Watched,
+        monitored: Monitored,
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
         text = cloudwatch.TextWidget(
@@ -66,8 +67,8 @@ class Dashboard(cloudwatch.Dashboard):
                 [text, status],
                 _of_outcomes(),
                 _of_runs(),
-                _of_queues(watched.messaging),
-                _of_functions(watched.functions),
+                _of_queues(monitored.messaging),
+                _of_functions(monitored.functions),
             ],
         )
 
@@ -78,7 +79,7 @@ def _what_to_do(*, folder: str) -> str:
         *[f"- **{name}** {line.do}" for name, line in RUNBOOK.items()],
         "",
         f"Saved queries (Logs Insights, folder `{folder}`): {', '.join(f'`{name}`' for name in QUERIES)}.",
-        "The operator's command: `python -m ops --help`. The runbook: docs/operations.md.",
+        "The operator's command: `gluebrake --help`. The runbook: docs/operations.md.",
     ]
     return "\n".join(lines)
 

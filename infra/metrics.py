@@ -8,7 +8,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_sqs as sqs
 
-from gluebrake.model import NAMESPACE, Count, Measure, Outcome
+from gluebrake.contract import NAMESPACE
+from gluebrake.model import Count, Measure
+from gluebrake.outcomes import Outcome
 
 PERIOD: Final = cdk.Duration.minutes(5)
 

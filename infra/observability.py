@@ -6,7 +6,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra import queries
-from infra.alarms import Watched, alarms
+from infra.alarms import Monitored, alarms
 from infra.dashboard import Dashboard
 from infra.topics import topic_for_alarms
 
@@ -14,16 +14,16 @@ from infra.topics import topic_for_alarms
 class Observability(Construct):
     """The topic is one of its own: what it is told stops no run."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, watched: Watched) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, monitored: Monitored) -> None:
         super().__init__(scope, construct_id)
         self.topic = topic_for_alarms(self, "AlarmTopic")
-        if watched.config.alarm_email:
-            self._call(watched.config.alarm_email)
-        defined = alarms(self, watched)
+        if monitored.config.alarm_email:
+            self._call(monitored.config.alarm_email)
+        defined = alarms(self, monitored)
         for alarm in defined:
             alarm.add_alarm_action(actions.SnsAction(self.topic))
-        self.dashboard = Dashboard(self, "Dashboard", watched=watched, alarms=defined)
-        queries.save(self, [function.log_group for function in watched.functions.values()])
+        self.dashboard = Dashboard(self, "Dashboard", monitored=monitored, alarms=defined)
+        queries.save(self, [function.log_group for function in monitored.functions.values()])
 
     def _call(self, email: str) -> None:
         subscription = self.topic.add_subscription(subscriptions.EmailSubscription(email))

@@ -12,14 +12,15 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from gluebrake.model import Measure, Outcome
+from gluebrake.model import Measure
+from gluebrake.outcomes import Outcome
 
 QUERIES: Final = {
     "who-stopped-this-run": f"""\
 # Put the run's id in the place of jr_0. Each stage of each stop is a line; Stopped is the last, if it did stop.
 filter job_run_id = "jr_0"
 | fields @timestamp, service, outcome, requested_by, sender, reason, error_code, error_message, state, attempt,
-    {Measure.TIME_TO_STOP}, comes_back, function_request_id
+    {Measure.TIME_TO_STOP}, will_redeliver, function_request_id
 | sort @timestamp asc
 | limit 1000""",
     "failures-by-reason": """\

@@ -13,7 +13,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import Config
-from infra.messaging import Messaging
+from infra.queues import Messaging
 from infra.topics import alarm_arn, topic_for_alarms
 
 
@@ -67,7 +67,7 @@ class Signals(Construct):
             },
             targets=[messaging.rule_target()],
         )
-        messaging.let_in(rule)
+        messaging.allow_rule(rule)
         self.rules.append(rule)
 
     def _on_alarms(self, prefixes: Sequence[str], messaging: Messaging) -> None:
@@ -89,7 +89,7 @@ class Signals(Construct):
             },
             targets=[messaging.rule_target()],
         )
-        messaging.let_in(rule)
+        messaging.allow_rule(rule)
         self.rules.append(rule)
 
     def _home(self) -> dict[str, list[str]]:

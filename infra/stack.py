@@ -3,13 +3,13 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.alarms import Watched
+from infra.alarms import Monitored
 from infra.artifact import Artifact
 from infra.config import Config
-from infra.functions import TIMEOUT, QueueFunction, confirm_duty, stop_duty, tell_who_sends
-from infra.intake import Intake, ProducerPolicy
-from infra.messaging import Messaging
+from infra.event_bus import Intake, ProducerPolicy
 from infra.observability import Observability
+from infra.queue_function import TIMEOUT, QueueFunction, confirm_function, set_trusted_senders, stop_function
+from infra.queues import Messaging
 from infra.signals import Signals
 
 
@@ -25,20 +25,20 @@ class Gluebrake(cdk.Stack):
             batch_window=cdk.Duration.seconds(config.batch_window_seconds),
         )
         intake = Intake(self, "Intake", messaging=messaging)
-        duties = {
-            "Stop": stop_duty(self, config=config, messaging=messaging, bus=intake.bus),
-            "Confirm": confirm_duty(self, config=config, messaging=messaging, bus=intake.bus),
+        specs = {
+            "Stop": stop_function(self, config=config, messaging=messaging, bus=intake.bus),
+            "Confirm": confirm_function(self, config=config, messaging=messaging, bus=intake.bus),
         }
         functions = {
-            name: QueueFunction(self, name, duty=duty, config=config, artifact=artifact).function
-            for name, duty in duties.items()
+            name: QueueFunction(self, name, spec=spec, config=config, artifact=artifact).function
+            for name, spec in specs.items()
         }
-        tell_who_sends(list(functions.values()), config)
+        set_trusted_senders(list(functions.values()), config)
         signals = Signals(self, "Signals", config=config, messaging=messaging, stop_function=functions["Stop"])
         observability = Observability(
             self,
             "Observability",
-            watched=Watched(
+            monitored=Monitored(
                 config=config,
                 messaging=messaging,
                 functions={name.lower(): function for name, function in functions.items()},

@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.acknowledging import skip
+from infra.suppressions import skip
 
 
 def alarm_arn(stack: cdk.Stack, name: str) -> str:
@@ -28,7 +28,7 @@ def topic_for_alarms(scope: Construct, construct_id: str) -> sns.Topic:
     # cost anomalies are let in: they name no job.
     topic.add_to_resource_policy(
         iam.PolicyStatement(
-            sid="LetInAlarms",
+            sid="AllowAlarms",
             principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
             actions=["sns:Publish"],
             resources=[topic.topic_arn],

@@ -11,7 +11,7 @@ import local
 from local.demo import demo
 from local.deployment import DeploymentError
 from local.emulator import EmulatorError
-from local.record import exports, newest
+from local.registry import exports, newest
 from local.up import up
 
 INTERRUPTED = 130

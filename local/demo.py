@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from local import jobs, story
+from local import jobs, scenario
 from local.aws import Aws
 from local.deployment import deploy, log_group, synthesise
 from local.emulator import Emulator, running
@@ -98,7 +98,7 @@ class Scene:
 
     emulator: Emulator
     outputs: Mapping[str, str]
-    ids: story.Ids
+    ids: scenario.Ids
 
     @property
     def aws(self) -> Aws:
@@ -107,7 +107,7 @@ class Scene:
 
     def states(self) -> dict[str, Counter[str]]:
         """Count each job's runs by state."""
-        answers = {name: self.aws.glue.get_job_runs(JobName=name) for name in story.RUNS}
+        answers = {name: self.aws.glue.get_job_runs(JobName=name) for name in scenario.RUNS}
         return {name: Counter(run["JobRunState"] for run in runs["JobRuns"]) for name, runs in answers.items()}
 
     def log(self) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def demo(svg: Path | None = None) -> int:
 
 def _set_up(emulator: Emulator, telling: Telling) -> Scene:
     config = emulator.directory / "demo.json"
-    config.write_text(json.dumps(story.CONFIG))
+    config.write_text(json.dumps(scenario.CONFIG))
     synthesis = synthesise(emulator, config)
     with telling.stage("The runs start"):
         ids = _start_runs(emulator.aws)
@@ -169,18 +169,18 @@ def _set_up(emulator: Emulator, telling: Telling) -> Scene:
     return Scene(emulator, outputs, ids)
 
 
-def _start_runs(aws: Aws) -> story.Ids:
-    jobs.create(aws, story.RUNS)
-    ids: dict[tuple[str, story.Label], str] = {("nightly-etl", story.UNKNOWN): story.UNKNOWN_ID}
-    for name, count in story.RUNS.items():
+def _start_runs(aws: Aws) -> scenario.Ids:
+    jobs.create(aws, scenario.RUNS)
+    ids: dict[tuple[str, scenario.Label], str] = {("nightly-etl", scenario.UNKNOWN): scenario.UNKNOWN_ID}
+    for name, count in scenario.RUNS.items():
         ids |= {(name, number): run_id for number, run_id in enumerate(jobs.start(aws, name, count))}
-    for (name, label), arguments in story.SPECIAL_RUNS.items():
+    for (name, label), arguments in scenario.SPECIAL_RUNS.items():
         (ids[name, label],) = jobs.start(aws, name, 1, arguments)
     return ids
 
 
 def _send(scene: Scene) -> Iterator[list[object]]:
-    for request in story.REQUESTS:
+    for request in scenario.REQUESTS:
         body = request.body(scene.ids)
         if request.via == "queue":
             scene.aws.sqs.send_message(QueueUrl=scene.outputs["StopQueueUrl"], MessageBody=body)
@@ -198,7 +198,7 @@ def _put(scene: Scene, detail: str) -> None:
 
 def _watch(scene: Scene, telling: Telling) -> None:
     """Show the states until everything is as expected and at rest, or for as long as patience lasts."""
-    wanted = (story.STATES, story.OUTCOMES, sum(story.DEAD_LETTERS.values()))
+    wanted = (scenario.STATES, scenario.OUTCOMES, sum(scenario.DEAD_LETTERS.values()))
     deadline = time.monotonic() + PATIENCE_SECONDS
     with Live(console=telling.console, auto_refresh=False, transient=True) as live:
         while time.monotonic() < deadline:
@@ -211,20 +211,20 @@ def _watch(scene: Scene, telling: Telling) -> None:
 
 
 def _states(states: Mapping[str, Counter[str]]) -> Table:
-    rows = [[name, *(counts[state] or "" for state in story.STATES)] for name, counts in states.items()]
-    return _table("The runs", ["job", *story.STATES], rows)
+    rows = [[name, *(counts[state] or "" for state in scenario.STATES)] for name, counts in states.items()]
+    return _table("The runs", ["job", *scenario.STATES], rows)
 
 
 def _show(scene: Scene, telling: Telling) -> None:
     log, calls, letters = scene.log(), scene.emulator.glue_calls("BatchStopJobRun"), _dead_letters(scene)
-    telling.compare("The states of the runs", story.STATES, found=_total(scene.states()))
-    telling.compare("The outcomes", story.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
+    telling.compare("The states of the runs", scenario.STATES, found=_total(scene.states()))
+    telling.compare("The outcomes", scenario.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
     telling.table("The runs that stopped", ["", ""], _measured(log))
     telling.table("The calls", ["job", "ids"], [[call["JobName"], len(call["JobRunIds"])] for call in calls])
-    fewest = {"BatchStopJobRun": story.fewest_calls(scene.ids)}
+    fewest = {"BatchStopJobRun": scenario.fewest_calls(scene.ids)}
     telling.compare("The calls against the fewest possible", fewest, made={"BatchStopJobRun": len(calls)})
     telling.table("The dead letters", ["reason", "in words", "message"], letters)
-    telling.compare("Their reasons", story.DEAD_LETTERS, found=Counter(reason for reason, _, _ in letters))
+    telling.compare("Their reasons", scenario.DEAD_LETTERS, found=Counter(reason for reason, _, _ in letters))
 
 
 def _dead_letters(scene: Scene) -> list[tuple[str, str, str]]:
@@ -250,12 +250,14 @@ def _total(states: Mapping[str, Counter[str]]) -> Counter[str]:
 
 
 def _outcomes(log: list[dict[str, Any]]) -> Counter[str]:
-    return Counter(line["outcome"] for line in log if line.get("outcome", story.UNCOUNTED) != story.UNCOUNTED)
+    return Counter(
+        line["outcome"] for line in log if line.get("outcome", scenario.UNCOUNTED) != scenario.UNCOUNTED
+    )
 
 
 def _metrics(log: list[dict[str, Any]]) -> Counter[str]:
     """Add up the outcomes in the log's embedded metrics, as CloudWatch would."""
-    names = {*story.OUTCOMES, *_outcomes(log)}
+    names = {*scenario.OUTCOMES, *_outcomes(log)}
     counts: Counter[str] = Counter()
     for line in log:
         if "_aws" in line:

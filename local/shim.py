@@ -46,13 +46,13 @@ def _check() -> None:
 
 def _serve(directory: Path) -> None:
     # These import ministack, whose version is checked first.
-    from local import alarms, glue_runs, permissions, queue_batches, stand_ins  # noqa: PLC0415
+    from local import alarms, glue_runs, permissions, queue_batches, stubs  # noqa: PLC0415
 
     glue_runs.install(directory)
     queue_batches.install()
     alarms.install()
     permissions.install()
-    stand_ins.install()
+    stubs.install()
     os.environ["LOG_LEVEL"] = "WARNING"
     from ministack.app import main  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ from local import jobs
 from local.aws import REGION
 from local.deployment import deploy, synthesise
 from local.emulator import Emulator, EmulatorError, running
-from local.record import Record, kept
+from local.registry import Record, kept
 
 JOBS: Final = ("nightly-etl", "hourly-report", "ad-hoc")
 progress: Final = Console(stderr=True)

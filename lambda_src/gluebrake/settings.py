@@ -30,7 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     confirm_queue_url: str
     dead_letter_queue_url: str
     event_bus_name: str
-    own_senders: Annotated[tuple[str, ...], Meta(min_length=1)]
+    trusted_sender_ids: Annotated[tuple[str, ...], Meta(min_length=1)]
     job_arn_prefix: Annotated[str, Meta(pattern=r"^arn:[^:]+:glue:[^:]+:[^:]+:job/\Z")]
     jobs: Annotated[tuple[Pattern, ...], Meta(min_length=1)]
     protected_jobs: tuple[Pattern, ...]

@@ -12,10 +12,12 @@ import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from gluebrake.model import NAMESPACE, Count, Measure, MessageResult, Outcome, Result
+from gluebrake.contract import NAMESPACE
+from gluebrake.model import Count, Measure, MessageResult, RunResult
+from gluebrake.outcomes import Outcome
 
 # By service: these are counted when there are none as well, so that an alarm on them has data.
-TROUBLES: Final[Mapping[str, frozenset[Outcome]]] = {
+FAILURES: Final[Mapping[str, frozenset[Outcome]]] = {
     "stop": frozenset(
         {
             Outcome.FAILED,
@@ -46,7 +48,7 @@ class Telemetry:
 
     def __init__(self, service: str) -> None:
         self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
-        self._troubles = TROUBLES[service]
+        self._troubles = FAILURES[service]
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
         self._values: defaultdict[str, list[float]] = defaultdict(list)
 
@@ -56,7 +58,7 @@ class Telemetry:
 
     def account(
         self,
-        results: Sequence[Result],
+        results: Sequence[RunResult],
         message_results: Sequence[MessageResult],
         counts: Mapping[Count, int],
         undelivered: frozenset[str],
@@ -119,21 +121,21 @@ def _blobs(values: Mapping[str, Sequence[float]]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _told(result: Result, undelivered: frozenset[str]) -> dict[str, Any]:
-    demand = result.demand
+def _told(result: RunResult, undelivered: frozenset[str]) -> dict[str, Any]:
+    target = result.target
     return {
-        "job_name": demand.run.job_name,
-        "job_run_id": demand.run.run_id,
+        "job_name": target.run.job_name,
+        "job_run_id": target.run.run_id,
         "error_code": result.code,
         "error_message": result.error,
         "state": result.state,
-        "attempt": demand.attempt,
-        "dry_run": demand.dry_run,
-        "reason": demand.reason,
-        "requested_by": demand.requested_by,
-        "sender": demand.sender,
-        "message_ids": demand.message_ids,
-        "comes_back": not undelivered.isdisjoint(demand.message_ids),
+        "attempt": target.attempt,
+        "dry_run": target.dry_run,
+        "reason": target.reason,
+        "requested_by": target.requested_by,
+        "sender": target.sender,
+        "message_ids": target.message_ids,
+        "will_redeliver": not undelivered.isdisjoint(target.message_ids),
         **{name.value: "unknown" if value is None else value for name, value in result.measures.items()},
     }
 
@@ -149,5 +151,5 @@ def _told_of_message(result: MessageResult, undelivered: frozenset[str]) -> dict
         "requested_by": (request.requested_by if request else "") or "",
         "sender": result.message.sender,
         "message_ids": [result.message.message_id],
-        "comes_back": result.message.message_id in undelivered,
+        "will_redeliver": result.message.message_id in undelivered,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.world import World
+from tests.support.simulated_aws import World
 
 
 @pytest.fixture

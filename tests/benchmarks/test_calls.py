@@ -21,8 +21,8 @@ from benchmarks.calls import (
     targets,
 )
 from benchmarks.streams import Kind, distinct_runs, fewest_calls, stream
-from tests.fakes.faults import Throttle
-from tests.integration.world import STOP, World
+from tests.support.fakes.faults import Throttle
+from tests.support.simulated_aws import STOP, World
 
 KIND: Final = Kind(name="some", messages=40, jobs=3, skew=1.0, most_runs=4, repeated=0.3)
 SCENE: Final = Scene(KIND)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cold import BARE, CONVENTIONAL, OURS, Spread, in_turn, reported
+from benchmarks.cold import BARE, CONVENTIONAL, OURS, Spread, isolate_poison_pills, reported
 from benchmarks.runtime import ColdStart, UnsupportedError, durations, emulator_for
 
 LOG = """\
@@ -49,7 +49,11 @@ def test_the_emulator_is_the_machines_own(machine: str, name: str) -> None:
 
 def test_each_round_turns_the_order_round() -> None:
     """Every function runs once a round, and none always after the same one."""
-    assert [list(in_turn("abc", number)) for number in range(3)] == [list("abc"), list("cba"), list("abc")]
+    assert [list(isolate_poison_pills("abc", number)) for number in range(3)] == [
+        list("abc"),
+        list("cba"),
+        list("abc"),
+    ]
 
 
 def test_the_spread_is_the_middle_half() -> None:

@@ -27,15 +27,16 @@ from benchmarks.function_process import (
     with_stubs,
 )
 from benchmarks.streams import distinct_runs
-from gluebrake import confirm, stop
-from gluebrake.glue import Pace
-from gluebrake.model import Message, Outcome
-from gluebrake.reading.arrivals import arrival
+from gluebrake.aws.glue import CallBudget
+from gluebrake.handlers import confirm, stop
+from gluebrake.lambda_event import arrival
+from gluebrake.model import Message
+from gluebrake.outcomes import Outcome
 from gluebrake.settings import environment
-from tests.builders import NOON, SETTINGS
-from tests.fakes.exchange import Call
-from tests.fakes.faults import Throttle
-from tests.integration.world import World
+from tests.support.builders import NOON, SETTINGS
+from tests.support.fakes.exchange import Call
+from tests.support.fakes.faults import Throttle
+from tests.support.simulated_aws import World
 
 WORK: Final = {STOP: stop.work, CONFIRM: confirm.work}
 MESSAGES: Final = 250
@@ -70,7 +71,7 @@ def _messages(service: str) -> tuple[Message, ...]:
         request_id="request-1",
         now=NOON,
         max_attempts=8,
-        own_senders=frozenset(SETTINGS["own_senders"]),
+        trusted_sender_ids=frozenset(SETTINGS["trusted_sender_ids"]),
     )
     assert came.from_queue
     return came.messages
@@ -168,7 +169,7 @@ class TestOwnWork:
     def test_all_goes_well_between_stubs(self, service: str, outcome: Outcome) -> None:
         """Each run comes to the end that costs the most: it is submitted, or confirmed and measured."""
         wiring = with_stubs(function_process.parts(service), requests(MESSAGES))
-        settled = WORK[service](_messages(service), wiring, Pace(lambda: 30.0))
+        settled = WORK[service](_messages(service), wiring, CallBudget(lambda: 30.0))
         assert Counter(result.outcome for result in settled.results) == {outcome: MESSAGES}
         assert not settled.undelivered
         assert all(None not in result.measures.values() for result in settled.results)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.aws_process import aws_process
 from benchmarks.function_process import CONFIRM, STOP
 from benchmarks.throughput import Measured, Race, slope, targets
-from tests.fakes.aws_server import FakeAws
+from tests.support.fakes.aws_server import FakeAws
 
 REACHED: Final = {"own": 50e-6, "own_of_many": 55e-6, "ours": 1.1, "held": 100_000_000}
 

@@ -13,8 +13,8 @@ import pytest
 
 from docs.generate import DOCS, GENERATED
 from tests.docs.document import Document
-from tests.fakes.exchange import Json
-from tests.integration.world import World
+from tests.support.fakes.exchange import Json
+from tests.support.simulated_aws import World
 
 SCHEMAS: Final = [name for name in GENERATED if name.startswith("schemas/")]
 PICTURES: Final = sorted((DOCS / "pictures").glob("*.svg"))

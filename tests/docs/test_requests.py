@@ -14,13 +14,15 @@ import msgspec
 import pytest
 
 from docs.generate import DOCS
-from gluebrake import reading, stop
-from gluebrake.model import ATTEMPT, SENDER, SUBMITTED_AT, Asked, Invalid, Message
-from gluebrake.reading.stop_request import FIELDS
+from gluebrake.contract import ATTEMPT, SENDER, SUBMITTED_AT
+from gluebrake.handlers import stop
+from gluebrake.model import Invalid, Message, ParsedRequest
+from gluebrake.parsing import dispatcher
+from gluebrake.parsing.stop_request import FIELDS
 from tests.docs.document import Document, text_of
-from tests.fakes.clock import VirtualClock
-from tests.fakes.faults import Throttle
-from tests.integration.world import STOP, World
+from tests.support.fakes.clock import VirtualClock
+from tests.support.fakes.faults import Throttle
+from tests.support.simulated_aws import STOP, World
 
 NOW: Final = VirtualClock()()
 SCHEMA: Final = jsonschema.Draft202012Validator(
@@ -71,15 +73,15 @@ def world() -> Iterator[World]:
         yield world
 
 
-def _read(world: World, body: str) -> Asked | Invalid:
-    read = reading.read(Message("m-1", body, NOW, "me"), world.parts[STOP].home)
-    assert isinstance(read, Asked | Invalid)
+def _read(world: World, body: str) -> ParsedRequest | Invalid:
+    read = dispatcher.read(Message("m-1", body, NOW, "me"), world.parts[STOP].aws_environment)
+    assert isinstance(read, ParsedRequest | Invalid)
     return read
 
 
 def _carried_out(world: World, body: str) -> Any:
     read = _read(world, body)
-    assert isinstance(read, Asked), read.why
+    assert isinstance(read, ParsedRequest), read.why
     return json.loads(msgspec.json.encode(read.request))
 
 
@@ -98,9 +100,9 @@ def test_a_request_means_itself(world: World, example: Example) -> None:
     """What the page shows no other reading of is read as it stands, or it shows how that is refused."""
     value = json.loads(example.request)
     read = _read(world, example.request)
-    assert SCHEMA.is_valid(value) is isinstance(read, Asked)
-    assert isinstance(read, Asked) or example.said.keys() & {"answer", "dead-letter"}
-    if isinstance(read, Asked) and "Select" not in value:
+    assert SCHEMA.is_valid(value) is isinstance(read, ParsedRequest)
+    assert isinstance(read, ParsedRequest) or example.said.keys() & {"answer", "dead-letter"}
+    if isinstance(read, ParsedRequest) and "Select" not in value:
         assert _carried_out(world, example.request) == value
 
 

@@ -19,7 +19,7 @@ from local import jobs
 from local.aws import Aws
 from local.deployment import log_group
 from local.emulator import ROOT
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 @pytest.fixture(scope="session")
-def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def build_dependencies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Deploy with signals wired, on a machine whose minute is a second."""
     signals = {"stopOnRunStatus": ["status-*"], "stopOnAlarms": ["glue-"]}
     soon = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1]}

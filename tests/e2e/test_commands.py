@@ -12,7 +12,7 @@ from pathlib import Path
 from local.emulator import ROOT
 from tests.docs.document import Document
 from tests.e2e.conftest import Deployment
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 README = Document(ROOT / "README.md")
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

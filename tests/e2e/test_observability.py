@@ -18,8 +18,8 @@ from local.aws import KEY, REGION
 from local.deployment import log_group
 from local.emulator import ROOT
 from tests.e2e.conftest import Deployment
-from tests.eventually import eventually
-from tests.insights import fields_of
+from tests.support.eventually import eventually
+from tests.support.insights import fields_of
 
 RUNBOOK_PAGE = (ROOT / "docs" / "operations.md").read_text()
 FUNCTIONS = ("StopFunctionName", "ConfirmFunctionName")

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gluebrake_cli.errors import PERMISSIONS
 from local.aws import HOST, KEY, REGION
 from local.emulator import ROOT
-from ops.errors import PERMISSIONS
 from tests.e2e.conftest import Deployment
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 TEXT = (ROOT / "docs" / "ops.md").read_text()
 UNKNOWN = f"jr_{'0' * 64}"
@@ -114,11 +114,11 @@ def test_a_dry_run_stops_nothing(deployment: Deployment, job: str) -> None:
 
 def test_mended_letters_come_back_and_no_others(deployment: Deployment, job: str, tmp_path: Path) -> None:
     """Letters of four reasons are listed; once a cause is mended, its letters alone come back and stop."""
-    barred = deployment.start(f"{job}-barred", 3)
+    rejection = deployment.start(f"{job}-barred", 3)
     stubborn = _start_stubborn(deployment, f"{job}-stubborn", tmp_path / "end")
     _allow(deployment, f"{job}-stubborn", f"{job}-unknown")
     try:
-        deployment.send(_asking(f"{job}-barred", *barred))
+        deployment.send(_asking(f"{job}-barred", *rejection))
         deployment.send(_asking(f"{job}-stubborn", stubborn))
         deployment.send(_asking(f"{job}-unknown", UNKNOWN))
         eventually(lambda: len(_letters(deployment, "--job", f"{job}-*")) == 5)
@@ -134,7 +134,7 @@ def test_mended_letters_come_back_and_no_others(deployment: Deployment, job: str
 
     told = _ops(deployment, "redrive", "--reason", "NotAllowed", "--job", f"{job}-*")
     assert len(told["done"]) == len(told["meant"]) == 3
-    for run_id in barred:
+    for run_id in rejection:
         eventually(lambda run_id=run_id: "Stopped" in _outcomes(deployment, run_id))  # type: ignore[misc]
     left = {letter["reason"] for letter in _letters(deployment, "--job", f"{job}-*")}
     assert left == {"StopTimedOut", "EntityNotFoundException"}
@@ -294,7 +294,7 @@ def test_an_error_is_one_line(
     command = [sys.executable, "-m", "ops", "status"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (code, "")
-    assert done.stderr.startswith("python -m ops: ")
+    assert done.stderr.startswith("gluebrake: ")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from local import jobs
 from tests.e2e.conftest import Deployment
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 UNKNOWN = f"jr_{'0' * 64}"
 
@@ -128,4 +128,4 @@ def test_a_run_that_ended_by_itself_finished_first(deployment: Deployment, job: 
         QueueUrl=deployment.outputs["ConfirmQueueUrl"], MessageBody=_asking(job, [run_id])
     )
     (line,) = eventually(lambda: [line for line in deployment.log("ConfirmFunctionName") if run_id in line])
-    assert (json.loads(line)["outcome"], json.loads(line)["state"]) == ("FinishedFirst", "SUCCEEDED")
+    assert (json.loads(line)["outcome"], json.loads(line)["state"]) == ("FinishedBeforeStop", "SUCCEEDED")

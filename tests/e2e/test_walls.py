@@ -11,12 +11,12 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from gluebrake.model import OUTCOME_SOURCE, STOP_OUTCOME, STOP_REQUESTED
+from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, STOP_REQUESTED
 from local import jobs
 from local.aws import ACCOUNT, REGION, Aws, Keys
 from local.deployment import deploy, log_group, synthesise
 from local.emulator import Emulator, running
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 CONFIG: Final = {"jobs": ["may-*"], "retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
 JOB: Final = "may-stop"

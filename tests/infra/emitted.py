@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gluebrake.model import Outcome
-from tests.fakes.faults import Refused
-from tests.integration.world import Context, Invocation, World, stop_request
+from gluebrake.outcomes import Outcome
+from tests.support.fakes.faults import Refused
+from tests.support.simulated_aws import Context, Invocation, World, stop_request
 
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, name, dimensions."""

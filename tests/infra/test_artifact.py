@@ -26,7 +26,7 @@ _ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 _PROBE = """
 import json, sys
 sys.path.append(sys.argv[1])
-import boto3, msgspec, gluebrake.stop
+import boto3, msgspec, gluebrake.handlers.stop
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics
 account = {"region_name": "eu-west-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}

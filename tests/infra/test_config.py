@@ -139,7 +139,7 @@ _SETTINGS = {
     "stop_queue_url": "https://queue",
     "dead_letter_queue_url": "https://dead",
     "event_bus_name": "bus",
-    "own_senders": ["AROASTOP"],
+    "trusted_sender_ids": ["AROASTOP"],
     "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
     "jobs": ["*"],
     "protected_jobs": [],

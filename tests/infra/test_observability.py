@@ -10,18 +10,19 @@ from typing import Any, Final
 
 import pytest
 
-from gluebrake import reading
-from gluebrake.model import NAMESPACE, Home, Invalid
-from gluebrake.onward import Backoff
+from gluebrake.contract import NAMESPACE
+from gluebrake.decisions.routing import Backoff
+from gluebrake.model import AwsEnvironment, Invalid
+from gluebrake.parsing import dispatcher
 from infra.config import Config
 from infra.queries import QUERIES
 from infra.runbook import RUNBOOK
-from tests.builders import message
 from tests.infra.conftest import Synthesise
 from tests.infra.emitted import Emitted, everything
 from tests.infra.event_patterns import matches
 from tests.infra.template import Template, plain
-from tests.insights import fields_of
+from tests.support.builders import message
+from tests.support.insights import fields_of
 
 _TOPIC: Final = "<ObservabilityAlarmTopic>"
 _ALARM: Final = "AWS::CloudWatch::Alarm"
@@ -57,7 +58,7 @@ Metric = tuple[str, str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def wired(synthesised: Synthesise) -> Template:
+def every_option(synthesised: Synthesise) -> Template:
     """Return the template with every rule that there can be, and somebody to call."""
     return synthesised(stopOnRunStatus=["etl"], stopOnAlarms=["Glue"], alarmEmail="on-call@example.com")
 
@@ -113,9 +114,9 @@ def test_every_metric_of_ours_is_one_that_the_functions_emit(template: Template,
     assert {(name, dict(d)["service"]) for _, name, d in emitted.metrics - ours} == not_shown
 
 
-def test_every_other_metric_is_one_that_aws_emits(wired: Template) -> None:
+def test_every_other_metric_is_one_that_aws_emits(every_option: Template) -> None:
     """Namespace, name and dimensions stand in AWS's documentation, and each value is a resource of ours."""
-    for namespace, name, dimensions in _looked_at(wired):
+    for namespace, name, dimensions in _looked_at(every_option):
         if namespace == NAMESPACE:
             continue
         assert name in _OF_AWS[namespace, tuple(sorted(dimensions))]
@@ -128,9 +129,9 @@ def _is_ours(value: Any) -> bool:
     return bool(re.fullmatch(r"<\w+(\.(Arn|QueueName|TopicName))?>", text))
 
 
-def test_each_rule_goes_by_the_name_that_its_arn_ends_in(wired: Template) -> None:
+def test_each_rule_goes_by_the_name_that_its_arn_ends_in(every_option: Template) -> None:
     """A rule of the default bus is the ARN's second part, one of our own bus the third."""
-    lost = _of_alarm(_alarms(wired)["DeliveriesLost"])
+    lost = _of_alarm(_alarms(every_option)["DeliveriesLost"])
     selected = [dimensions["RuleName"]["Fn::Select"] for _, _, dimensions in lost if "RuleName" in dimensions]
     assert {split["Fn::Split"][1]: index for index, split in selected} == {
         "<IntakeStopRequests.Arn>": 2,
@@ -139,13 +140,13 @@ def test_each_rule_goes_by_the_name_that_its_arn_ends_in(wired: Template) -> Non
     }
 
 
-def test_nothing_that_is_lost_goes_unnoticed(wired: Template) -> None:
+def test_nothing_that_is_lost_goes_unnoticed(every_option: Template) -> None:
     """Whatever can fail to reach even the dead-letter queue is watched: functions, every rule, the topic."""
-    lost = list(_of_alarm(_alarms(wired)["DeliveriesLost"]))
+    lost = list(_of_alarm(_alarms(every_option)["DeliveriesLost"]))
     assert [name for _, name, _ in lost].count("DeadLetterErrors") == len(
-        wired.resources("AWS::Lambda::Function")
+        every_option.resources("AWS::Lambda::Function")
     )
-    rules = wired.resources("AWS::Events::Rule")
+    rules = every_option.resources("AWS::Events::Rule")
     assert [name for _, name, _ in lost].count("InvocationsFailedToBeSentToDlq") == len(rules)
     assert (
         "AWS/SNS",
@@ -245,9 +246,9 @@ def test_nobody_is_written_to_unless_asked_for(template: Template) -> None:
     assert [plain(s["Properties"]["TopicArn"]) for s in _subscriptions(template)] == ["<SignalsTopic>"]
 
 
-def test_whoever_is_to_be_called_gets_an_e_mail(wired: Template) -> None:
+def test_whoever_is_to_be_called_gets_an_e_mail(every_option: Template) -> None:
     """With `alarmEmail` the alarms' topic writes to that address, and to nobody else."""
-    (theirs,) = (s for s in _subscriptions(wired) if plain(s["Properties"]["TopicArn"]) == _TOPIC)
+    (theirs,) = (s for s in _subscriptions(every_option) if plain(s["Properties"]["TopicArn"]) == _TOPIC)
     assert plain(theirs["Properties"]) == {
         "Protocol": "email",
         "Endpoint": "on-call@example.com",
@@ -282,24 +283,26 @@ def _state_change(template: Template, name: str) -> dict[str, Any]:
     }
 
 
-def test_no_alarm_of_ours_sets_off_another(wired: Template) -> None:
+def test_no_alarm_of_ours_sets_off_another(every_option: Template) -> None:
     """However wide a prefix in `stopOnAlarms`, our own alarms do not reach the stop queue; others do.
 
     One that did would be a dead letter, since it names no job; that would set off the next alarm, and so on.
     """
-    pattern = wired.only("AWS::Events::Rule", "SignalsAlarmState")["EventPattern"]
+    pattern = every_option.only("AWS::Events::Rule", "SignalsAlarmState")["EventPattern"]
     # CloudFormation's own names: the stack's, the logical id, something random.
-    ours = [_state_change(wired, f"Gluebrake-{name}-1A2B3C4D5E6F") for name in wired.resources(_ALARM)]
+    ours = [
+        _state_change(every_option, f"Gluebrake-{name}-1A2B3C4D5E6F") for name in every_option.resources(_ALARM)
+    ]
     assert not [event for event in ours if matches(pattern, event)]
-    assert matches(pattern, _state_change(wired, "Gluebrakes-are-slow"))
-    read = reading.read(message(body=json.dumps(ours[0])), Home("123456789012", "eu-west-1"))
+    assert matches(pattern, _state_change(every_option, "Gluebrakes-are-slow"))
+    read = dispatcher.read(message(body=json.dumps(ours[0])), AwsEnvironment("123456789012", "eu-west-1"))
     assert isinstance(read, Invalid)
     assert "names no job" in read.why
 
 
-def test_the_dashboard_fits_together(wired: Template) -> None:
+def test_the_dashboard_fits_together(every_option: Template) -> None:
     """Its body is JSON; no widget lies over another or beyond the grid's 24 columns."""
-    widgets = _widgets(wired)
+    widgets = _widgets(every_option)
     assert all(w["x"] + w["width"] <= 24 for w in widgets)
     assert not [pair for pair in combinations(widgets, 2) if _overlap(*pair)]
 
@@ -317,7 +320,7 @@ def test_the_dashboard_says_what_to_do(template: Template) -> None:
     for name, line in RUNBOOK.items():
         assert f"- **{name}** {line.do}\n" in text["markdown"]
     assert all(f"`{name}`" in text["markdown"] for name in QUERIES)
-    assert "python -m ops" in text["markdown"]
+    assert "gluebrake" in text["markdown"]
     assert states["alarms"] == [f"<Observability{name}.Arn>" for name in RUNBOOK]
 
 

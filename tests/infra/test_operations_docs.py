@@ -16,14 +16,15 @@ import botocore.model
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from gluebrake import glue, onward, settling
-from gluebrake.model import Outcome
+from gluebrake.aws import glue
+from gluebrake.decisions import routing, stop_outcomes
+from gluebrake.outcomes import Outcome
 from infra.artifact import GLUE_OPERATIONS
 from infra.queries import QUERIES
 from infra.runbook import RUNBOOK
 from tests.infra.emitted import everything
 from tests.infra.template import Template, plain
-from tests.integration.world import Invocation, World
+from tests.support.simulated_aws import Invocation, World
 
 _TEXT: Final = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
@@ -117,8 +118,8 @@ def test_every_code_that_we_can_write_has_its_row() -> None:
 
 
 def _of_outcomes() -> set[str]:
-    dead = onward.ONWARD[Outcome.FAILED]
-    return {outcome.value for outcome, to in onward.ONWARD.items() if to is dead} | {vars(glue)["_NO_ANSWER"]}
+    dead = routing.ROUTES[Outcome.FAILED]
+    return {outcome.value for outcome, to in routing.ROUTES.items() if to is dead} | {vars(glue)["_NO_ANSWER"]}
 
 
 def _of_glue() -> set[str]:
@@ -126,7 +127,7 @@ def _of_glue() -> set[str]:
     model = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("glue", "service-2"))
     modelled = {e.name for operation in GLUE_OPERATIONS for e in model.operation_model(operation).error_shapes}
     # The per-run code is in no model: it stands in AWS's own test data.
-    return modelled | glue.THROTTLED | settling.FINAL_ERRORS | {"JobRunCannotBeStoppedException"}
+    return modelled | glue.THROTTLED | stop_outcomes.FINAL_ERRORS | {"JobRunCannotBeStoppedException"}
 
 
 def _of_the_network() -> set[str]:

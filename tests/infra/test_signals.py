@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gluebrake.model import STOP_REQUESTED
+from gluebrake.contract import STOP_REQUESTED
 from infra.signals import event_filter
 from tests.infra.conftest import Synthesise
 from tests.infra.event_patterns import accepts, matches
@@ -196,7 +196,7 @@ def test_the_topic_lets_in_alarms_by_tls_alone(template: Template) -> None:
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                 },
                 {
-                    "Sid": "LetInAlarms",
+                    "Sid": "AllowAlarms",
                     "Effect": "Allow",
                     "Principal": {"Service": "cloudwatch.amazonaws.com"},
                     "Action": "sns:Publish",

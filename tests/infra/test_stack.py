@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from gluebrake import model
+from gluebrake import contract
 from gluebrake.settings import Settings, settings
-from infra.functions import iam_pattern
+from infra.queue_function import iam_pattern
 from tests.infra.conftest import Synthesise
 from tests.infra.template import Template, plain
 
@@ -63,7 +63,7 @@ def _works_off(queue: str, function: str) -> list[dict[str, Any]]:
     consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     trace = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     return [
-        _allow("WorkOff", consume, queue),
+        _allow("ConsumeMessages", consume, queue),
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"<{function}Logs.Arn>"),
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": _DEAD},
         {"Effect": "Allow", "Action": trace, "Resource": "*"},
@@ -76,8 +76,8 @@ def test_the_stop_role_may_do_what_it_does_and_no_more(template: Template) -> No
     assert _policy(template, "Stop") == [
         _allow("StopRuns", glue, f"{_JOB}*"),
         _PROTECT_BY_TAG,
-        _allow("SendAgain", "sqs:SendMessage", _STOP),
-        _allow("HandOn", "sqs:SendMessage", _CONFIRM),
+        _allow("SendToStopQueue", "sqs:SendMessage", _STOP),
+        _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM),
         _PUBLISH,
         *_works_off(_STOP, "Stop"),
     ]
@@ -86,8 +86,8 @@ def test_the_stop_role_may_do_what_it_does_and_no_more(template: Template) -> No
 def test_the_confirm_role_may_only_read_runs(template: Template) -> None:
     """It looks at runs and sends to its own queue; it can stop nothing."""
     assert _policy(template, "Confirm") == [
-        _allow("LookAtRuns", ["glue:GetJobRun", "glue:GetJobRuns"], f"{_JOB}*"),
-        _allow("SendAgain", "sqs:SendMessage", _CONFIRM),
+        _allow("ReadJobRuns", ["glue:GetJobRun", "glue:GetJobRuns"], f"{_JOB}*"),
+        _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM),
         _PUBLISH,
         *_works_off(_CONFIRM, "Confirm"),
     ]
@@ -107,13 +107,13 @@ def test_no_rule_of_ours_feeds_outcomes_back(synthesised: Synthesise) -> None:
     rules = plain(template.resources("AWS::Events::Rule")).values()
     detail_types = [rule["Properties"]["EventPattern"]["detail-type"] for rule in rules]
     assert len(detail_types) == 3
-    assert all(model.STOP_OUTCOME not in some for some in detail_types)
+    assert all(contract.STOP_OUTCOME not in some for some in detail_types)
 
 
 def test_a_function_knows_its_own_by_the_account_on_the_emulator(synthesised: Synthesise) -> None:
     """The emulator names no other sender; on AWS it is the two roles."""
     local = synthesised(target="local")
-    assert settings(_variables(local, "Stop")).own_senders == ("123456789012",)
+    assert settings(_variables(local, "Stop")).trusted_sender_ids == ("123456789012",)
 
 
 def _variables(template: Template, function: str) -> dict[str, str]:
@@ -186,7 +186,7 @@ def test_a_function_can_read_its_environment(template: Template, function: str) 
     """What the template writes, the function's settings read back."""
     assert settings(template.only("AWS::Lambda::Function", function)["Environment"]["Variables"]) == Settings(
         event_bus_name="<IntakeBus>",
-        own_senders=("<StopRole.RoleId>", "<ConfirmRole.RoleId>"),
+        trusted_sender_ids=("<StopRole.RoleId>", "<ConfirmRole.RoleId>"),
         stop_queue_url="<MessagingStopQueue>",
         confirm_queue_url="<MessagingConfirmQueue>",
         dead_letter_queue_url="<MessagingDeadLetterQueue>",
@@ -303,7 +303,7 @@ def _tls_only(queue: str) -> dict[str, Any]:
 
 def _from_rule(queue: str, rule: str) -> dict[str, Any]:
     return {
-        "Sid": f"LetIn{re.sub('^(Intake|Signals)', '', rule)}",
+        "Sid": f"Allow{re.sub('^(Intake|Signals)', '', rule)}",
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
@@ -326,7 +326,7 @@ def test_stop_requests_on_the_bus_reach_the_stop_queue(template: Template) -> No
     """The rule listens to our own bus, and what it cannot deliver becomes a dead letter."""
     rule = template.only("AWS::Events::Rule")
     assert rule["EventBusName"] == "<IntakeBus>"
-    assert rule["EventPattern"] == {"detail-type": [model.STOP_REQUESTED]}
+    assert rule["EventPattern"] == {"detail-type": [contract.STOP_REQUESTED]}
     assert rule["Targets"] == [{"Id": "StopQueue", "Arn": _STOP, "DeadLetterConfig": {"Arn": _DEAD}}]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from gluebrake.settings import environment
 from infra import artifact, config
-from tests.builders import SETTINGS
+from tests.support.builders import SETTINGS
 
 PACKAGES: Final = frozenset(
     {
@@ -61,7 +61,7 @@ print(json.dumps({"all": sorted(sys.modules), "ours": sorted(sys.modules.keys() 
 """
 
 
-@pytest.fixture(scope="module", params=["gluebrake.stop", "gluebrake.confirm"])
+@pytest.fixture(scope="module", params=["gluebrake.handlers.stop", "gluebrake.handlers.confirm"])
 def started(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Start a function as Lambda does; return which modules that loads, and which of them no package loads."""
     directory = artifact.build(config.load({"target": "local"}.get)).directory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import cli, synthesis
+from infra import cdk_cli, synthesis
 from infra.artifact import ArtifactError
 from infra.node import NODE, NPX, use_own_node
 from tests.infra.conftest import Synthesise
@@ -58,15 +58,15 @@ def test_missing_bytecode_is_a_warning_on_the_stack(synthesised: Synthesise) -> 
 
 def test_the_command_line_runs_on_the_node_from_pypi() -> None:
     """The CDK's pinned version runs by npm's own script, so that no Node need be installed."""
-    assert cli.command(["deploy", "-c", "a=b"])[:2] == [str(NODE), str(NPX)]
-    assert cli.command(["deploy", "-c", "a=b"])[2:] == ["--yes", cli.CDK, "deploy", "-c", "a=b"]
+    assert cdk_cli.command(["deploy", "-c", "a=b"])[:2] == [str(NODE), str(NPX)]
+    assert cdk_cli.command(["deploy", "-c", "a=b"])[2:] == ["--yes", cdk_cli.CDK, "deploy", "-c", "a=b"]
     assert NODE.exists()
     assert NPX.exists()
 
 
 def test_the_command_line_finds_our_python_first() -> None:
     """`python app.py` is this interpreter, `node` is PyPI's, and all else of the environment stays."""
-    environ = cli.environment({"PATH": "/usr/bin", "AWS_ENDPOINT_URL": "http://localhost"})
+    environ = cdk_cli.environment({"PATH": "/usr/bin", "AWS_ENDPOINT_URL": "http://localhost"})
     expected = os.pathsep.join([str(Path(sys.executable).parent), str(NODE.parent), "/usr/bin"])
     assert environ == {"PATH": expected, "AWS_ENDPOINT_URL": "http://localhost"}
 

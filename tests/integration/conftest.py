@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.world import World
+from tests.support.simulated_aws import World
 
 # Their assertions tell as much as those of a test.
-pytest.register_assert_rewrite("tests.integration.properties")
+pytest.register_assert_rewrite("tests.support.properties")
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import os
 
 from hypothesis import HealthCheck, given, settings
 
-from tests.integration.properties import check_calm, check_stormy
-from tests.integration.scenarios import CALM, STORMY, Scenario
+from tests.support.properties import check_calm, check_stormy
+from tests.support.scenarios import CALM, STORMY, Scenario
 
 # More examples for a longer run: GLUEBRAKE_EXAMPLES=5000 pytest tests/integration/test_accounting.py
 examples = settings(

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.fakes.faults import (
+from tests.support.fakes.faults import (
     EmptyBody,
     Fault,
     Latency,
@@ -22,7 +22,7 @@ from tests.fakes.faults import (
     Unanswered,
     naming,
 )
-from tests.integration.world import CONFIRM, STOP, Context, World, stop_request
+from tests.support.simulated_aws import CONFIRM, STOP, Context, World, stop_request
 
 RECORDS = 10_000
 

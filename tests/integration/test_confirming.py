@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.faults import EmptyBody, Fault, LostAnswer, Refused, Throttle, TruncatedBody
-from tests.integration.world import CONFIRM, STOP, Context, Invocation, World
+from tests.support.fakes.faults import EmptyBody, Fault, LostAnswer, Refused, Throttle, TruncatedBody
+from tests.support.simulated_aws import CONFIRM, STOP, Context, Invocation, World
 
 DEADLINE = 1800
 
@@ -24,7 +24,7 @@ class TestPatience:
         world.run()
         looks = len(world.aws.requests("GetJobRun")) + len(world.aws.requests("GetJobRuns"))
         assert looks <= 12
-        assert world.history("etl", "jr") == ["StopSubmitted", *["LookAgain"] * (looks - 1), "Stopped"]
+        assert world.history("etl", "jr") == ["StopSubmitted", *["NotYetConfirmed"] * (looks - 1), "Stopped"]
         assert world.invocations[-1].values["TimeToStop"] == [840]
         assert len(world.dead_letter_queue) == 0
 
@@ -61,7 +61,7 @@ class TestPatience:
         _submit(world, "etl", "jr")
         world.aws.faults.add(fault, operation="GetJobRun")
         world.run()
-        assert world.history("etl", "jr")[-2:] == ["LookAgain", "StopTimedOut"]
+        assert world.history("etl", "jr")[-2:] == ["NotYetConfirmed", "StopTimedOut"]
         assert 2 * DEADLINE < (world.clock() - submitted_at).total_seconds() <= 2 * DEADLINE + 300
         assert len(world.aws.requests("GetJobRun")) <= 20
         assert len(world.dead_letters()) == 1
@@ -71,14 +71,14 @@ class TestPatience:
         _submit(world, "etl", "jr")
         world.aws.faults.add(TruncatedBody(), operation="GetJobRun", times=13)
         world.run()
-        assert world.history("etl", "jr")[-2:] == ["LookAgain", "Stopped"]
+        assert world.history("etl", "jr")[-2:] == ["NotYetConfirmed", "Stopped"]
         assert world.invocations[-1].values["TimeToStop"] == [10]
 
     def test_attempts_are_not_counted_as_for_stopping(self, world: World) -> None:
         """More looks than a stop has attempts do not end the watch before the deadline."""
         _submit(world, "etl", "jr", stopping_seconds=DEADLINE - 60)
         world.run()
-        assert world.history("etl", "jr").count("LookAgain") > 8
+        assert world.history("etl", "jr").count("NotYetConfirmed") > 8
         assert world.history("etl", "jr")[-1] == "Stopped"
 
 
@@ -130,7 +130,7 @@ class TestCalls:
             world.aws.faults.add(Throttle(), operation="GetJobRun", times=3)
             invocation = world.deliver_due(CONFIRM)
             assert invocation.counts["StateReads"] == 3
-            assert invocation.counts["LookAgain"] == 20
+            assert invocation.counts["NotYetConfirmed"] == 20
             world.run()
             assert world.counts["Stopped"] == 20
 
@@ -141,7 +141,7 @@ class TestCalls:
             world.put_to_confirm(job_name, "jr", submitted_at=world.clock())
         world.context = Context(lambda: 1.5)
         invocation = world.deliver_due(CONFIRM)
-        assert (invocation.counts["Stopped"], invocation.counts["LookAgain"]) == (1, 2)
+        assert (invocation.counts["Stopped"], invocation.counts["NotYetConfirmed"]) == (1, 2)
         world.run()
         assert world.counts["Stopped"] == 3
 
@@ -265,7 +265,7 @@ class TestMeasures:
         """A run that finished first saved nothing."""
         _submit(world, "etl", "jr", stops_as=state)
         world.run()
-        assert world.history("etl", "jr") == ["StopSubmitted", "FinishedFirst"]
+        assert world.history("etl", "jr") == ["StopSubmitted", "FinishedBeforeStop"]
         assert "TimeToStop" not in world.invocations[-1].values
 
     def test_more_runs_than_a_metric_takes_values_are_all_measured(self, world: World) -> None:

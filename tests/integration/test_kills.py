@@ -9,14 +9,14 @@ from typing import Final
 
 import pytest
 
-from tests.fakes.clock import VirtualClock
-from tests.fakes.exchange import Call
-from tests.integration.killing import in_a_process
-from tests.integration.scenarios import set_up_all_kinds
-from tests.integration.world import CONFIRM, STOP, Delivery, World
+from tests.support.fakes.clock import VirtualClock
+from tests.support.fakes.exchange import Call
+from tests.support.process_kill import in_a_process
+from tests.support.scenarios import set_up_all_kinds
+from tests.support.simulated_aws import CONFIRM, STOP, Delivery, World
 
 FINAL: Final = frozenset(
-    {"AlreadyFinished", "NotFound", "Protected", "Failed", "Stopped", "FinishedFirst", "StopTimedOut"}
+    {"AlreadyFinished", "NotFound", "Protected", "Failed", "Stopped", "FinishedBeforeStop", "StopTimedOut"}
 )
 
 

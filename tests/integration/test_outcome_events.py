@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from gluebrake.model import Measure
-from tests.fakes.exchange import Json
-from tests.fakes.faults import EntriesFailed, Fault, LostAnswer, Refused, Reset, Throttle
-from tests.integration.world import STOP, Context, Delivery, World
+from tests.support.fakes.exchange import Json
+from tests.support.fakes.faults import EntriesFailed, Fault, LostAnswer, Refused, Reset, Throttle
+from tests.support.simulated_aws import STOP, Context, Delivery, World
 
 
 def test_each_run_is_told_of_once_at_its_end(world: World) -> None:

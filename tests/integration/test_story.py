@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.fakes.faults import Refused
-from tests.integration.world import STOP, Invocation, World, stop_request, stop_requested
+from tests.support.fakes.faults import Refused
+from tests.support.simulated_aws import STOP, Invocation, World, stop_request, stop_requested
 
 TOO_MANY = stop_request("etl", *(f"jr_{number}" for number in range(21)))
 UNREADABLE = ("stop everything!", '{"JobName": "etl", "JobRunIds": ["first"], "DryRum": true}')
@@ -158,7 +158,7 @@ def test_log_says_who_asked_and_why(world: World) -> None:
             "message_ids": [first, event],
             "attempt": 0,
             "function_request_id": world.context.aws_request_id,
-            "comes_back": False,
+            "will_redeliver": False,
         }.items()
     )
 
@@ -175,12 +175,12 @@ def test_each_demand_comes_to_one_end(world: World) -> None:
     world.run()
     assert world.history("etl", "first") == ["StopSubmitted", "WouldStop", "Stopped"]
     assert world.history("etl", "second") == ["StopSubmitted", "Stopped"]
-    assert world.history("nightly", "faster") == ["StopSubmitted", "FinishedFirst"]
-    assert world.history("etl", "stopping") == ["AlreadyStopping", "LookAgain", "Stopped"]
+    assert world.history("nightly", "faster") == ["StopSubmitted", "FinishedBeforeStop"]
+    assert world.history("etl", "stopping") == ["AlreadyStopping", "NotYetConfirmed", "Stopped"]
     assert world.history("etl", "done") == ["AlreadyFinished"] * 2
     assert world.history("etl", "gone") == ["Retrying", "Retrying", "NotFound", "NotFound"]
     submitted, *looks, end = world.history("etl", "hangs")
-    assert (submitted, set(looks), end) == ("StopSubmitted", {"LookAgain"}, "StopTimedOut")
+    assert (submitted, set(looks), end) == ("StopSubmitted", {"NotYetConfirmed"}, "StopTimedOut")
 
 
 def test_dead_letters_say_why(world: World) -> None:
@@ -265,10 +265,10 @@ def test_answer_names_the_messages_behind_failed_sends(world: World) -> None:
     assert invocation.answer is not None
     assert sorted(invocation.failures) == sorted(behind)
     assert invocation.answer["batchItemFailures"] == [{"itemIdentifier": id_} for id_ in invocation.failures]
-    comes_back = {
-        line["job_run_id"]: line["comes_back"] for line in invocation.outcomes if "job_run_id" in line
+    will_redeliver = {
+        line["job_run_id"]: line["will_redeliver"] for line in invocation.outcomes if "job_run_id" in line
     }
-    assert (comes_back["hangs"], comes_back["theirs"]) == (True, False)
+    assert (will_redeliver["hangs"], will_redeliver["theirs"]) == (True, False)
 
 
 def test_all_messages_behind_a_dead_letter_come_back(world: World) -> None:

@@ -10,11 +10,11 @@ from typing import Final
 
 import pytest
 
+from gluebrake.aws.sqs import Queues
 from gluebrake.model import Send
-from gluebrake.queues import Queues
-from tests.fakes.faults import EntriesFailed, Latency, Refused
-from tests.fakes.sqs import Message
-from tests.integration.world import CONFIRM, STOP, Context, Delivery, Invocation, World, stop_request
+from tests.support.fakes.faults import EntriesFailed, Latency, Refused
+from tests.support.fakes.sqs import Message
+from tests.support.simulated_aws import CONFIRM, STOP, Context, Delivery, Invocation, World, stop_request
 
 MIB = 1_048_576
 

@@ -15,7 +15,7 @@ import pytest
 from local import emulator as module
 from local import jobs
 from local.emulator import ROOT, Emulator, EmulatorError, running
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 PARENT = """
 import json, signal, time

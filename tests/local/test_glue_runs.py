@@ -13,7 +13,7 @@ import pytest
 from local import jobs
 from local.aws import ACCOUNT, REGION
 from local.emulator import Emulator
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 UNKNOWN = f"jr_{'0' * 64}"
 

@@ -11,7 +11,7 @@ import pytest
 
 from local.aws import ACCOUNT, REGION
 from local.emulator import Emulator
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/function"
 HANDLER = """

@@ -18,15 +18,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gluebrake.announcing import outcomes
-from gluebrake.events import Events
-from gluebrake.model import Ignored, Measure, MessageResult, Outcome, Queue, Result, StopOutcome
-from gluebrake.onward import ONWARD
-from gluebrake.reading import read
-from tests.builders import HOME, NOON, SENDER_ID, demand, event, message, names, notes, request, result, results
-from tests.fakes.aws_server import BUS, FakeAws
-from tests.fakes.exchange import Answer, Call, Reply
-from tests.fakes.faults import EmptyBody, Fault, Latency, LostAnswer, Refused, Reset, Throttle, TruncatedBody
+from gluebrake.aws.event_bus import Events
+from gluebrake.contract import StopOutcome
+from gluebrake.decisions.outcome_events import outcomes
+from gluebrake.decisions.routing import ROUTES
+from gluebrake.model import Ignored, Measure, MessageResult, Queue, RunResult
+from gluebrake.outcomes import Outcome
+from gluebrake.parsing.dispatcher import read
+from tests.support.builders import (
+    AWS_ENVIRONMENT,
+    NOON,
+    SENDER_ID,
+    event,
+    message,
+    names,
+    notes,
+    request,
+    result,
+    results,
+    target,
+)
+from tests.support.fakes.aws_server import BUS, FakeAws
+from tests.support.fakes.exchange import Answer, Call, Reply
+from tests.support.fakes.faults import (
+    EmptyBody,
+    Fault,
+    Latency,
+    LostAnswer,
+    Refused,
+    Reset,
+    Throttle,
+    TruncatedBody,
+)
 
 PREFIX: Final = "arn:aws:glue:eu-west-1:123456789012:job/"
 NOTHING: Final = frozenset[str]()
@@ -58,15 +81,15 @@ class TestOutcomes:
     def test_only_what_is_final_is_told(self, outcome: Outcome) -> None:
         """An outcome that hands a demand on to a stage of ours is no news yet."""
         told = outcomes([result(outcome)], [], NOTHING, SETTLED_AT)
-        onward = ONWARD[outcome]
+        onward = ROUTES[outcome]
         handed_on = onward is not None and onward.queue is not Queue.DEAD_LETTER
         assert [one.outcome for one in told] == ([] if handed_on else [outcome])
 
     def test_all_that_is_known_is_told(self) -> None:
         """Run, outcome, error, state, reason, who asked, attempts, times and measures are in the event."""
         measures = {Measure.TIME_TO_STOP: 4.5, Measure.DPUS_RELEASED: 10.0, Measure.DPU_HOURS_CONSUMED: 0.5}
-        asked_for = demand(attempt=2, submitted_at=NOON, sender="AIDAEXAMPLE:guardrail")
-        became = Result(asked_for, Outcome.STOPPED, "SomeException", "some words", "STOPPED", measures)
+        asked_for = target(attempt=2, submitted_at=NOON, sender="AIDAEXAMPLE:guardrail")
+        became = RunResult(asked_for, Outcome.STOPPED, "SomeException", "some words", "STOPPED", measures)
         assert outcomes([became], [], NOTHING, SETTLED_AT) == [
             StopOutcome(
                 job_name="etl",
@@ -181,13 +204,13 @@ class TestPublishing:
     def test_the_longest_events_fit_into_a_call(self, aws: FakeAws, events: Events) -> None:
         """Ten events of the longest texts that there can be, the worst for JSON, are one request."""
         worst = "\x01" * 5000
-        asked_for = demand("j" * 255, "n" * 255, reason=worst[:1024], requested_by=worst[:1024], sender=worst)
-        became = Result(asked_for, Outcome.FAILED, "Code" * 20, worst, "RUNNING")
+        asked_for = target("j" * 255, "n" * 255, reason=worst[:1024], requested_by=worst[:1024], sender=worst)
+        became = RunResult(asked_for, Outcome.FAILED, "Code" * 20, worst, "RUNNING")
         assert events.publish(outcomes([became] * 10, [], NOTHING, SETTLED_AT), 10) == {}
         assert len(aws.events.published) == 10
 
     @given(st.lists(results(), max_size=12))
-    def test_any_outcome_is_taken(self, some: list[Result]) -> None:
+    def test_any_outcome_is_taken(self, some: list[RunResult]) -> None:
         """Whatever the outcomes are, botocore finds no fault with the parameters."""
         told = outcomes(some, [], NOTHING, SETTLED_AT)
         with Stubber(CLIENT) as stubber:
@@ -314,5 +337,5 @@ class _Hanging:
 def test_an_outcome_that_comes_back_to_us_asks_for_nothing(job_name: str, reason: str) -> None:
     """Whatever it is about, our own event in one of our queues is ignored, so that none leads to another."""
     detail = {"jobName": job_name, "jobRunId": "jr_1", "outcome": "Failed", "reason": reason}
-    was = read(message(event(detail, "Glue Job Run Stop Outcome")), HOME)
+    was = read(message(event(detail, "Glue Job Run Stop Outcome")), AWS_ENVIRONMENT)
     assert isinstance(was, Ignored)

@@ -20,10 +20,10 @@ from mypy_boto3_glue import GlueClient
 from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
 
-from tests.fakes.aws_server import FakeAws
-from tests.fakes.clock import VirtualClock
-from tests.fakes.exchange import Answer, Call, Reply
-from tests.fakes.faults import (
+from tests.support.fakes.aws_server import FakeAws
+from tests.support.fakes.clock import VirtualClock
+from tests.support.fakes.exchange import Answer, Call, Reply
+from tests.support.fakes.faults import (
     Decide,
     EmptyBody,
     EntriesFailed,
@@ -39,7 +39,7 @@ from tests.fakes.faults import (
     Unanswered,
     naming,
 )
-from tests.fakes.sqs import Queue
+from tests.support.fakes.sqs import Queue
 
 Attributes = dict[str, MessageAttributeValueTypeDef]
 Entry = SendMessageBatchRequestEntryTypeDef

@@ -17,13 +17,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gluebrake.glue import CallError, Glue, NotStartedError, Pace
-from gluebrake.model import Demand, Finding, Outcome, RunFacts, Seen, StopBatch
-from gluebrake.settling import settle_stops
-from tests.builders import batch, demand
-from tests.fakes.aws_server import ACCOUNT, REGION, FakeAws
-from tests.fakes.exchange import Answer, Call, Reply
-from tests.fakes.faults import (
+from gluebrake.aws.glue import CallBudget, CallError, Glue, NotStartedError
+from gluebrake.decisions.stop_outcomes import decide_stops
+from gluebrake.model import Finding, Observation, RunFacts, StopBatch, StopTarget
+from gluebrake.outcomes import Outcome
+from tests.support.builders import batch, target
+from tests.support.fakes.aws_server import ACCOUNT, REGION, FakeAws
+from tests.support.fakes.exchange import Answer, Call, Reply
+from tests.support.fakes.faults import (
     Decide,
     EmptyBody,
     Fault,
@@ -81,15 +82,15 @@ def released() -> Iterator[Event]:
     event.set()
 
 
-def _pace(seconds: float = 30) -> Pace:
-    return Pace(lambda: seconds)
+def _pace(seconds: float = 30) -> CallBudget:
+    return CallBudget(lambda: seconds)
 
 
-def _seen(findings: Sequence[Finding]) -> dict[str, Seen]:
+def _seen(findings: Sequence[Finding]) -> dict[str, Observation]:
     """Return what was seen of each run; that there is one finding for each is asserted on the way."""
-    seen = {finding.demand.run.run_id: finding.seen for finding in findings}
-    assert len(seen) == len(findings)
-    return seen
+    observation = {finding.target.run.run_id: finding.observation for finding in findings}
+    assert len(observation) == len(findings)
+    return observation
 
 
 def _ids(count: int, start: int = 0) -> list[str]:
@@ -119,20 +120,20 @@ class TestStopping:
             )
             findings = slow_glue.stop([batch("jr_1", "jr_2")], _pace())
             stubber.assert_no_pending_responses()
-        assert _seen(findings) == {"jr_1": Seen.SUBMITTED, "jr_2": Seen.SUBMITTED}
+        assert _seen(findings) == {"jr_1": Observation.SUBMITTED, "jr_2": Observation.SUBMITTED}
         assert not aws.calls
 
     def test_each_batch_is_one_call(self, aws: FakeAws, glue: Glue) -> None:
         """When Glue answers, there are as many calls as batches, and no others."""
         _run(aws, *_ids(30))
         _run(aws, "other", job_name="report")
-        pace = _pace()
-        findings = glue.stop([batch(*_ids(25)), batch(*_ids(5, 25)), batch("other", job_name="report")], pace)
-        assert set(_seen(findings).values()) == {Seen.SUBMITTED}
+        budget = _pace()
+        findings = glue.stop([batch(*_ids(25)), batch(*_ids(5, 25)), batch("other", job_name="report")], budget)
+        assert set(_seen(findings).values()) == {Observation.SUBMITTED}
         assert len(findings) == 31
         assert {run.state for run in aws.glue} == {"STOPPING"}
         assert _operations(aws) == {STOP: 3}
-        assert pace.calls == {"batch_stop_job_run": 3}
+        assert budget.calls == {"batch_stop_job_run": 3}
 
     def test_nothing_to_stop_is_no_call(self, aws: FakeAws, glue: Glue) -> None:
         """Without batches and looks nothing is called."""
@@ -149,14 +150,14 @@ class TestStopping:
             _run(aws, f"jr_{number}", job_name=f"job {number}")
             batches.append(batch(f"jr_{number}", job_name=f"job {number}"))
         findings = glue.stop(batches, _pace())
-        assert set(_seen(findings).values()) == {Seen.SUBMITTED}
+        assert set(_seen(findings).values()) == {Observation.SUBMITTED}
         assert 2 <= len(aws.connections) <= 4
 
     def test_findings_carry_their_demands(self, aws: FakeAws, glue: Glue) -> None:
         """What is found comes with all that is known of the demand."""
         _run(aws, "jr_1")
-        wanted = demand(attempt=3, message_ids=("m-1", "m-2"))
-        assert glue.stop([StopBatch("etl", (wanted,))], _pace()) == [Finding(wanted, Seen.SUBMITTED)]
+        wanted = target(attempt=3, message_ids=("m-1", "m-2"))
+        assert glue.stop([StopBatch("etl", (wanted,))], _pace()) == [Finding(wanted, Observation.SUBMITTED)]
 
 
 class TestReadingBack:
@@ -167,7 +168,7 @@ class TestReadingBack:
         """A run that Glue refused is decided by its state; Glue's code goes along."""
         _run(aws, "jr_1", state=state, stopping_seconds=None)
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert (finding.seen, finding.code) == (Seen.STATE, "JobRunCannotBeStoppedException")
+        assert (finding.observation, finding.code) == (Observation.STATE, "JobRunCannotBeStoppedException")
         assert finding.run is not None
         assert finding.run.state == state
         assert _operations(aws) == {STOP: 1, ONE: 1}
@@ -179,7 +180,7 @@ class TestReadingBack:
         findings = glue.stop(
             [batch(*_ids(25)), batch(*_ids(15, 25)), batch(*_ids(3, 100), job_name="report")], _pace()
         )
-        assert set(_seen(findings).values()) == {Seen.STATE}
+        assert set(_seen(findings).values()) == {Observation.STATE}
         assert len(findings) == 43
         assert _operations(aws) == {STOP: 3, PAGE: 2}
         assert [page["MaxResults"] for page in aws.requests(PAGE)] == [200, 200]
@@ -191,10 +192,10 @@ class TestReadingBack:
         _run(aws, *_ids(200), state="SUCCEEDED", started_on=now)
         findings = glue.stop([batch("old 1", "old 2", "jr_0", "unknown")], _pace())
         assert _seen(findings) == {
-            "old 1": Seen.STATE,
-            "old 2": Seen.STATE,
-            "jr_0": Seen.STATE,
-            "unknown": Seen.NOT_FOUND,
+            "old 1": Observation.STATE,
+            "old 2": Observation.STATE,
+            "jr_0": Observation.STATE,
+            "unknown": Observation.NOT_FOUND,
         }
         assert _operations(aws) == {STOP: 1, PAGE: 1, ONE: 3}
         assert {one["RunId"] for one in aws.requests(ONE)} == {"old 1", "old 2", "unknown"}
@@ -202,8 +203,8 @@ class TestReadingBack:
     def test_pages_are_read_while_they_show_several_runs(self, aws: FakeAws, glue: Glue) -> None:
         """As many runs as were stopped at once stand on a few pages: that spares a call for each."""
         _run(aws, *_ids(450), state="SUCCEEDED")
-        findings = glue.look([demand(run_id) for run_id in _ids(450)], _pace())
-        assert _seen(findings) == dict.fromkeys(_ids(450), Seen.STATE)
+        findings = glue.look([target(run_id) for run_id in _ids(450)], _pace())
+        assert _seen(findings) == dict.fromkeys(_ids(450), Observation.STATE)
         assert _operations(aws) == {PAGE: 3}
 
     @pytest.mark.parametrize(("shown", "left"), [(2, 2), (2, 3), (3, 2)])
@@ -213,45 +214,49 @@ class TestReadingBack:
         _run(aws, *run_ids[:left], state="SUCCEEDED")
         _run(aws, *(f"between {number}" for number in range(200 - shown)), state="SUCCEEDED")
         _run(aws, *run_ids[left:], state="SUCCEEDED")
-        findings = glue.look([demand(run_id) for run_id in run_ids], _pace())
-        assert _seen(findings) == dict.fromkeys(run_ids, Seen.STATE)
+        findings = glue.look([target(run_id) for run_id in run_ids], _pace())
+        assert _seen(findings) == dict.fromkeys(run_ids, Observation.STATE)
         assert _operations(aws) == {PAGE: 2}
 
     def test_no_page_is_read_for_the_last_run(self, aws: FakeAws, glue: Glue) -> None:
         """A further page is read for several runs only: for one, its own call shows it for certain."""
         _run(aws, *_ids(201), state="SUCCEEDED")
-        findings = glue.look([demand(run_id) for run_id in _ids(201)], _pace())
-        assert set(_seen(findings).values()) == {Seen.STATE}
+        findings = glue.look([target(run_id) for run_id in _ids(201)], _pace())
+        assert set(_seen(findings).values()) == {Observation.STATE}
         assert _operations(aws) == {PAGE: 1, ONE: 1}
 
     def test_what_a_page_showed_is_kept_when_the_next_fails(self, aws: FakeAws, glue: Glue) -> None:
         """A further page that Glue does not give leaves only the runs unread that were not seen before."""
         _run(aws, *_ids(300), state="SUCCEEDED")
         aws.faults.add(Throttle(), operation=PAGE, when=lambda call: "NextToken" in call.parameters)
-        findings = glue.look([demand(run_id) for run_id in _ids(300)], _pace())
-        assert Counter(_seen(findings).values()) == {Seen.STATE: 200, Seen.CALL_FAILED: 100}
+        findings = glue.look([target(run_id) for run_id in _ids(300)], _pace())
+        assert Counter(_seen(findings).values()) == {Observation.STATE: 200, Observation.CALL_FAILED: 100}
 
     def test_what_a_page_showed_is_kept_when_the_next_does_not_start(self, aws: FakeAws, glue: Glue) -> None:
         """A page that the pace does not let start leaves the other runs as if they had not been looked at."""
         _run(aws, *_ids(300), state="SUCCEEDED")
-        pace = _pace()
-        pace.throttled = 3  # from now on the first call is the last
-        findings = glue.look([demand(run_id) for run_id in _ids(300)], pace)
-        assert Counter(_seen(findings).values()) == {Seen.STATE: 200, Seen.NOT_CALLED: 100}
+        budget = _pace()
+        budget.throttled = 3  # from now on the first call is the last
+        findings = glue.look([target(run_id) for run_id in _ids(300)], budget)
+        assert Counter(_seen(findings).values()) == {Observation.STATE: 200, Observation.NOT_CALLED: 100}
 
     def test_only_the_runs_in_doubt_are_read(self, aws: FakeAws, glue: Glue) -> None:
         """A run that was submitted is not looked at."""
         _run(aws, "jr_1", "jr_2")
         _run(aws, "jr_3", state="SUCCEEDED")
         findings = glue.stop([batch("jr_1", "jr_2", "jr_3")], _pace())
-        assert _seen(findings) == {"jr_1": Seen.SUBMITTED, "jr_2": Seen.SUBMITTED, "jr_3": Seen.STATE}
+        assert _seen(findings) == {
+            "jr_1": Observation.SUBMITTED,
+            "jr_2": Observation.SUBMITTED,
+            "jr_3": Observation.STATE,
+        }
         assert aws.requests(ONE) == [{"JobName": "etl", "RunId": "jr_3"}]
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_unknown_job_is_not_found(self, aws: FakeAws, glue: Glue, count: int) -> None:
         """A job that Glue does not know takes one look, however many runs are said to be its."""
         findings = glue.stop([batch(*_ids(count))], _pace())
-        assert set(_seen(findings).values()) == {Seen.NOT_FOUND}
+        assert set(_seen(findings).values()) == {Observation.NOT_FOUND}
         assert {finding.code for finding in findings} == {"EntityNotFoundException"}
         assert _operations(aws) == {STOP: 1, ONE if count == 1 else PAGE: 1}
 
@@ -262,9 +267,9 @@ class TestReadingBack:
         """Silence is never success: the run's state tells."""
         _run(aws, "jr_1", "jr_2")
         aws.faults.add(Unanswered(["jr_2"], stopped=stopped), operation=STOP)
-        found = {one.demand.run.run_id: one for one in glue.stop([batch("jr_1", "jr_2")], _pace())}
-        assert found["jr_1"].seen is Seen.SUBMITTED
-        assert (found["jr_2"].seen, found["jr_2"].code) == (Seen.STATE, "NoAnswer")
+        found = {one.target.run.run_id: one for one in glue.stop([batch("jr_1", "jr_2")], _pace())}
+        assert found["jr_1"].observation is Observation.SUBMITTED
+        assert (found["jr_2"].observation, found["jr_2"].code) == (Observation.STATE, "NoAnswer")
         assert found["jr_2"].run is not None
         assert found["jr_2"].run.state == ("STOPPING" if stopped else "RUNNING")
 
@@ -274,7 +279,7 @@ class TestReadingBack:
         _run(aws, "jr_1", "jr_2")
         aws.faults.add(fault, operation=STOP)
         findings = glue.stop([batch("jr_1", "jr_2")], _pace())
-        assert set(_seen(findings).values()) == {Seen.STATE}
+        assert set(_seen(findings).values()) == {Observation.STATE}
         assert [one.run and one.run.state for one in findings] == ["STOPPING", "STOPPING"]
         assert _operations(aws) == {STOP: 1, PAGE: 1}
 
@@ -285,10 +290,10 @@ class TestReadingBack:
         """Whatever code a run is refused with, its neighbours are submitted, and it is looked at."""
         _run(aws, "jr_1", "jr_2")
         aws.faults.add(RunErrors(["jr_1"], code, "No."), operation=STOP)
-        found = {one.demand.run.run_id: one for one in glue.stop([batch("jr_1", "jr_2")], _pace())}
-        assert found["jr_2"].seen is Seen.SUBMITTED
-        assert (found["jr_1"].seen, found["jr_1"].code, found["jr_1"].error) == (
-            Seen.STATE,
+        found = {one.target.run.run_id: one for one in glue.stop([batch("jr_1", "jr_2")], _pace())}
+        assert found["jr_2"].observation is Observation.SUBMITTED
+        assert (found["jr_1"].observation, found["jr_1"].code, found["jr_1"].error) == (
+            Observation.STATE,
             code or "NoAnswer",
             "No.",
         )
@@ -302,7 +307,7 @@ class TestReadingBack:
             return Reply(payload={**payload, "SuccessfulSubmissions": [{"JobName": "etl", "JobRunId": "jr_1"}]})
 
         aws.faults.add(contradict, operation=STOP)
-        assert _seen(glue.stop([batch("jr_1")], _pace())) == {"jr_1": Seen.STATE}
+        assert _seen(glue.stop([batch("jr_1")], _pace())) == {"jr_1": Observation.STATE}
 
     def test_error_without_a_detail_is_no_success(self, aws: FakeAws, glue: Glue) -> None:
         """A run in Errors without any detail is read back."""
@@ -310,7 +315,7 @@ class TestReadingBack:
         payload = {"Errors": [{"JobName": "etl", "JobRunId": "jr_1"}]}
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP)
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert (finding.seen, finding.code) == (Seen.STATE, "NoAnswer")
+        assert (finding.observation, finding.code) == (Observation.STATE, "NoAnswer")
 
     @pytest.mark.parametrize("operation", [PAGE, ONE])
     @pytest.mark.parametrize(("fault", "code"), UNREADABLE, ids=repr)
@@ -323,8 +328,8 @@ class TestReadingBack:
         _run(aws, "good", job_name="report", state="SUCCEEDED")
         aws.faults.add(fault, operation=operation, when=lambda call: call.parameters["JobName"] == "etl")
         findings = glue.stop([batch(*run_ids), batch("good", job_name="report")], _pace())
-        assert _seen(findings) == {**dict.fromkeys(run_ids, Seen.CALL_FAILED), "good": Seen.STATE}
-        assert {one.code for one in findings if one.seen is Seen.CALL_FAILED} == {code}
+        assert _seen(findings) == {**dict.fromkeys(run_ids, Observation.CALL_FAILED), "good": Observation.STATE}
+        assert {one.code for one in findings if one.observation is Observation.CALL_FAILED} == {code}
 
     @pytest.mark.parametrize(
         ("payload", "told"),
@@ -342,14 +347,16 @@ class TestReadingBack:
         _run(aws, "jr_1")
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP)
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert finding.seen is (Seen.SUBMITTED if "SuccessfulSubmissions" in payload else Seen.STATE)
-        assert (finding.code, finding.error, finding.unheard) == told
+        assert finding.observation is (
+            Observation.SUBMITTED if "SuccessfulSubmissions" in payload else Observation.STATE
+        )
+        assert (finding.code, finding.error, finding.response_lost) == told
 
     def test_look_that_fails_is_told_in_glues_words(self, aws: FakeAws, glue: Glue) -> None:
         """What Glue said of the refusal stands beside its code."""
         _run(aws, "jr_1")
         aws.faults.add(Refused("AccessDeniedException", "Not yours"), operation=ONE)
-        (finding,) = glue.look([demand("jr_1")], _pace())
+        (finding,) = glue.look([target("jr_1")], _pace())
         assert (finding.code, finding.error) == ("AccessDeniedException", "Not yours")
 
     @pytest.mark.parametrize("operation", [PAGE, ONE])
@@ -362,7 +369,7 @@ class TestReadingBack:
         aws.faults.add(EmptyBody(), operation=PAGE)
         aws.faults.add(EmptyBody(), operation=ONE)
         findings = glue.stop([batch(*run_ids)], _pace())
-        assert set(_seen(findings).values()) == {Seen.IN_DOUBT}
+        assert set(_seen(findings).values()) == {Observation.UNKNOWN}
         assert {one.code for one in findings} == {"JobRunCannotBeStoppedException"}
 
     def test_run_that_stopped_between_two_tries_of_a_call_may_have_been_stopped_by_us(
@@ -372,7 +379,7 @@ class TestReadingBack:
         glue = _adapter(aws, retries={"mode": "standard", "total_max_attempts": 2})
         _run(aws, "jr_1", stopping_seconds=0)
         aws.faults.add(LostAnswer(), operation=STOP, times=1)
-        (result,) = settle_stops(glue.stop([batch("jr_1")], _pace()), 8)
+        (result,) = decide_stops(glue.stop([batch("jr_1")], _pace()), 8)
         assert len(aws.requests(STOP)) == 2
         assert result.outcome is Outcome.ALREADY_STOPPING
 
@@ -384,8 +391,8 @@ class TestLooking:
         """Looking reads each job's page, or the one run, and stops nothing."""
         _run(aws, *_ids(3))
         _run(aws, "other", job_name="report", state="WAITING")
-        findings = glue.look([*map(demand, _ids(3)), demand("other", "report")], _pace())
-        assert {one.demand.run.run_id: one.run and one.run.state for one in findings} == {
+        findings = glue.look([*map(target, _ids(3)), target("other", "report")], _pace())
+        assert {one.target.run.run_id: one.run and one.run.state for one in findings} == {
             **dict.fromkeys(_ids(3), "RUNNING"),
             "other": "WAITING",
         }
@@ -405,7 +412,7 @@ class TestLooking:
             ExecutionTime=60,
             CompletedOn=1_795_500_000,
         )
-        (finding,) = glue.look([demand()], _pace())
+        (finding,) = glue.look([target()], _pace())
         assert finding.run == RunFacts(
             run_id="jr_1",
             state="STOPPED",
@@ -422,7 +429,7 @@ class TestLooking:
         """A run of which Glue says next to nothing has a state."""
         answer = Reply(payload={"JobRun": {"Id": "jr_1", "JobRunState": "RUNNING"}})
         aws.faults.add(lambda _call, _answer: answer)
-        (finding,) = glue.look([demand()], _pace())
+        (finding,) = glue.look([target()], _pace())
         assert finding.run == RunFacts("jr_1", "RUNNING")
 
     @pytest.mark.parametrize("count", [1, 5])
@@ -430,17 +437,17 @@ class TestLooking:
         self, aws: FakeAws, slow_glue: Glue, count: int
     ) -> None:
         """A dry run for which no time was left is deferred, as a stop is."""
-        pace = _pace(0.9)
-        pace.start("batch_stop_job_run")
-        findings = slow_glue.look([demand(f"jr_{number}", f"job {number}") for number in range(count)], pace)
+        budget = _pace(0.9)
+        budget.start("batch_stop_job_run")
+        findings = slow_glue.look([target(f"jr_{number}", f"job {number}") for number in range(count)], budget)
         assert not aws.calls
-        assert {result.outcome for result in settle_stops(findings, 8)} == {Outcome.DEFERRED}
+        assert {result.outcome for result in decide_stops(findings, 8)} == {Outcome.DEFERRED}
 
     def test_refused_run_that_was_not_looked_at_was_called(self, aws: FakeAws, slow_glue: Glue) -> None:
         """A run that was refused, for whatever reason, used up an attempt, or it is deferred for ever."""
         _run(aws, "jr_1")
         aws.faults.add(RunErrors(["jr_1"], ""), operation=STOP)
-        (result,) = settle_stops(slow_glue.stop([batch("jr_1")], _pace(0.9)), 8)
+        (result,) = decide_stops(slow_glue.stop([batch("jr_1")], _pace(0.9)), 8)
         assert result.outcome is Outcome.RETRYING
 
 
@@ -455,9 +462,9 @@ class TestInvalidBatches:
         _run(aws, *run_ids)
         bad = run_ids[place]
         aws.faults.add(Refused(code, "Bad id"), when=naming(bad))
-        found = {one.demand.run.run_id: one for one in glue.stop([batch(*run_ids)], _pace())}
-        assert (found[bad].seen, found[bad].code) == (Seen.CALL_FAILED, code)
-        assert {one.seen for run_id, one in found.items() if run_id != bad} == {Seen.SUBMITTED}
+        found = {one.target.run.run_id: one for one in glue.stop([batch(*run_ids)], _pace())}
+        assert (found[bad].observation, found[bad].code) == (Observation.CALL_FAILED, code)
+        assert {one.observation for run_id, one in found.items() if run_id != bad} == {Observation.SUBMITTED}
         assert len(found) == 25
         assert len(aws.requests(STOP)) <= 2 * 5 + 1
 
@@ -466,8 +473,8 @@ class TestInvalidBatches:
         run_ids = _ids(25)
         _run(aws, *run_ids)
         aws.faults.add(Refused("InvalidInputException"), operation=STOP, when=naming("jr_3", "jr_4", "jr_20"))
-        seen = _seen(glue.stop([batch(*run_ids)], _pace()))
-        assert {run_id for run_id, what in seen.items() if what is not Seen.SUBMITTED} == {
+        observation = _seen(glue.stop([batch(*run_ids)], _pace()))
+        assert {run_id for run_id, what in observation.items() if what is not Observation.SUBMITTED} == {
             "jr_3",
             "jr_4",
             "jr_20",
@@ -478,7 +485,7 @@ class TestInvalidBatches:
         """An id that only stopping refuses may be that of a run that is long over."""
         _run(aws, "jr_1", state="SUCCEEDED")
         aws.faults.add(Refused("InvalidInputException"), operation=STOP)
-        assert _seen(glue.stop([batch("jr_1")], _pace())) == {"jr_1": Seen.STATE}
+        assert _seen(glue.stop([batch("jr_1")], _pace())) == {"jr_1": Observation.STATE}
 
     def test_halving_stops_when_glue_throttles(self, aws: FakeAws, slow_glue: Glue) -> None:
         """The halves that were not called are called another time."""
@@ -486,9 +493,9 @@ class TestInvalidBatches:
         script = iter([Refused("InvalidInputException"), *[Throttle()] * 3])
         aws.faults.add(Decide(lambda _: next(script, None)), operation=STOP)
         batches = [batch(*_ids(4)), batch("jr_4"), batch("jr_5")]
-        seen = _seen(slow_glue.stop(batches, _pace()))
-        assert set(seen.values()) == {Seen.CALL_FAILED, Seen.NOT_CALLED}
-        assert seen["jr_5"] is Seen.NOT_CALLED
+        observation = _seen(slow_glue.stop(batches, _pace()))
+        assert set(observation.values()) == {Observation.CALL_FAILED, Observation.NOT_CALLED}
+        assert observation["jr_5"] is Observation.NOT_CALLED
         assert len(aws.requests(STOP)) == 4
 
 
@@ -515,7 +522,7 @@ class TestFailedCalls:
         _run(aws, "jr_1", "jr_2")
         aws.faults.add(fault, operation=STOP)
         findings = glue.stop([batch("jr_1", "jr_2")], _pace())
-        assert set(_seen(findings).values()) == {Seen.CALL_FAILED}
+        assert set(_seen(findings).values()) == {Observation.CALL_FAILED}
         assert {one.code for one in findings} == {code}
         assert _operations(aws) == {STOP: 1}
 
@@ -525,7 +532,7 @@ class TestFailedCalls:
         _run(aws, "jr_1")
         aws.faults.add(Latency(0.2))
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert (finding.seen, finding.code) == (Seen.CALL_FAILED, "ReadTimeoutError")
+        assert (finding.observation, finding.code) == (Observation.CALL_FAILED, "ReadTimeoutError")
 
     @pytest.mark.parametrize(
         "payload",
@@ -545,19 +552,21 @@ class TestFailedCalls:
         _run(aws, "good", job_name="report")
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP, when=naming("jr_1"))
         findings = glue.stop([batch("jr_1"), batch("good", job_name="report")], _pace())
-        assert _seen(findings) == {"jr_1": Seen.STATE, "good": Seen.SUBMITTED}
+        assert _seen(findings) == {"jr_1": Observation.STATE, "good": Observation.SUBMITTED}
         assert {one.code for one in findings} == {"NoAnswer", ""}
         assert re.fullmatch(r"\w+Error\(.+\)", "".join(one.error for one in findings))
 
-    @pytest.mark.parametrize(("throttled", "seen"), [(1, Seen.SUBMITTED), (2, Seen.CALL_FAILED)])
-    def test_botocores_own_tries_are_counted(self, aws: FakeAws, throttled: int, seen: Seen) -> None:
+    @pytest.mark.parametrize(("throttled", "observation"), [(1, Observation.SUBMITTED), (2, Observation.CALL_FAILED)])
+    def test_botocores_own_tries_are_counted(
+        self, aws: FakeAws, throttled: int, observation: Observation
+    ) -> None:
         """What botocore repeats by itself is a call as well, whether it helps or not."""
         glue = _adapter(aws, retries={"mode": "standard", "total_max_attempts": 2})
         _run(aws, "jr_1")
         aws.faults.add(Throttle(), times=throttled)
-        pace = _pace()
-        assert _seen(glue.stop([batch("jr_1")], pace)) == {"jr_1": seen}
-        assert pace.calls == {"batch_stop_job_run": 2}
+        budget = _pace()
+        assert _seen(glue.stop([batch("jr_1")], budget)) == {"jr_1": observation}
+        assert budget.calls == {"batch_stop_job_run": 2}
 
     def test_error_says_in_a_traceback_what_glue_said(self) -> None:
         """Where it is printed as it is, Glue's code and words are there."""
@@ -571,11 +580,11 @@ class TestPace:
         """After a few throttled calls no more are started in the invocation, looks included."""
         aws.faults.add(Throttle())
         batches = [batch(f"jr_{number}", job_name=f"job {number}") for number in range(12)]
-        pace = _pace()
-        seen = Counter(_seen(slow_glue.stop(batches, pace)).values())
-        assert seen == {Seen.CALL_FAILED: 3, Seen.NOT_CALLED: 9}
+        budget = _pace()
+        observation = Counter(_seen(slow_glue.stop(batches, budget)).values())
+        assert observation == {Observation.CALL_FAILED: 3, Observation.NOT_CALLED: 9}
         assert _operations(aws) == {STOP: 3}
-        slow_glue.look([demand()], pace)
+        slow_glue.look([target()], budget)
         assert _operations(aws) == {STOP: 3}
 
     @pytest.mark.parametrize(
@@ -597,24 +606,24 @@ class TestPace:
     def test_what_was_reserved_may_be_spent_but_for_the_end(self, left: float, spare: float) -> None:
         """Never more than was reserved goes to what nothing depends on, and a second is kept to end in."""
         seconds = [30.0]
-        pace = Pace(lambda: seconds[0])
-        pace.reserve(4)
+        budget = CallBudget(lambda: seconds[0])
+        budget.reserve_for_dispatch(4)
         seconds[0] = left
-        assert pace.spare_seconds() == spare
+        assert budget.leftover_seconds() == spare
 
     @pytest.mark.parametrize("answer", [{}, {"ResponseMetadata": {}}])
     def test_answer_that_tells_of_no_tries_had_one(self, answer: dict[str, Any]) -> None:
         """A call counts once, unless botocore says that it asked again."""
-        pace = _pace()
-        pace.start("get_tags")
-        pace.heard("get_tags", answer)
-        assert pace.calls == {"get_tags": 1}
+        budget = _pace()
+        budget.start("get_tags")
+        budget.record_response("get_tags", answer)
+        assert budget.calls == {"get_tags": 1}
 
     def test_first_call_is_always_started(self, aws: FakeAws, slow_glue: Glue) -> None:
         """With too little time for a call one is started all the same, so that deferring makes progress."""
         _run(aws, *_ids(3))
-        seen = Counter(_seen(slow_glue.stop([batch(run_id) for run_id in _ids(3)], _pace(0.9))).values())
-        assert seen == {Seen.SUBMITTED: 1, Seen.NOT_CALLED: 2}
+        observation = Counter(_seen(slow_glue.stop([batch(run_id) for run_id in _ids(3)], _pace(0.9))).values())
+        assert observation == {Observation.SUBMITTED: 1, Observation.NOT_CALLED: 2}
         assert _operations(aws) == {STOP: 1}
 
     def test_no_call_is_waited_for_past_the_deadline(
@@ -630,61 +639,61 @@ class TestPace:
         aws.faults.add(hang)
         findings = slow_glue.stop([batch("jr_1"), batch("jr_2")], _pace(0.2))
         released.set()
-        assert _seen(findings) == {"jr_1": Seen.IN_DOUBT, "jr_2": Seen.NOT_CALLED}
-        assert [(one.code, one.error) for one in findings if one.seen is Seen.IN_DOUBT] == [
+        assert _seen(findings) == {"jr_1": Observation.UNKNOWN, "jr_2": Observation.NOT_CALLED}
+        assert [(one.code, one.error) for one in findings if one.observation is Observation.UNKNOWN] == [
             ("NoAnswer", "no answer came before the function's deadline")
         ]
 
     @pytest.mark.parametrize(("left", "wanted", "usable"), [(30, 4, 26), (6, 4, 3), (1, 4, 0.5), (0, 4, 0)])
     def test_reserve_leaves_half_of_the_time(self, left: float, wanted: float, usable: float) -> None:
         """Time to settle is kept back, but never so much that nothing can be called."""
-        pace = _pace(left)
-        pace.reserve(wanted)
-        assert pace.usable_seconds() == usable
+        budget = _pace(left)
+        budget.reserve_for_dispatch(wanted)
+        assert budget.usable_seconds() == usable
 
     def test_time_that_ran_out_is_not_negative(self) -> None:
         """After the deadline there is no time, and that is all."""
         seconds = iter([10.0, -5.0])
-        pace = Pace(lambda: next(seconds))
-        pace.reserve(2)
-        assert pace.usable_seconds() == 0
+        budget = CallBudget(lambda: next(seconds))
+        budget.reserve_for_dispatch(2)
+        assert budget.usable_seconds() == 0
 
     @pytest.mark.parametrize(("left", "starts"), [(3.0, True), (2.999, False)])
     def test_call_starts_while_there_is_time_for_it(self, left: float, *, starts: bool) -> None:
         """A second has to be left beside what is reserved."""
-        pace = _pace(left)
-        pace.reserved = 2
-        pace.start("get_job_run")
+        budget = _pace(left)
+        budget.reserved = 2
+        budget.start("get_job_run")
         if starts:
-            pace.start("get_job_run")
+            budget.start("get_job_run")
         else:
             with pytest.raises(NotStartedError):
-                pace.start("get_job_run")
-        assert pace.calls == {"get_job_run": 1 + starts}
+                budget.start("get_job_run")
+        assert budget.calls == {"get_job_run": 1 + starts}
 
 
 class TestDenial:
     """Whether IAM's refusal is a protection."""
 
     @pytest.mark.parametrize(
-        ("tags", "seen"),
+        ("tags", "observation"),
         [
-            ({PROTECT_TAG: "true"}, Seen.PROTECTED),
-            ({PROTECT_TAG: ""}, Seen.PROTECTED),
-            ({}, Seen.DENIED),
-            ({"owner": "me"}, Seen.DENIED),
-            ({PROTECT_TAG.upper(): "true"}, Seen.DENIED),
+            ({PROTECT_TAG: "true"}, Observation.PROTECTED),
+            ({PROTECT_TAG: ""}, Observation.PROTECTED),
+            ({}, Observation.DENIED),
+            ({"owner": "me"}, Observation.DENIED),
+            ({PROTECT_TAG.upper(): "true"}, Observation.DENIED),
         ],
     )
     @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
     def test_tag_of_the_job_tells(
-        self, aws: FakeAws, glue: Glue, tags: dict[str, str], seen: Seen, code: str
+        self, aws: FakeAws, glue: Glue, tags: dict[str, str], observation: Observation, code: str
     ) -> None:
         """A denied job that carries the protect tag is protected; one GetTags a job tells."""
         aws.glue.add_job("etl", tags=tags)
         aws.faults.add(Refused(code, "No."), operation=STOP)
         findings = glue.stop([batch(*_ids(25)), batch(*_ids(5, 25))], _pace())
-        assert set(_seen(findings).values()) == {seen}
+        assert set(_seen(findings).values()) == {observation}
         assert {(one.code, one.error) for one in findings} == {(code, "No.")}
         assert aws.requests(TAGS) == [{"ResourceArn": f"arn:aws:glue:{REGION}:{ACCOUNT}:job/etl"}]
         assert _operations(aws) == {STOP: 2, TAGS: 1}
@@ -697,7 +706,11 @@ class TestDenial:
         findings = glue.stop(
             [batch("jr_1"), batch("jr_2", job_name="other"), batch("good", job_name="report")], _pace()
         )
-        assert _seen(findings) == {"jr_1": Seen.PROTECTED, "jr_2": Seen.NOT_FOUND, "good": Seen.SUBMITTED}
+        assert _seen(findings) == {
+            "jr_1": Observation.PROTECTED,
+            "jr_2": Observation.NOT_FOUND,
+            "good": Observation.SUBMITTED,
+        }
 
     def test_run_that_is_denied_by_itself_is_asked_about(self, aws: FakeAws, glue: Glue) -> None:
         """A denial within an answer is one as well."""
@@ -705,15 +718,15 @@ class TestDenial:
         aws.faults.add(RunErrors(["jr_1"], "AccessDeniedException"), operation=STOP)
         aws.glue.add_job("etl", tags={PROTECT_TAG: "true"})
         assert _seen(glue.stop([batch("jr_1", "jr_2")], _pace())) == {
-            "jr_1": Seen.PROTECTED,
-            "jr_2": Seen.SUBMITTED,
+            "jr_1": Observation.PROTECTED,
+            "jr_2": Observation.SUBMITTED,
         }
 
     def test_denied_tags_leave_the_denial(self, aws: FakeAws, glue: Glue) -> None:
         """Where the tags may not be read either, the job is denied."""
         aws.faults.add(DENIED)
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert (finding.seen, finding.code) == (Seen.DENIED, "AccessDeniedException")
+        assert (finding.observation, finding.code) == (Observation.DENIED, "AccessDeniedException")
 
     @pytest.mark.parametrize(("fault", "code"), UNREADABLE, ids=repr)
     def test_tags_that_cannot_be_read_now_are_asked_for_later(
@@ -724,15 +737,15 @@ class TestDenial:
         aws.faults.add(DENIED, operation=STOP)
         aws.faults.add(fault, operation=TAGS)
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert (finding.seen, finding.code) == (Seen.CALL_FAILED, code)
-        assert settle_stops([finding], 8)[0].outcome is Outcome.RETRYING
+        assert (finding.observation, finding.code) == (Observation.CALL_FAILED, code)
+        assert decide_stops([finding], 8)[0].outcome is Outcome.RETRYING
 
     def test_tags_without_an_answer_are_asked_for_later(self, aws: FakeAws, glue: Glue) -> None:
         """An empty answer does not say that there is no tag."""
         aws.faults.add(DENIED, operation=STOP)
         aws.faults.add(EmptyBody(), operation=TAGS)
         (finding,) = glue.stop([batch("jr_1")], _pace())
-        assert settle_stops([finding], 8)[0].outcome is Outcome.RETRYING
+        assert decide_stops([finding], 8)[0].outcome is Outcome.RETRYING
 
     def test_tags_that_were_not_asked_for_are_asked_for_later(
         self, aws: FakeAws, slow_glue: Glue, released: Event
@@ -749,8 +762,8 @@ class TestDenial:
             return answer(call)
 
         aws.faults.add(hang, operation=TAGS)
-        findings = slow_glue.stop(batches, Pace(lambda: left[0]))
-        assert Outcome.FAILED not in {result.outcome for result in settle_stops(findings, 8)}
+        findings = slow_glue.stop(batches, CallBudget(lambda: left[0]))
+        assert Outcome.FAILED not in {result.outcome for result in decide_stops(findings, 8)}
 
 
 faults = st.sampled_from(
@@ -805,23 +818,23 @@ class TestWhateverHappens:
             if run_fault:
                 aws.faults.add(run_fault, operation=STOP)
             glue = _adapter(aws, calls_at_once)
-            batches = list(_batches([demand(f"jr_{n}", f"job {n % 2}") for n in range(len(states))]))
-            pace = _pace()
-            findings = glue.stop(batches, pace)
-            wanted = Counter(one.run for batch in batches for one in batch.demands)
-            assert Counter(finding.demand.run for finding in findings) == wanted
+            batches = list(_batches([target(f"jr_{n}", f"job {n % 2}") for n in range(len(states))]))
+            budget = _pace()
+            findings = glue.stop(batches, budget)
+            wanted = Counter(one.run for batch in batches for one in batch.targets)
+            assert Counter(finding.target.run for finding in findings) == wanted
             for finding in findings:
-                if finding.seen is Seen.SUBMITTED:
-                    run = finding.demand.run
+                if finding.observation is Observation.SUBMITTED:
+                    run = finding.target.run
                     assert aws.glue.run(run.job_name, run.run_id).state == "STOPPING"
-            assert sum(pace.calls.values()) == len(aws.calls) >= 1
-            looked = glue.look([one for batch in batches for one in batch.demands], pace)
-            assert Counter(finding.demand.run for finding in looked) == wanted
+            assert sum(budget.calls.values()) == len(aws.calls) >= 1
+            looked = glue.look([one for batch in batches for one in batch.targets], budget)
+            assert Counter(finding.target.run for finding in looked) == wanted
 
 
-def _batches(demands: list[Demand]) -> Iterator[StopBatch]:
+def _batches(targets: list[StopTarget]) -> Iterator[StopBatch]:
     """Put the demands of a job into batches of three: more of them is more to go wrong."""
-    for job_name in sorted({one.run.job_name for one in demands}):
-        of_job = [one for one in demands if one.run.job_name == job_name]
+    for job_name in sorted({one.run.job_name for one in targets}):
+        of_job = [one for one in targets if one.run.job_name == job_name]
         for start in range(0, len(of_job), 3):
             yield StopBatch(job_name, tuple(of_job[start : start + 3]))

@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from gluebrake.model import Asked, Invalid, StopOutcome
-from gluebrake.reading import arrivals, read
+from gluebrake import lambda_event
+from gluebrake.contract import StopOutcome
+from gluebrake.model import Invalid, ParsedRequest
+from gluebrake.parsing.dispatcher import read
 from gluebrake.settings import settings
-from tests.builders import HOME, NOON, OUR_SENDER_ID, SETTINGS, record
 from tests.golden import golden
+from tests.support.builders import AWS_ENVIRONMENT, NOON, OUR_SENDER_ID, SETTINGS, record
 
 MESSAGES = golden("messages.json")
 OUTCOME_EVENTS = golden("outcome-events.json")
@@ -19,11 +21,15 @@ OUTCOME_EVENTS = golden("outcome-events.json")
 
 def _read(written: dict[str, Any]) -> Any:
     event = {"Records": [record(written["body"], written["attributes"], SenderId=OUR_SENDER_ID)]}
-    arrival = arrivals.arrival(
-        event, request_id="r-1", now=NOON, max_attempts=8, own_senders=frozenset(SETTINGS["own_senders"])
+    arrival = lambda_event.arrival(
+        event,
+        request_id="r-1",
+        now=NOON,
+        max_attempts=8,
+        trusted_sender_ids=frozenset(SETTINGS["trusted_sender_ids"]),
     )
     (message,) = arrival.messages
-    return read(message, HOME)
+    return read(message, AWS_ENVIRONMENT)
 
 
 @pytest.mark.parametrize("written", MESSAGES, ids=lambda written: written["name"])
@@ -34,7 +40,7 @@ def test_messages_on_the_queues_are_read(written: dict[str, Any]) -> None:
         assert isinstance(got, Invalid)
         return
     body, attributes = json.loads(written["body"]), written["attributes"]
-    assert isinstance(got, Asked)
+    assert isinstance(got, ParsedRequest)
     assert json.loads(msgspec.json.encode(got.request)) == body
     assert got.run_ids == tuple(body.get("JobRunIds", ()))
     # A confirm message may count more polls than a stop message counts attempts.
@@ -47,9 +53,12 @@ def test_messages_on_the_queues_are_read(written: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("event", OUTCOME_EVENTS, ids=lambda event: event["name"])
 def test_outcome_events_are_read(event: dict[str, Any]) -> None:
-    """Each recorded detail fits the type and is written back without a change."""
-    outcome = msgspec.convert(event["detail"], StopOutcome)
-    assert msgspec.to_builtins(outcome) == event["detail"]
+    """Each recorded detail fits the type and is written back without a change; one outcome has a new name."""
+    detail = event["detail"]
+    if detail["outcome"] == "FinishedFirst":
+        detail = {**detail, "outcome": "FinishedBeforeStop"}
+    outcome = msgspec.convert(detail, StopOutcome)
+    assert msgspec.to_builtins(outcome) == detail
 
 
 def test_the_environment_is_read() -> None:

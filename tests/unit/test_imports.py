@@ -118,7 +118,7 @@ def test_deciding_is_pure() -> None:
 
 def test_importing_a_handler_creates_no_client() -> None:
     """A handler can be imported without an environment, a Region or credentials: it wires nothing."""
-    _run("import boto3; boto3.client = None; import gluebrake.stop, gluebrake.confirm")
+    _run("import boto3; boto3.client = None; import gluebrake.stop, gluebrake.handlers.confirm")
 
 
 def test_what_decides_loads_no_aws_library() -> None:

@@ -15,31 +15,20 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gluebrake import reading
-from gluebrake.model import (
-    ATTEMPT,
-    SENDER,
-    SUBMITTED_AT,
-    Asked,
-    Message,
-    MessageResult,
-    Outcome,
-    Queue,
-    Result,
-    Selection,
-    Send,
-)
-from gluebrake.onward import IDS_IN_A_MESSAGE, ONWARD, Backoff, sends
-from gluebrake.planning import merge
-from gluebrake.queues import MAX_BYTES
-from gluebrake.reading import sqs
-from tests.builders import (
-    HOME,
+from gluebrake import sqs_record
+from gluebrake.aws.sqs import MAX_BYTES
+from gluebrake.contract import ATTEMPT, SENDER, SUBMITTED_AT, Selection
+from gluebrake.decisions.planning import merge
+from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, ROUTES, Backoff, sends
+from gluebrake.model import Message, MessageResult, ParsedRequest, Queue, RunResult, Send
+from gluebrake.outcomes import Outcome
+from gluebrake.parsing import dispatcher
+from tests.support.builders import (
+    AWS_ENVIRONMENT,
     NOON,
     OUR_ATTRIBUTES,
     OUR_SENDER_ID,
     SENDER_ID,
-    demand,
     message,
     message_result,
     policy,
@@ -47,6 +36,7 @@ from tests.builders import (
     request,
     result,
     results,
+    target,
 )
 
 pytestmark = pytest.mark.disable_socket
@@ -63,8 +53,8 @@ DESTINATIONS: Final[dict[Outcome, Queue | None]] = {
     Outcome.DEFERRED: Queue.STOP,
     Outcome.FAILED: Queue.DEAD_LETTER,
     Outcome.STOPPED: None,
-    Outcome.FINISHED_FIRST: None,
-    Outcome.LOOK_AGAIN: Queue.CONFIRM,
+    Outcome.FINISHED_BEFORE_STOP: None,
+    Outcome.NOT_YET_CONFIRMED: Queue.CONFIRM,
     Outcome.STOP_TIMED_OUT: Queue.DEAD_LETTER,
     Outcome.INVALID_REQUEST: Queue.DEAD_LETTER,
     Outcome.TOO_MANY_RUNS: Queue.DEAD_LETTER,
@@ -84,7 +74,7 @@ EARLIER: Final = NOON - timedelta(minutes=10)
 
 
 def _sends(
-    some: list[Result],
+    some: list[RunResult],
     messages: list[MessageResult] | None = None,
     jitter: float = 0.5,
     **changes: Any,
@@ -97,13 +87,13 @@ def _received(sent: Send, attributes: dict[str, str] | None = None) -> Message:
     sent_by_us = record(
         sent.body, sent.attributes if attributes is None else attributes, SenderId=OUR_SENDER_ID
     )
-    return sqs.message(sent_by_us, max_attempts=100, own_senders={"AROAGLUEBRAKE"})
+    return sqs_record.message(sent_by_us, max_attempts=100, trusted_sender_ids={"AROAGLUEBRAKE"})
 
 
-def _asked(sent: Send) -> Asked:
+def _asked(sent: Send) -> ParsedRequest:
     """Read what was sent, as the next function does."""
-    read = reading.read(_received(sent), HOME)
-    assert isinstance(read, Asked), read
+    read = dispatcher.read(_received(sent), AWS_ENVIRONMENT)
+    assert isinstance(read, ParsedRequest), read
     return read
 
 
@@ -116,8 +106,8 @@ class TestDestinations:
 
     def test_each_outcome_has_a_place_in_the_table(self) -> None:
         """No outcome is left without saying whether it leads anywhere."""
-        assert {outcome: to and to.queue for outcome, to in ONWARD.items()} == DESTINATIONS
-        assert set(ONWARD) == set(Outcome)
+        assert {outcome: to and to.queue for outcome, to in ROUTES.items()} == DESTINATIONS
+        assert set(ROUTES) == set(Outcome)
 
     @pytest.mark.parametrize("outcome", OF_A_DEMAND)
     def test_outcome_of_a_demand_leads_to_its_queue(self, outcome: Outcome) -> None:
@@ -135,7 +125,7 @@ class TestDestinations:
         assert [one.queue for one in sent] == ([queue] if queue else [])
 
     @given(st.lists(results(), max_size=10))
-    def test_each_message_is_behind_what_it_led_to(self, some: list[Result]) -> None:
+    def test_each_message_is_behind_what_it_led_to(self, some: list[RunResult]) -> None:
         """Exactly the messages of demands that go on are behind the sends, each behind its own runs."""
         behind: dict[tuple[Queue, str, str, bool], set[str]] = {}
         for sent in _sends(some):
@@ -145,7 +135,7 @@ class TestDestinations:
                 behind.setdefault(key, set()).update(sent.message_ids)
         wanted: dict[tuple[Queue, str, str, bool], set[str]] = {}
         for one in some:
-            queue, of = DESTINATIONS[one.outcome], one.demand
+            queue, of = DESTINATIONS[one.outcome], one.target
             if queue and not (queue is Queue.DEAD_LETTER and of.dry_run):
                 key = (queue, of.run.job_name, of.run.run_id, of.dry_run)
                 wanted.setdefault(key, set()).update(of.message_ids)
@@ -154,7 +144,7 @@ class TestDestinations:
         assert set().union(*behind.values()) == set().union(*wanted.values())
 
     @given(st.lists(results(), max_size=10))
-    def test_every_body_is_a_stop_request(self, some: list[Result]) -> None:
+    def test_every_body_is_a_stop_request(self, some: list[RunResult]) -> None:
         """Whatever is sent can be read again, and names each run that goes on exactly once."""
         sent = _sends(some)
         read = Counter(
@@ -164,10 +154,10 @@ class TestDestinations:
             for run_id in asked.request.job_run_ids or ()
         )
         wanted = Counter(
-            (queue, one.demand.run.job_name, one.demand.run.run_id)
+            (queue, one.target.run.job_name, one.target.run.run_id)
             for one in some
             for queue in [DESTINATIONS[one.outcome]]
-            if queue and not (queue is Queue.DEAD_LETTER and one.demand.dry_run)
+            if queue and not (queue is Queue.DEAD_LETTER and one.target.dry_run)
         )
         assert read == wanted
 
@@ -180,7 +170,7 @@ class TestHandingOn:
         """The next stage knows as well as this one who asked for what, and why."""
         (sent,) = _sends([result(outcome, dry_run=True, reason="over\nbudget")])
         (merged,) = merge([_asked(sent)])
-        assert merged.run == demand().run
+        assert merged.run == target().run
         assert (merged.dry_run, merged.reason) == (True, "over\nbudget")
         assert (merged.requested_by, merged.sender) == ("guardrail/nightly", SENDER_ID)
 
@@ -197,7 +187,7 @@ class TestHandingOn:
             (Outcome.ALREADY_STOPPING, 0),
             (Outcome.RETRYING, 4),
             (Outcome.DEFERRED, 3),
-            (Outcome.LOOK_AGAIN, 4),
+            (Outcome.NOT_YET_CONFIRMED, 4),
         ],
     )
     def test_attempt_counts_within_a_stage(self, outcome: Outcome, attempt: int) -> None:
@@ -214,7 +204,7 @@ class TestHandingOn:
             (Outcome.ALREADY_STOPPING, True),
             (Outcome.RETRYING, True),
             (Outcome.DEFERRED, True),
-            (Outcome.LOOK_AGAIN, True),
+            (Outcome.NOT_YET_CONFIRMED, True),
         ],
     )
     def test_submission_time_is_kept_or_now(
@@ -244,9 +234,9 @@ class TestHandingOn:
         (redelivered,) = merge(
             [replace(_asked(_sends([result(Outcome.DEFERRED)])[0]), message=message(receive_count=2))]
         )
-        assert redelivered.retried
-        (deferred,) = merge([_asked(*_sends([Result(redelivered, Outcome.DEFERRED)]))])
-        assert deferred.retried
+        assert redelivered.maybe_already_stopped
+        (deferred,) = merge([_asked(*_sends([RunResult(redelivered, Outcome.DEFERRED)]))])
+        assert deferred.maybe_already_stopped
 
 
 class TestBatching:
@@ -260,7 +250,7 @@ class TestBatching:
         sent = _sends(some)
         assert len(sent) == messages
         run_ids = chain.from_iterable(json.loads(one.body)["JobRunIds"] for one in sent)
-        assert list(run_ids) == [one.demand.run.run_id for one in some]
+        assert list(run_ids) == [one.target.run.run_id for one in some]
 
     def test_limit_of_a_message_is_the_policys(self) -> None:
         """A request may allow fewer runs than a message could hold; our own must pass as well."""
@@ -301,7 +291,7 @@ class TestBatching:
         assert json.loads(sent.body)["JobRunIds"] == ["jr_1", "jr_2"]
 
     @given(st.lists(results(), max_size=20), st.integers(1, 5))
-    def test_messages_are_the_fewest(self, some: list[Result], size: int) -> None:
+    def test_messages_are_the_fewest(self, some: list[RunResult], size: int) -> None:
         """There are as many messages as the groups of runs that are alike need, and not one more."""
         alone = [sent for one in some for sent in _sends([one]) if sent.queue is not Queue.DEAD_LETTER]
         groups = Counter((sent.queue, _without_runs(sent), *sent.attributes.items()) for sent in alone)
@@ -450,7 +440,11 @@ class TestDelays:
 
     @pytest.mark.parametrize(
         ("outcome", "attempt", "delay"),
-        [(Outcome.STOP_SUBMITTED, 5, 15), (Outcome.LOOK_AGAIN, 0, 30), (Outcome.LOOK_AGAIN, 9, 300)],
+        [
+            (Outcome.STOP_SUBMITTED, 5, 15),
+            (Outcome.NOT_YET_CONFIRMED, 0, 30),
+            (Outcome.NOT_YET_CONFIRMED, 9, 300),
+        ],
     )
     def test_look_waits_by_its_number(self, outcome: Outcome, attempt: int, delay: int) -> None:
         """The first look comes soon, later ones less often."""
@@ -473,14 +467,14 @@ class TestDelays:
     def test_last_look_comes_just_past_the_deadline(self, age: float, delay: int) -> None:
         """A run is looked at when its deadline has passed, not a whole delay later."""
         submitted_at = NOON - timedelta(seconds=age)
-        (sent,) = _sends([result(Outcome.LOOK_AGAIN, attempt=9, submitted_at=submitted_at)], jitter=1)
+        (sent,) = _sends([result(Outcome.NOT_YET_CONFIRMED, attempt=9, submitted_at=submitted_at)], jitter=1)
         assert sent.delay_seconds == delay
 
     @pytest.mark.parametrize("age", [1800, 1801, 100_000])
     def test_run_that_cannot_be_read_past_the_deadline_waits_as_long_as_ever(self, age: float) -> None:
         """Past the deadline only failed reads go on, and they are not hurried."""
         submitted_at = NOON - timedelta(seconds=age)
-        (sent,) = _sends([result(Outcome.LOOK_AGAIN, attempt=9, submitted_at=submitted_at)], jitter=1)
+        (sent,) = _sends([result(Outcome.NOT_YET_CONFIRMED, attempt=9, submitted_at=submitted_at)], jitter=1)
         assert sent.delay_seconds == 300
 
     @given(st.integers(0, 30), st.integers(-60, 4000), st.floats(0, 1), st.integers(1, 86_400))
@@ -488,7 +482,7 @@ class TestDelays:
         self, attempt: int, age: int, jitter: float, deadline: int
     ) -> None:
         """A look before the deadline is followed by one at most a second past it."""
-        looked = result(Outcome.LOOK_AGAIN, attempt=attempt, submitted_at=NOON - timedelta(seconds=age))
+        looked = result(Outcome.NOT_YET_CONFIRMED, attempt=attempt, submitted_at=NOON - timedelta(seconds=age))
         (sent,) = _sends([looked], jitter=jitter, deadline_seconds=deadline)
         assert 1 <= sent.delay_seconds <= 900
         if age < deadline:

@@ -19,31 +19,33 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 import gluebrake
-from gluebrake.model import Asked, Demand, Outcome, Result, Selection
-from gluebrake.planning import Plan, matches, merge, plan
-from tests.builders import NOON, asked, askings, demand, limits, message, request
+from gluebrake.contract import Selection
+from gluebrake.decisions.planning import Plan, matches, merge, plan
+from gluebrake.model import ParsedRequest, RunResult, StopTarget
+from gluebrake.outcomes import Outcome
+from tests.support.builders import NOON, askings, limits, message, parsed, request, target
 
 pytestmark = pytest.mark.disable_socket
 
 Key: TypeAlias = tuple[str, str, bool]
 
 
-def _key(demand: Demand) -> Key:
-    return demand.run.job_name, demand.run.run_id, demand.dry_run
+def _key(target: StopTarget) -> Key:
+    return target.run.job_name, target.run.run_id, target.dry_run
 
 
-def _behind(askings: list[Asked]) -> dict[Key, list[Asked]]:
+def _behind(askings: list[ParsedRequest]) -> dict[Key, list[ParsedRequest]]:
     """Return what asks for each (job, run, dry run), the earliest message first: a plain second opinion."""
-    behind: dict[Key, list[Asked]] = {}
+    behind: dict[Key, list[ParsedRequest]] = {}
     for one in sorted(askings, key=lambda one: (one.message.sent_at, one.message.message_id)):
         for run_id in sorted(set(one.request.job_run_ids or ())):
             behind.setdefault((one.request.job_name, run_id, one.request.dry_run), []).append(one)
     return behind
 
 
-def _planned(made: Plan) -> list[Demand]:
-    stops = chain.from_iterable(batch.demands for batch in made.stops)
-    return [*stops, *made.looks, *(result.demand for result in made.results)]
+def _planned(made: Plan) -> list[StopTarget]:
+    stops = chain.from_iterable(batch.targets for batch in made.stops)
+    return [*stops, *made.looks, *(result.target for result in made.results)]
 
 
 def _earlier(minutes: int) -> Any:
@@ -54,15 +56,15 @@ class TestMerging:
     """Messages about the same run share one demand."""
 
     @given(askings())
-    def test_each_run_and_kind_of_run_is_demanded_once(self, askings: list[Asked]) -> None:
+    def test_each_run_and_kind_of_run_is_demanded_once(self, askings: list[ParsedRequest]) -> None:
         """Every (job, run, dry run) that some message names has one demand, and nothing else has."""
         made = plan(askings, limits())
         counts = Counter(map(_key, _planned(made)))
         assert counts == dict.fromkeys(_behind(askings), 1)
-        assert made.demands == len(counts)
+        assert made.targets == len(counts)
 
     @given(askings())
-    def test_demand_holds_what_all_its_messages_said(self, askings: list[Asked]) -> None:
+    def test_demand_holds_what_all_its_messages_said(self, askings: list[ParsedRequest]) -> None:
         """The lowest attempt, the earliest submission, the earliest message's notes, and all the ids."""
         behind = _behind(askings)
         for merged in merge(askings):
@@ -76,7 +78,7 @@ class TestMerging:
             assert merged.reason == (first.request.reason or "")
             assert merged.requested_by == (first.request.requested_by or "")
             assert merged.sender == first.message.sender
-            assert merged.retried == any(m.attempt > 0 or m.receive_count > 1 for m in messages)
+            assert merged.maybe_already_stopped == any(m.attempt > 0 or m.receive_count > 1 for m in messages)
 
     @given(st.data())
     def test_order_of_arrival_changes_nothing(self, data: st.DataObject) -> None:
@@ -90,18 +92,18 @@ class TestMerging:
 
     def test_earliest_message_speaks_for_all(self) -> None:
         """The reason, the requester and the sender are those of whoever asked first."""
-        late = asked(
+        late = parsed(
             by=message(message_id="late", attempt=0, submitted_at=_earlier(30), sender="bob"), reason="late"
         )
-        early = asked(
+        early = parsed(
             by=message(message_id="early", sent_at=_earlier(5), attempt=2, submitted_at=_earlier(10)),
             reason="early",
             requested_by="guardrail",
         )
         assert merge([late, early]) == [
-            demand(
+            target(
                 attempt=0,
-                retried=True,
+                maybe_already_stopped=True,
                 submitted_at=_earlier(30),
                 reason="early",
                 message_ids=("early", "late"),
@@ -111,26 +113,26 @@ class TestMerging:
 
     def test_runs_of_the_earliest_message_come_first(self) -> None:
         """When not all calls can be made, those that were asked for first are."""
-        late = asked("jr_1", "jr_2", by=message(message_id="late"))
-        early = asked("jr_3", "jr_2", by=message(message_id="early", sent_at=_earlier(5)))
+        late = parsed("jr_1", "jr_2", by=message(message_id="late"))
+        early = parsed("jr_3", "jr_2", by=message(message_id="early", sent_at=_earlier(5)))
         assert [one.run.run_id for one in merge([late, early])] == ["jr_3", "jr_2", "jr_1"]
 
     def test_run_named_twice_in_a_message_is_one_demand(self) -> None:
         """A message stands behind its demand once, however often it names the run."""
-        (merged,) = merge([asked("jr_1", "jr_1")])
+        (merged,) = merge([parsed("jr_1", "jr_1")])
         assert merged.message_ids == ("m-1",)
 
     def test_dry_run_neither_suppresses_nor_becomes_a_stop(self) -> None:
         """Asked to stop a run and to show what stopping it would do, both are done."""
-        made = plan([asked(by=message(message_id="dry"), dry_run=True), asked()], limits())
-        assert [(d.dry_run, d.message_ids) for batch in made.stops for d in batch.demands] == [
+        made = plan([parsed(by=message(message_id="dry"), dry_run=True), parsed()], limits())
+        assert [(d.dry_run, d.message_ids) for batch in made.stops for d in batch.targets] == [
             (False, ("m-1",))
         ]
         assert [(d.dry_run, d.message_ids) for d in made.looks] == [(True, ("dry",))]
 
     def test_same_run_id_of_another_job_is_another_run(self) -> None:
         """A run is a job's name and an id."""
-        made = plan([asked(job_name="etl"), asked(job_name="report")], limits())
+        made = plan([parsed(job_name="etl"), parsed(job_name="report")], limits())
         assert [batch.job_name for batch in made.stops] == ["etl", "report"]
 
     def test_nothing_asked_is_nothing_planned(self) -> None:
@@ -142,14 +144,14 @@ class TestBatches:
     """One BatchStopJobRun call each."""
 
     @given(askings())
-    def test_batches_are_the_fewest_that_glue_takes(self, askings: list[Asked]) -> None:
+    def test_batches_are_the_fewest_that_glue_takes(self, askings: list[ParsedRequest]) -> None:
         """Each batch has 1 to 25 runs of one job, and a job has no more batches than its runs need."""
         made = plan(askings, limits())
         runs = Counter(job_name for job_name, _, dry_run in _behind(askings) if not dry_run)
         for batch in made.stops:
-            assert 1 <= len(batch.demands) <= 25
-            assert {one.run.job_name for one in batch.demands} == {batch.job_name}
-            assert not any(one.dry_run for one in batch.demands)
+            assert 1 <= len(batch.targets) <= 25
+            assert {one.run.job_name for one in batch.targets} == {batch.job_name}
+            assert not any(one.dry_run for one in batch.targets)
         assert Counter(batch.job_name for batch in made.stops) == {
             job_name: ceil(count / 25) for job_name, count in runs.items()
         }
@@ -157,11 +159,11 @@ class TestBatches:
     @pytest.mark.parametrize(("runs", "sizes"), [(1, [1]), (25, [25]), (26, [25, 1]), (51, [25, 25, 1])])
     def test_batches_are_filled_in_order(self, runs: int, sizes: list[int]) -> None:
         """Only the last batch of a job has room left."""
-        made = plan([asked(*(f"jr_{number}" for number in range(runs)))], limits())
-        assert [len(batch.demands) for batch in made.stops] == sizes
+        made = plan([parsed(*(f"jr_{number}" for number in range(runs)))], limits())
+        assert [len(batch.targets) for batch in made.stops] == sizes
 
     @given(askings())
-    def test_only_dry_runs_are_merely_looked_at(self, askings: list[Asked]) -> None:
+    def test_only_dry_runs_are_merely_looked_at(self, askings: list[ParsedRequest]) -> None:
         """The looks are the dry runs, all of them."""
         made = plan(askings, limits())
         assert {_key(one) for one in made.looks} == {key for key in _behind(askings) if key[2]}
@@ -171,24 +173,24 @@ class TestCounts:
     """What the plan counts."""
 
     @given(askings())
-    def test_mentions_are_demands_and_duplicates(self, askings: list[Asked]) -> None:
+    def test_mentions_are_demands_and_duplicates(self, askings: list[ParsedRequest]) -> None:
         """Each mention of a run in a message is a demand or a duplicate."""
         made = plan(askings, limits())
         mentions = sum(len(one.request.job_run_ids or ()) for one in askings)
-        assert mentions == made.demands + made.duplicates
+        assert mentions == made.targets + made.duplicates
 
     @pytest.mark.parametrize(
         ("by", "requested"),
         [
             (message(), 3),
             (message(receive_count=2), 0),
-            (message(resent=True), 0),
-            (message(resent=True, attempt=1), 0),
+            (message(is_retry=True), 0),
+            (message(is_retry=True, attempt=1), 0),
         ],
     )
     def test_runs_are_requested_only_once(self, by: Any, requested: int) -> None:
         """A redelivery, and a message of our own, ask for nothing new."""
-        assert plan([asked("jr_1", "jr_2", "jr_1", by=by)], limits()).requested == requested
+        assert plan([parsed("jr_1", "jr_2", "jr_1", by=by)], limits()).requested == requested
 
 
 class TestLimits:
@@ -212,17 +214,18 @@ class TestLimits:
         self, allowed: tuple[str, ...], protected: tuple[str, ...], outcome: Outcome | None, *, dry_run: bool
     ) -> None:
         """A job that is protected, or outside of what may be stopped, is settled by that; protected wins."""
-        made = plan([asked(dry_run=dry_run)], limits(jobs=allowed, protected_jobs=protected))
+        made = plan([parsed(dry_run=dry_run)], limits(jobs=allowed, protected_jobs=protected))
         assert [result.outcome for result in made.results] == ([outcome] if outcome else [])
         assert len(made.stops) + len(made.looks) == (0 if outcome else 1)
-        assert made.demands == 1
+        assert made.targets == 1
 
     def test_settled_demand_says_which_limit_it_was(self) -> None:
         """The log and the dead letter tell which setting keeps the job from being stopped."""
         made = plan(
-            [asked(job_name="prod"), asked(job_name="report")], limits(jobs=("etl",), protected_jobs=("prod",))
+            [parsed(job_name="prod"), parsed(job_name="report")],
+            limits(jobs=("etl",), protected_jobs=("prod",)),
         )
-        why = {result.demand.run.job_name: (result.code, result.error) for result in made.results}
+        why = {result.target.run.job_name: (result.code, result.error) for result in made.results}
         assert why == {
             "prod": ("Protected", "the job matches protectedJobs"),
             "report": ("NotAllowed", "the job matches none of jobs"),
@@ -230,12 +233,12 @@ class TestLimits:
 
     @given(askings(), st.sampled_from([(), ("etl",), ("*",)]), st.sampled_from([("*",), ("nightly",)]))
     def test_limits_lose_no_demand(
-        self, askings: list[Asked], protected: tuple[str, ...], allowed: tuple[str, ...]
+        self, askings: list[ParsedRequest], protected: tuple[str, ...], allowed: tuple[str, ...]
     ) -> None:
         """Whatever the patterns, each demand is planned or settled, exactly once, and by its job's name."""
         made = plan(askings, limits(jobs=allowed, protected_jobs=protected))
         assert Counter(map(_key, _planned(made))) == dict.fromkeys(_behind(askings), 1)
-        assert {result.demand.run.job_name for result in made.results} == {
+        assert {result.target.run.job_name for result in made.results} == {
             job_name
             for job_name, _, _ in _behind(askings)
             if job_name in protected or "*" in protected or not ("*" in allowed or job_name in allowed)
@@ -243,14 +246,14 @@ class TestLimits:
 
     def test_request_of_exactly_the_limit_is_planned(self) -> None:
         """The limit itself is allowed; ids that repeat count once."""
-        made = plan([asked("jr_1", "jr_2", "jr_1")], limits(max_runs_per_request=2))
-        assert (made.demands, made.message_results) == (2, ())
+        made = plan([parsed("jr_1", "jr_2", "jr_1")], limits(max_runs_per_request=2))
+        assert (made.targets, made.message_results) == (2, ())
 
     @pytest.mark.parametrize("dry_run", [False, True])
     def test_request_over_the_limit_stops_nothing(self, *, dry_run: bool) -> None:
         """A message that names too many runs is settled as a whole; its neighbours are planned."""
-        big = asked("jr_1", "jr_2", "jr_3", by=message(message_id="big"), dry_run=dry_run)
-        made = plan([big, asked("jr_3")], limits(max_runs_per_request=2))
+        big = parsed("jr_1", "jr_2", "jr_3", by=message(message_id="big"), dry_run=dry_run)
+        made = plan([big, parsed("jr_3")], limits(max_runs_per_request=2))
         (settled,) = made.message_results
         assert (settled.message, settled.outcome, settled.request) == (
             big.message,
@@ -263,7 +266,7 @@ class TestLimits:
 
     def test_selection_over_the_limit_says_that_it_is_one(self) -> None:
         """What it means was found, not named."""
-        big = Asked(message(), request(job_run_ids=UNSET, select=Selection()), ("jr_1", "jr_2", "jr_3"))
+        big = ParsedRequest(message(), request(job_run_ids=UNSET, select=Selection()), ("jr_1", "jr_2", "jr_3"))
         (settled,) = plan([big], limits(max_runs_per_request=2)).message_results
         assert settled.why == "Select: means 3 runs, but maxRunsPerRequest is 2; none was stopped"
 
@@ -305,17 +308,17 @@ class TestPatterns:
 
     def test_asterisks_do_not_multiply_the_time(self) -> None:
         """A pattern with several asterisks is matched at once, also against a name made to be slow."""
-        program = "from gluebrake.planning import matches; matches('*a*a*a*a*b', 'a' * 255)"
+        program = "from gluebrake.decisions.planning import matches; matches('*a*a*a*a*b', 'a' * 255)"
         environ = {"PYTHONPATH": str(Path(gluebrake.__file__).parent.parent)}
         subprocess.run([sys.executable, "-c", program], env=environ, timeout=3, check=True)
 
 
 def test_plan_does_not_read_what_others_settled() -> None:
     """Results carry the demand as it was merged, so that the log tells who asked."""
-    made = plan([asked(reason="over budget")], limits(jobs=("report",)))
+    made = plan([parsed(reason="over budget")], limits(jobs=("report",)))
     (result,) = made.results
-    assert result == Result(
-        replace(demand(), reason="over budget", requested_by=""),
+    assert result == RunResult(
+        replace(target(), reason="over budget", requested_by=""),
         Outcome.NOT_ALLOWED,
         "NotAllowed",
         "the job matches none of jobs",

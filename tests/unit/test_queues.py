@@ -16,12 +16,13 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gluebrake.model import ATTEMPT, SENDER, Queue, Send
-from gluebrake.queues import MAX_BYTES, MAX_ENTRIES, Queues
-from tests.builders import send
-from tests.fakes.aws_server import FakeAws
-from tests.fakes.exchange import Answer, Call, Reply
-from tests.fakes.faults import (
+from gluebrake.aws.sqs import MAX_BYTES, MAX_ENTRIES, Queues
+from gluebrake.contract import ATTEMPT, SENDER
+from gluebrake.model import Queue, Send
+from tests.support.builders import send
+from tests.support.fakes.aws_server import FakeAws
+from tests.support.fakes.exchange import Answer, Call, Reply
+from tests.support.fakes.faults import (
     EmptyBody,
     EntriesFailed,
     Fault,

@@ -13,21 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gluebrake import reading
-from gluebrake.model import (
-    ATTEMPT,
-    SENDER,
-    STOP_REQUESTED,
-    SUBMITTED_AT,
-    Asked,
-    Ignored,
-    Invalid,
-    Message,
-    StopRequest,
-)
-from gluebrake.reading import sqs
-from tests.builders import (
-    HOME,
+from gluebrake import sqs_record
+from gluebrake.contract import ATTEMPT, SENDER, STOP_REQUESTED, SUBMITTED_AT, StopRequest
+from gluebrake.model import Ignored, Invalid, Message, ParsedRequest
+from gluebrake.parsing import dispatcher
+from tests.support.builders import (
+    AWS_ENVIRONMENT,
     NOON,
     OUR_SENDER_ID,
     SENDER_ID,
@@ -148,7 +139,7 @@ SEVERAL_LINES: Final = re.compile("[\t\r\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\
 
 def _refusal(text: str) -> str:
     """Read a body that cannot be used, and return why not."""
-    read = reading.read(message(text), HOME)
+    read = dispatcher.read(message(text), AWS_ENVIRONMENT)
     assert isinstance(read, Invalid), f"{text[:200]!r} is not invalid"
     assert 0 < len(read.why) <= 1024
     assert read.message.body == text
@@ -161,31 +152,31 @@ class TestStopRequests:
     def test_smallest_request_is_read(self) -> None:
         """A job and its runs are all that a request needs; it is no dry run unless it says so."""
         text = '{"JobName": "etl", "JobRunIds": ["jr_1", "jr_2"]}'
-        assert reading.read(message(text), HOME) == Asked(
+        assert dispatcher.read(message(text), AWS_ENVIRONMENT) == ParsedRequest(
             message(text), request("jr_1", "jr_2"), ("jr_1", "jr_2")
         )
 
     def test_every_field_is_read(self) -> None:
         """What a request says of itself is taken over as it is."""
         text = body("jr_1", Reason="over\nbudget", RequestedBy="guardrail", DryRun=True)
-        read = reading.read(message(text), HOME)
+        read = dispatcher.read(message(text), AWS_ENVIRONMENT)
         wanted = request("jr_1", reason="over\nbudget", requested_by="guardrail", dry_run=True)
-        assert read == Asked(message(text), wanted, ("jr_1",))
+        assert read == ParsedRequest(message(text), wanted, ("jr_1",))
 
     @pytest.mark.parametrize("name", ["x", LONGEST, "\t ", "\x7f\x80\u2028", "\ufffd", SUPPLEMENTARY, '"\\'])
     def test_whatever_glue_names_things_is_read(self, name: str) -> None:
         """Every character of Glue's pattern is taken, up to 255 of them."""
         escaped = body(name, JobName=name)
         for text in (escaped, json.dumps(json.loads(escaped), ensure_ascii=False)):
-            read = reading.read(message(text), HOME)
-            assert isinstance(read, Asked)
+            read = dispatcher.read(message(text), AWS_ENVIRONMENT)
+            assert isinstance(read, ParsedRequest)
             assert (read.request.job_name, read.request.job_run_ids) == (name, (name,))
 
     def test_ten_thousand_runs_are_read(self) -> None:
         """Batching is ours: a request may name as many runs as fit into a message."""
         run_ids = [f"jr_{number}" for number in range(10_000)]
-        read = reading.read(message(body(*run_ids)), HOME)
-        assert isinstance(read, Asked)
+        read = dispatcher.read(message(body(*run_ids)), AWS_ENVIRONMENT)
+        assert isinstance(read, ParsedRequest)
         assert read.request.job_run_ids == tuple(run_ids)
 
     @given(names(), st.lists(names(), min_size=1, max_size=5), notes(), notes(), st.booleans())
@@ -196,8 +187,8 @@ class TestStopRequests:
         wanted = StopRequest(
             job_name, tuple(run_ids), reason=reason, requested_by=requested_by, dry_run=bool(dry_run)
         )
-        read = reading.read(message(msgspec.json.encode(wanted).decode()), HOME)
-        assert isinstance(read, Asked)
+        read = dispatcher.read(message(msgspec.json.encode(wanted).decode()), AWS_ENVIRONMENT)
+        assert isinstance(read, ParsedRequest)
         assert read.request == wanted
 
     @pytest.mark.parametrize(("fields", "path", "rule"), WRONG_FIELDS)
@@ -260,16 +251,16 @@ class TestEvents:
     def test_detail_is_the_stop_request(self) -> None:
         """An event that asks for a stop means the same as its detail does as a message."""
         detail = json.loads(body("jr_1", "jr_2", Reason="over budget"))
-        read = reading.read(message(event(detail)), HOME)
-        assert isinstance(read, Asked)
+        read = dispatcher.read(message(event(detail)), AWS_ENVIRONMENT)
+        assert isinstance(read, ParsedRequest)
         assert read.request == request("jr_1", "jr_2", reason="over budget")
 
     def test_new_members_of_the_envelope_are_tolerated(self) -> None:
         """AWS may add members to its envelope, also such as are named like fields of a request."""
         envelope = json.loads(event(json.loads(body()), STOP_REQUESTED))
         more = {"new": {"nested": [None]}, "DryRun": "yes", "JobName": 5}
-        read = reading.read(message(json.dumps({**envelope, **more})), HOME)
-        assert isinstance(read, Asked)
+        read = dispatcher.read(message(json.dumps({**envelope, **more})), AWS_ENVIRONMENT)
+        assert isinstance(read, ParsedRequest)
         assert read.request == request()
 
     @pytest.mark.parametrize(("fields", "path", "rule"), WRONG_FIELDS)
@@ -434,9 +425,9 @@ class TestAnything:
     @example('{"x": 1e999, "detail-type": "Glue Job Run Stop Requested", "detail": {}}')
     def test_any_body_is_read_and_asks_only_when_an_independent_check_agrees(self, text: str) -> None:
         """Reading never raises, explains itself, and takes exactly what the schema and the rules allow."""
-        read = reading.read(message(text), HOME)
+        read = dispatcher.read(message(text), AWS_ENVIRONMENT)
         assert read.message.body == text
-        assert isinstance(read, Asked) == _may_be_asked(text), read
+        assert isinstance(read, ParsedRequest) == _may_be_asked(text), read
         if isinstance(read, Ignored | Invalid):
             assert 0 < len(read.why) <= 1024
 
@@ -448,7 +439,7 @@ class TestAnything:
 
 
 def _received(given: dict[str, Any], *, max_attempts: int = 8) -> Message:
-    return sqs.message(given, max_attempts=max_attempts, own_senders={"AROAGLUEBRAKE"})
+    return sqs_record.message(given, max_attempts=max_attempts, trusted_sender_ids={"AROAGLUEBRAKE"})
 
 
 class TestRecords:
@@ -467,7 +458,7 @@ class TestRecords:
         assert read == message(
             "{}",
             sender="AIDAEXAMPLE:first",
-            resent=True,
+            is_retry=True,
             attempt=3,
             submitted_at=datetime(2026, 11, 24, 11, tzinfo=UTC),
         )
@@ -481,7 +472,7 @@ class TestRecords:
         """Of a message that none of our roles sent, SQS's own word for the sender stands, whatever it bears."""
         attributes = {ATTEMPT: "3", SENDER: "AIDAEXAMPLE:somebody-else"}
         read = _received(record("{}", attributes, SenderId=sender_id))
-        assert (read.sender, read.resent, read.is_first) == (sender_id, False, True)
+        assert (read.sender, read.is_retry, read.is_first) == (sender_id, False, True)
 
     @given(name=st.text(max_size=8))
     def test_our_role_is_known_by_its_id_alone(self, name: str) -> None:
@@ -553,7 +544,7 @@ class TestRecords:
         """What follows is a name that whoever takes a role chooses for the session, ours included."""
         claimed = f"{SENDER_ID.partition(':')[0]}:{OUR_SENDER_ID}"
         received = _received(record("{}", {SENDER: "somebody else"}, SenderId=claimed))
-        assert (received.sender, received.resent) == (claimed, False)
+        assert (received.sender, received.is_retry) == (claimed, False)
         ours = _received(record("{}", {SENDER: "guardrail"}, SenderId=f"{OUR_SENDER_ID}:{SENDER_ID}"))
         assert ours.sender == "guardrail"
 

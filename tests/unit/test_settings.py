@@ -18,7 +18,7 @@ VALUES: Final[dict[str, Any]] = {
     "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
     "dead_letter_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
     "event_bus_name": "gluebrake-bus",
-    "own_senders": ("AROASTOP", "AROACONFIRM"),
+    "trusted_sender_ids": ("AROASTOP", "AROACONFIRM"),
     "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
     "jobs": ("*",),
     "protected_jobs": (),

@@ -15,9 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gluebrake.model import Count, Measure, Outcome, Result
-from gluebrake.telemetry import TROUBLES, Telemetry
-from tests.builders import SENDER_ID, demand, message_result, result
+from gluebrake.model import Count, Measure, RunResult
+from gluebrake.outcomes import Outcome
+from gluebrake.telemetry import FAILURES, Telemetry
+from tests.support.builders import SENDER_ID, message_result, result, target
 
 pytestmark = [pytest.mark.disable_socket, pytest.mark.usefixtures("own_loggers")]
 
@@ -69,8 +70,8 @@ def emitted(log: StringIO, capsys: pytest.CaptureFixture[str]) -> Emitted:
 
 def _account(telemetry: Telemetry, *some: Any, **counts: int) -> None:
     """Account for results of demands and of messages, with what else was counted, and publish it."""
-    results = [one for one in some if isinstance(one, Result)]
-    messages = [one for one in some if not isinstance(one, Result)]
+    results = [one for one in some if isinstance(one, RunResult)]
+    messages = [one for one in some if not isinstance(one, RunResult)]
     telemetry.account(results, messages, {Count[name]: count for name, count in counts.items()}, frozenset())
     telemetry.end({})
 
@@ -90,8 +91,8 @@ class TestLines:
 
     def test_demand_has_a_line_that_tells_its_story(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """One line says which run, what became of it, why, and who asked for it."""
-        told = Result(
-            demand(attempt=2, message_ids=("m-1", "m-2")),
+        told = RunResult(
+            target(attempt=2, message_ids=("m-1", "m-2")),
             Outcome.FAILED,
             "ThrottlingException",
             "Rate exceeded",
@@ -117,7 +118,7 @@ class TestLines:
                 "reason": "over budget",
                 "requested_by": "guardrail/nightly",
                 "sender": SENDER_ID,
-                "comes_back": False,
+                "will_redeliver": False,
             }.items()
         )
         assert line["message_ids"] == ["m-1", "m-2"]
@@ -134,7 +135,7 @@ class TestLines:
                 "outcome": "InvalidRequest",
                 "error_message": "the body: is not JSON",
                 "sender": SENDER_ID,
-                "comes_back": False,
+                "will_redeliver": False,
             }.items()
         )
         assert line["message_ids"] == ["m-1"]
@@ -144,7 +145,7 @@ class TestLines:
         """Each demand has exactly one line, louder when a person should look at it."""
         _account(telemetry, result(outcome))
         ((line,), _) = emitted()
-        assert line["level"] == ("WARNING" if outcome in TROUBLES["stop"] else "INFO")
+        assert line["level"] == ("WARNING" if outcome in FAILURES["stop"] else "INFO")
 
     def test_line_says_when_its_message_comes_back(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """After a send that failed, the line tells that this is not the last word."""
@@ -154,7 +155,7 @@ class TestLines:
         ]
         telemetry.account(results, [message_result()], {}, frozenset({"m-2"}))
         telemetry.account([], [message_result()], {}, frozenset({"m-1"}))
-        assert [line["comes_back"] for line in emitted()[0]] == [True, False, False, True]
+        assert [line["will_redeliver"] for line in emitted()[0]] == [True, False, False, True]
 
     @pytest.mark.parametrize("text", HOSTILE)
     @pytest.mark.parametrize("field", ["reason", "requested_by", "sender", "run_id", "job_name"])
@@ -239,7 +240,7 @@ class TestMetrics:
         """An alarm needs data also while all goes well; other outcomes are counted when they happen."""
         _account(Telemetry(service))
         sums = _sums([json.loads(capsys.readouterr().out)])
-        assert sums == dict.fromkeys([*TROUBLES[service], Count.UNEXPECTED_ERRORS], 0)
+        assert sums == dict.fromkeys([*FAILURES[service], Count.UNEXPECTED_ERRORS], 0)
 
     def test_counts_of_several_rounds_add_up(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """An invocation that works in several rounds publishes once, and all of it."""

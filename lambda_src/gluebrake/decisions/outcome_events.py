@@ -1,0 +1,83 @@
+"""Which outcomes are told to others, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from gluebrake.contract import StopOutcome
+from gluebrake.model import Measure, MessageResult, RunResult
+
+# Ten events of the longest texts, each character of them six bytes in JSON, stay below the 256 kB of a request.
+_LONGEST_TEXT: Final = 1024
+
+
+def outcomes(
+    results: Iterable[RunResult],
+    message_results: Iterable[MessageResult],
+    undelivered: frozenset[str],
+    now: datetime,
+) -> list[StopOutcome]:
+    """Return what is final of what was asked. What comes back is not; what cannot be read asks for nothing.
+
+    So no event of ours that finds its way into a queue of ours can lead to another.
+    """
+    return [
+        *(
+            _of_run(result, now)
+            for result in results
+            if result.outcome.is_final and undelivered.isdisjoint(result.target.message_ids)
+        ),
+        *(
+            event
+            for result in message_results
+            if result.outcome.is_final
+            and result.message.message_id not in undelivered
+            and (event := _of_request(result, now))
+        ),
+    ]
+
+
+def _of_run(result: RunResult, now: datetime) -> StopOutcome:
+    target = result.target
+    return StopOutcome(
+        job_name=target.run.job_name,
+        job_run_id=target.run.run_id,
+        outcome=result.outcome,
+        state=result.state,
+        error_code=result.code,
+        error_message=_cut(result.error),
+        dry_run=target.dry_run,
+        reason=target.reason,
+        requested_by=target.requested_by,
+        sender=_cut(target.sender),
+        attempt=target.attempt,
+        submitted_at=target.submitted_at,
+        settled_at=now,
+        time_to_stop_seconds=result.measures.get(Measure.TIME_TO_STOP),
+        dpus_released=result.measures.get(Measure.DPUS_RELEASED),
+        dpu_hours_consumed=result.measures.get(Measure.DPU_HOURS_CONSUMED),
+    )
+
+
+def _of_request(result: MessageResult, now: datetime) -> StopOutcome | None:
+    request = result.request
+    if not request:
+        return None
+    return StopOutcome(
+        job_name=request.job_name,
+        outcome=result.outcome,
+        error_code=result.code,
+        error_message=_cut(result.why),
+        dry_run=request.dry_run,
+        reason=request.reason or "",
+        requested_by=request.requested_by or "",
+        sender=_cut(result.message.sender),
+        attempt=result.message.attempt,
+        settled_at=now,
+    )
+
+
+def _cut(text: str) -> str:
+    return text[:_LONGEST_TEXT]

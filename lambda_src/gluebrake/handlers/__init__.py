@@ -1,0 +1,1 @@
+"""One module a Lambda function: its handler, its work and its wiring."""

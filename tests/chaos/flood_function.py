@@ -1,0 +1,31 @@
+"""A function's process that works one event after another: `python -m prove.flood_function stop`.
+
+Each line of standard input is an event. Logs and metrics go to standard output and, after each event, a line
+with the answer and what it took.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from tests.support.function_process import HANDLERS
+from tests.support.simulated_aws import Context
+
+
+def main(service: str) -> None:
+    """Handle events until there are no more."""
+    for line in sys.stdin:
+        event = json.loads(line)
+        began = time.process_time()
+        answer = HANDLERS[service](event, Context())
+        took = time.process_time() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        sys.stdout.write(f"{json.dumps({'answer': answer, 'cpu_seconds': took, 'peak_rss': peak})}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,71 @@
+"""What the operator reads when AWS, or the way to it, fails: one line, with the remedy."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from gluebrake_cli.errors import OperatorError, explained
+
+
+def _refused(code: str, message: str = "no", operation: str = "ReceiveMessage") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (exceptions.NoCredentialsError(), "no AWS credentials: log in"),
+        (exceptions.PartialCredentialsError(provider="env", cred_var="x"), "check --profile"),
+        (exceptions.ProfileNotFound(profile="prod"), "no such profile"),
+        (exceptions.NoRegionError(), "no Region: give --region"),
+        (exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
+        (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "aws sso login"),
+        (exceptions.CredentialRetrievalError(provider="p", error_msg="x"), "aws sso login"),
+        (exceptions.EndpointConnectionError(endpoint_url="http://x"), "check the network"),
+        (exceptions.ConnectTimeoutError(endpoint_url="http://x"), "check the network"),
+        (exceptions.ReadTimeoutError(endpoint_url="http://x"), "AWS does not answer"),
+        (ResponseParserError("<html>"), "what answers is not AWS"),
+        (ValueError("Invalid endpoint: localhost"), "AWS_ENDPOINT_URL must be a URL"),
+        (_refused("ExpiredToken"), "have expired: log in again"),
+        (_refused("ExpiredTokenException"), "have expired: log in again"),
+        (_refused("UnrecognizedClientException"), "check --profile"),
+        (_refused("InvalidClientTokenId"), "check --profile"),
+        (_refused("ThrottlingException"), "wait a little"),
+        (_refused("EntityNotFoundException"), "Glue knows no such job"),
+        (_refused("SomethingNew"), "ReceiveMessage was refused: SomethingNew: no"),
+        (exceptions.DataNotFoundError(data_path="x"), "DataNotFoundError: "),
+        (OperatorError("as it is"), "as it is"),
+    ],
+)
+def test_each_error_has_its_remedy(error: Exception, remedy: str) -> None:
+    """The line says what to do, whichever of AWS's many ways it was said in."""
+    text = explained(error)
+    assert text
+    assert remedy in text
+    assert "\n" not in text
+
+
+def test_a_denial_names_the_permission_and_the_resource() -> None:
+    """IAM's own words say which action on what; they are taken over."""
+    message = (
+        "User: arn:aws:iam::1:user/me is not authorized to perform: sqs:deletemessage on resource: "
+        "arn:aws:sqs:eu-west-1:1:dlq because no identity-based policy allows it"
+    )
+    assert "sqs:deletemessage on arn:aws:sqs:eu-west-1:1:dlq:" in (
+        explained(_refused("AccessDenied", message)) or ""
+    )
+
+
+def test_a_denial_without_words_names_the_permission() -> None:
+    """Where IAM does not tell, the operation does: a batch call takes the permission of a single one."""
+    denied = _refused("AccessDeniedException", "", "DeleteMessageBatch")
+    assert "the permission sqs:DeleteMessage on" in (explained(denied) or "")
+
+
+def test_an_error_of_our_own_is_not_explained() -> None:
+    """A mistake in the program shows its traceback."""
+    assert explained(ZeroDivisionError()) is None
+    assert explained(ValueError("something else")) is None

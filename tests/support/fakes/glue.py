@@ -1,0 +1,206 @@
+"""Glue's side of stopping: jobs, their runs, and the four operations on them."""
+
+from __future__ import annotations
+
+import re
+from bisect import insort
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tests.support.fakes.exchange import Json, ServiceError
+
+_STOPPABLE: Final = frozenset({"STARTING", "RUNNING", "WAITING"})
+_ACTIVE: Final = _STOPPABLE | {"STOPPING"}
+# The API reference writes it in UTF-16: its surrogate pairs are the supplementary planes.
+_ONE_LINE: Final = re.compile("[\t\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]{1,255}")
+_MOST_IDS: Final = 25
+_LARGEST_PAGE: Final = 200
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A job run. Its state follows the clock: STOPPING ends `stopping_seconds` after the stop, None never."""
+
+    job_name: str
+    run_id: str
+    started_on: datetime
+    stopping_seconds: float | None
+    stops_as: str
+    details: Mapping[str, Any]
+    clock: Callable[[], datetime]
+    _state: str
+    _changed_on: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._changed_on = self.clock()
+
+    @property
+    def state(self) -> str:
+        """The state at this moment of the clock."""
+        if self._state == "STOPPING" and self.stopping_seconds is not None:
+            stopped_on = self._changed_on + timedelta(seconds=self.stopping_seconds)
+            if stopped_on <= self.clock():
+                self._state, self._changed_on = self.stops_as, stopped_on
+        return self._state
+
+    def become(self, state: str) -> None:
+        """Change the state now, by itself or on request."""
+        self._state, self._changed_on = state, self.clock()
+
+    def describe(self) -> Json:
+        """Glue's JobRun; `details` win over what is worked out here."""
+        ended = self.state not in _ACTIVE
+        until = self._changed_on if ended else self.clock()
+        described: Json = {
+            "Id": self.run_id,
+            "JobName": self.job_name,
+            "Attempt": 0,
+            "JobRunState": self.state,
+            "StartedOn": _epoch(self.started_on),
+            "LastModifiedOn": _epoch(self._changed_on),
+            "ExecutionTime": max(0, int((until - self.started_on).total_seconds())),
+        }
+        if ended:
+            described["CompletedOn"] = _epoch(self._changed_on)
+        return {**described, **self.details}
+
+
+class Glue:
+    """The state of one account's jobs, and the operations; a test sets it up and looks at it directly."""
+
+    def __init__(self, *, clock: Callable[[], datetime], region: str, account: str) -> None:
+        self._clock = clock
+        self._arn_prefix = f"arn:aws:glue:{region}:{account}:job/"
+        self._tags: dict[str, dict[str, str]] = {}
+        self._runs: dict[str, dict[str, Run]] = {}
+        self._newest_first: dict[str, list[Run]] = {}
+
+    def add_job(self, job_name: str, *, tags: Mapping[str, str] | None = None) -> str:
+        """Create a job, or tag it anew; its ARN."""
+        self._tags[job_name] = dict(tags or {})
+        self._runs.setdefault(job_name, {})
+        self._newest_first.setdefault(job_name, [])
+        return self._arn_prefix + job_name
+
+    def add_run(  # noqa: PLR0913 - a run has that many sides, and a test names the one that it is about
+        self,
+        job_name: str,
+        run_id: str,
+        *,
+        state: str = "RUNNING",
+        started_on: datetime | None = None,
+        stopping_seconds: float | None = 10,
+        stops_as: str = "STOPPED",
+        **details: Any,
+    ) -> Run:
+        """Create a run, and its job when that is missing.
+
+        Without `started_on` it starts now. `details` are more fields of Glue's JobRun, or other values
+        for those that would be worked out: DPUSeconds, WorkerType, ExecutionTime, CompletedOn...
+        """
+        if job_name not in self._runs:
+            self.add_job(job_name)
+        run = Run(
+            job_name=job_name,
+            run_id=run_id,
+            started_on=started_on or self._clock(),
+            stopping_seconds=stopping_seconds,
+            stops_as=stops_as,
+            details={"WorkerType": "G.1X", "NumberOfWorkers": 10, "MaxCapacity": 10.0, **details},
+            clock=self._clock,
+            _state=state,
+        )
+        self._runs[job_name][run_id] = run
+        insort(self._newest_first[job_name], run, key=lambda other: -other.started_on.timestamp())
+        return run
+
+    def run(self, job_name: str, run_id: str) -> Run:
+        """One run; KeyError when there is none."""
+        return self._runs[job_name][run_id]
+
+    def __iter__(self) -> Iterator[Run]:
+        return (run for runs in self._runs.values() for run in runs.values())
+
+    def batch_stop_job_run(self, request: Json) -> Json:
+        """Submit runs for stopping; each id lands in one of the two lists."""
+        job_name, run_ids = request["JobName"], request["JobRunIds"]
+        if not 1 <= len(run_ids) <= _MOST_IDS:
+            raise ServiceError("InvalidInputException", f"JobRunIds: {len(run_ids)} items, not 1 to 25")
+        for text in (job_name, *run_ids):
+            _check_one_line(text)
+        runs = self._runs_of(job_name)
+        submitted, errors = [], []
+        for run_id in run_ids:
+            named = {"JobName": job_name, "JobRunId": run_id}
+            if error := _stop(runs.get(run_id)):
+                errors.append({**named, "ErrorDetail": error})
+            else:
+                submitted.append(named)
+        return {"SuccessfulSubmissions": submitted, "Errors": errors}
+
+    def get_job_run(self, request: Json) -> Json:
+        """Describe one run."""
+        _check_one_line(request["JobName"])
+        _check_one_line(request["RunId"])
+        run = self._runs_of(request["JobName"]).get(request["RunId"])
+        if run is None:
+            raise ServiceError("EntityNotFoundException", f"No job run {request['RunId']}")
+        return {"JobRun": run.describe()}
+
+    def get_job_runs(self, request: Json) -> Json:
+        """Describe a page of a job's runs, newest first."""
+        _check_one_line(request["JobName"])
+        size = request.get("MaxResults", _LARGEST_PAGE)
+        if not 1 <= size <= _LARGEST_PAGE:
+            raise ServiceError("InvalidInputException", f"MaxResults: 1 to {_LARGEST_PAGE}, not {size}")
+        self._runs_of(request["JobName"])
+        runs = self._newest_first[request["JobName"]]
+        start = _after(request.get("NextToken"), runs)
+        page = {"JobRuns": [run.describe() for run in runs[start : start + size]]}
+        if start + size < len(runs):
+            return {**page, "NextToken": f"after {runs[start + size - 1].run_id}"}
+        return page
+
+    def get_tags(self, request: Json) -> Json:
+        """Read a job's tags by its ARN."""
+        arn = request["ResourceArn"]
+        tags = self._tags.get(arn.removeprefix(self._arn_prefix)) if arn.startswith(self._arn_prefix) else None
+        if tags is None:
+            raise ServiceError("EntityNotFoundException", f"No resource {arn}")
+        return {"Tags": tags}
+
+    def _runs_of(self, job_name: str) -> dict[str, Run]:
+        if job_name not in self._runs:
+            raise ServiceError("EntityNotFoundException", f"No job {job_name}")
+        return self._runs[job_name]
+
+
+def _stop(run: Run | None) -> Json | None:
+    if run is None:
+        return {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "Job run not found."}
+    if run.state not in _STOPPABLE:
+        message = "Job Run cannot be stopped in current state."
+        return {"ErrorCode": "JobRunCannotBeStoppedException", "ErrorMessage": message}
+    run.become("STOPPING")
+    return None
+
+
+def _after(token: str | None, runs: list[Run]) -> int:
+    """Where the next page starts: after a run, not at a number, so that a new run moves nothing."""
+    if token is None:
+        return 0
+    for index, run in enumerate(runs):
+        if token == f"after {run.run_id}":
+            return index + 1
+    raise ServiceError("InvalidInputException", "NextToken: not one that was given out")
+
+
+def _check_one_line(text: str) -> None:
+    if not _ONE_LINE.fullmatch(text):
+        raise ServiceError("InvalidInputException", f"{text!r}: not one line of 1 to 255 characters")
+
+
+def _epoch(moment: datetime) -> float:
+    return round(moment.timestamp(), 3)

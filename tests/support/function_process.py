@@ -1,0 +1,53 @@
+"""A function in a process of its own, wired by its environment; the event comes on standard input.
+
+It runs as `python -m tests.support.function_process stop`. Logs and metrics go to standard output, and
+the answer is its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from gluebrake.handlers import confirm, stop
+from gluebrake.settings import environment
+from tests.support.builders import SETTINGS
+from tests.support.fakes.aws_server import REGION
+from tests.support.simulated_aws import CONFIRM, STOP, Context, World
+
+ROOT: Final = Path(__file__).parents[2]
+HANDLERS: Final[dict[str, Callable[..., dict[str, Any]]]] = {STOP: stop.handler, CONFIRM: confirm.handler}
+
+
+def environment_of(world: World) -> dict[str, str]:
+    """Return what the stack would put into a function's environment, and where the world's AWS is."""
+    values = {
+        "stop_queue_url": world.stop_queue.url,
+        "confirm_queue_url": world.confirm_queue.url,
+        "dead_letter_queue_url": world.dead_letter_queue.url,
+        **SETTINGS,
+    }
+    aws = {
+        "AWS_ENDPOINT_URL": world.aws.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "fake",
+        "AWS_SECRET_ACCESS_KEY": "fake",
+        "NO_PROXY": "127.0.0.1",
+    }
+    path = os.pathsep.join([str(ROOT / "lambda_src"), str(ROOT)])
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": path, **aws, **environment(values)}
+
+
+def main(service: str) -> None:
+    """Handle one event."""
+    event = json.load(sys.stdin)
+    answer = HANDLERS[service](event, Context())
+    sys.stdout.write(f"{json.dumps(answer)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,396 @@
+"""Events as AWS's services write them, with made-up names: a test changes what it is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from gluebrake.contract import STOP_REQUESTED
+from gluebrake.model import AwsEnvironment, Message
+from tests.support.fakes.aws_server import ACCOUNT, REGION
+
+Json = dict[str, Any]
+
+AWS_ENVIRONMENT: Final = AwsEnvironment(ACCOUNT, REGION)
+ELSEWHERE: Final[Json] = {"account": "999900001111", "region": "ap-south-1"}
+
+CHANGED_AT: Final = datetime(2026, 3, 14, 9, 26, 53, 589_000, tzinfo=UTC)
+"""When the alarms below went into ALARM."""
+SENT_AT: Final = CHANGED_AT + timedelta(seconds=20)
+"""When the messages below were sent."""
+
+JOB: Final = "Nightly load/orders (v2)"
+RUN: Final = "jr_" + "5d41402abc4b2a76" * 4
+ALARM: Final = "orders: too slow"
+ALARM_ARN: Final = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{ALARM}"
+REASON: Final = "Threshold Crossed: 1 out of the last 1 datapoints [5400000.0 (14/03/26 09:21:00)] was greater"
+TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
+
+# `+0000` and not `+00:00`, as CloudWatch has it.
+_CHANGED: Final = "2026-03-14T09:26:53.589+0000"
+_BEFORE: Final = "2026-03-14T07:02:11.004+0000"
+
+
+def message(body: str | Json, **changes: Any) -> Message:
+    """Build the message with which an event, or any other text, arrives."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Message(
+        **{"message_id": "m-7", "body": text, "sent_at": SENT_AT, "sender": "AIDAEXAMPLE", **changes}
+    )
+
+
+def request(*run_ids: str, **fields: Any) -> Json:
+    """Write a stop request; with `Select` among the fields it names no runs."""
+    which = {} if "Select" in fields else {"JobRunIds": list(run_ids or (RUN,))}
+    return {"JobName": JOB, **which, **fields}
+
+
+def eventbridge(detail_type: str, detail: Any, source: str = "aws.glue", **changes: Any) -> Json:
+    """Write what a bus delivers."""
+    return {
+        "version": "0",
+        "id": "3f8a6c1e-0b52-4d17-9e66-a1c2d3e4f506",
+        "detail-type": detail_type,
+        "source": source,
+        "account": ACCOUNT,
+        "time": "2026-03-14T09:26:54Z",
+        "region": REGION,
+        "resources": [],
+        "detail": detail,
+        **changes,
+    }
+
+
+def stop_requested(detail: Any, **changes: Any) -> Json:
+    """Write a stop request that somebody put on the bus."""
+    return eventbridge(STOP_REQUESTED, detail, "guardrail.orders", **changes)
+
+
+def run_status(state: str = "RUNNING", envelope: Mapping[str, Any] | None = None, **detail: Any) -> Json:
+    """Write Glue's event that a run takes longer than its threshold."""
+    said = {
+        "jobName": JOB,
+        "severity": "INFO",
+        "notificationCondition": {"NotifyDelayAfter": 45.0},
+        "state": state,
+        "jobRunId": RUN,
+        "message": f"Job is in {state} state",
+        "startedOn": "2026-03-14T08:41:50.120Z",
+    }
+    return eventbridge("Glue Job Run Status", {**said, **detail}, **(envelope or {}))
+
+
+def job_state(state: str = "STOPPED", **detail: Any) -> Json:
+    """Write Glue's event that a run ended."""
+    said = {"jobName": JOB, "severity": "INFO", "state": state, "jobRunId": RUN, "message": "Job run stopped"}
+    return eventbridge("Glue Job State Change", {**said, **detail})
+
+
+def dimensions(run_id: str | None = "ALL", job_name: str = JOB) -> dict[str, str]:
+    """Write the dimensions of a metric of a job; a run id that is None is left out."""
+    of_run = {} if run_id is None else {"JobRunId": run_id}
+    return {"Type": "count", **of_run, "JobName": job_name}
+
+
+def metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **more: Any) -> Json:
+    """Write a metric of an alarm's configuration."""
+    stat = {
+        "metric": {
+            "namespace": namespace,
+            "name": "glue.driver.aggregate.elapsedTime",
+            "dimensions": dict(dimensions() if of is None else of),
+        },
+        "period": 300,
+        "stat": "Sum",
+    }
+    return {"id": "m1", "metricStat": stat, "returnData": False, **more}
+
+
+EXPRESSION: Final[Json] = {"id": "e1", "expression": "m1 / 60000", "label": "minutes", "returnData": True}
+
+
+def state_of_alarm(value: str = "ALARM", **changes: Any) -> Json:
+    """Write the state that an alarm went into."""
+    state = {"value": value, "reason": REASON, "reasonData": '{"version":"1.0"}', "timestamp": _CHANGED}
+    return {**state, **changes}
+
+
+def alarm_data(*metrics: Json, state: str = "ALARM", **changes: Any) -> Json:
+    """Write what an alarm says of itself to a bus and to a function."""
+    return {
+        "alarmName": ALARM,
+        "state": state_of_alarm(state),
+        "previousState": {"value": "OK", "reason": "all is well", "timestamp": _BEFORE},
+        "configuration": {"description": "orders take **hours**", "metrics": list(metrics or [metric()])},
+        **changes,
+    }
+
+
+def alarm_in(state: Json, *metrics: Json, **changes: Any) -> Json:
+    """Write what an alarm in that state says of itself."""
+    return {**alarm_data(*metrics, **changes), "state": state}
+
+
+def alarm_event(data: Json | None = None, **changes: Any) -> Json:
+    """Write the change of an alarm's state as a bus delivers it."""
+    said = alarm_data() if data is None else data
+    known = {"source": "aws.cloudwatch", "resources": [ALARM_ARN]}
+    return eventbridge("CloudWatch Alarm State Change", said, **{**known, **changes})
+
+
+def alarm_action(data: Json | None = None, **changes: Any) -> Json:
+    """Write what an alarm's Lambda action invokes the function with."""
+    return {
+        "source": "aws.cloudwatch",
+        "alarmArn": ALARM_ARN,
+        "accountId": ACCOUNT,
+        "time": _CHANGED,
+        "region": REGION,
+        "alarmData": alarm_data() if data is None else data,
+        **changes,
+    }
+
+
+def as_list(of: Mapping[str, str]) -> list[dict[str, str]]:
+    """Write dimensions as a notification does: a list, with `value` before `name`."""
+    return [{"value": value, "name": name} for name, value in of.items()]
+
+
+def trigger(of: Mapping[str, str] | None = None, namespace: str = "Glue", **changes: Any) -> Json:
+    """Write the trigger of an alarm on one metric."""
+    return {
+        "MetricName": "glue.driver.aggregate.elapsedTime",
+        "Namespace": namespace,
+        "StatisticType": "Statistic",
+        "Statistic": "SUM",
+        "Unit": None,
+        "Dimensions": as_list(dimensions() if of is None else of),
+        "Period": 300,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 3600000.0,
+        "TreatMissingData": "missing",
+        "EvaluateLowSampleCountPercentile": "",
+        **changes,
+    }
+
+
+def trigger_metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **more: Any) -> Json:
+    """Write one of the metrics of a trigger that reckons with several."""
+    stat = {
+        "Metric": {
+            "Dimensions": as_list(dimensions() if of is None else of),
+            "MetricName": "glue.driver.aggregate.elapsedTime",
+            "Namespace": namespace,
+        },
+        "Period": 300,
+        "Stat": "Sum",
+    }
+    return {"Id": "m1", "MetricStat": stat, "ReturnData": False, **more}
+
+
+TRIGGER_EXPRESSION: Final[Json] = {
+    "Expression": "m1 / 60000",
+    "Id": "e1",
+    "Label": "minutes",
+    "ReturnData": True,
+}
+
+
+def reckoning(*metrics: Json) -> Json:
+    """Write the trigger of an alarm on metric maths."""
+    return {
+        "Period": 300,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 60.0,
+        "TreatMissingData": "missing",
+        "EvaluateLowSampleCountPercentile": "",
+        "Metrics": list(metrics),
+    }
+
+
+def alarm_notification(of: Json | None = None, state: str = "ALARM", **changes: Any) -> Json:
+    """Write what an alarm publishes to a topic; a member that is changed to `...` is left out."""
+    said = {
+        "AlarmName": ALARM,
+        "AlarmDescription": None,
+        "AWSAccountId": ACCOUNT,
+        "AlarmConfigurationUpdatedTimestamp": "2026-02-01T10:00:00.000+0000",
+        "NewStateValue": state,
+        "NewStateReason": REASON,
+        "StateChangeTime": _CHANGED,
+        "Region": "EU (Ireland)",
+        "AlarmArn": ALARM_ARN,
+        "OldStateValue": "INSUFFICIENT_DATA",
+        "OKActions": [],
+        "AlarmActions": [TOPIC],
+        "InsufficientDataActions": [],
+        "Trigger": trigger() if of is None else of,
+        **changes,
+    }
+    return {name: value for name, value in said.items() if value is not ...}
+
+
+def composite_notification(state: str = "ALARM") -> Json:
+    """Write what a composite alarm publishes: rules, children and no trigger."""
+    rule = 'ALARM("orders: too slow")'
+    return alarm_notification(state=state, Trigger=..., AlarmRule=rule, TriggeringChildren=[])
+
+
+def composite_data(state: str = "ALARM", **of_state: Any) -> Json:
+    """Write what a composite alarm says of itself: a rule and no metrics."""
+    configuration = {"alarmRule": 'ALARM("orders: too slow")', "actionsSuppressor": "maintenance"}
+    return alarm_in(state_of_alarm(state, **of_state), configuration=configuration)
+
+
+def notification(published: Any, **changes: Any) -> Json:
+    """Write the message in which a topic wraps what was published to it."""
+    return {
+        "Type": "Notification",
+        "MessageId": "0c7e11d2-55aa-5b7c-8e0f-4a3b2c1d0e9f",
+        "TopicArn": TOPIC,
+        "Subject": f'ALARM: "{ALARM}" in EU (Ireland)',
+        "Message": published if isinstance(published, str) else json.dumps(published),
+        "Timestamp": "2026-03-14T09:26:55.101Z",
+        "SignatureVersion": "1",
+        "Signature": "c2lnbmF0dXJl",
+        "SigningCertURL": f"https://sns.{REGION}.amazonaws.com/SimpleNotificationService-0.pem",
+        "UnsubscribeURL": f"https://sns.{REGION}.amazonaws.com/?Action=Unsubscribe",
+        **changes,
+    }
+
+
+def subscription() -> Json:
+    """Write what a topic sends when it is subscribed to."""
+    more = {"Token": "2336412f37", "SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSub"}
+    return notification("You have chosen to subscribe to the topic.", Type="SubscriptionConfirmation", **more)
+
+
+def sns_record(published: Any, **changes: Any) -> Json:
+    """Write the record with which a topic invokes a function."""
+    return {
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": f"{TOPIC}:21be56ed-a058-49f5-8c98-aedd2564c486",
+        "Sns": {**notification(published), "MessageAttributes": {}, **changes},
+    }
+
+
+def sqs_record(body: Any, message_id: str = "m-7", **changes: Any) -> Json:
+    """Write the record in which a queue's message arrives."""
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"{message_id}/1",
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": str(round(SENT_AT.timestamp() * 1000)),
+            "SenderId": "AIDAEXAMPLE",
+            "ApproximateFirstReceiveTimestamp": str(round(SENT_AT.timestamp() * 1000) + 4),
+        },
+        "messageAttributes": {},
+        "md5OfBody": "0" * 32,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:stop",
+        "awsRegion": REGION,
+        **changes,
+    }
+
+
+BUDGET: Final = """AWS Budget Notification March 14, 2026
+AWS Account 123456789012
+
+Dear AWS Customer,
+
+You requested that we alert you when the ACTUAL Cost associated with your data platform budget is greater than \
+$1,000.00 for the current month. The ACTUAL Cost associated with this budget is $1,004.21.
+
+Budget Name: data platform
+Alert Type: ACTUAL
+
+[1] https://console.aws.amazon.com/costmanagement/home#/budgets
+"""
+
+COST_ANOMALY: Final[Json] = {
+    "accountId": ACCOUNT,
+    "anomalyId": "0e1d2c3b-4a59-4687-9786-a5b4c3d2e1f0",
+    "anomalyDetailsLink": "https://console.aws.amazon.com/cost-management/home#/anomaly-detection",
+    "dimensionalValue": "AWS Glue",
+    "impact": {"maxImpact": 90.5, "totalImpact": 181},
+    "rootCauses": [{"service": "AWS Glue", "region": REGION, "linkedAccount": ACCOUNT, "usageType": ""}],
+    "subscriptionId": "f0e1d2c3-b4a5-4697-8879-6a5b4c3d2e1f",
+}
+
+S3_RECORDS: Final[Json] = {
+    "Records": [
+        {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "awsRegion": REGION,
+            "eventName": "ObjectCreated:Put",
+            "requestParameters": {"sourceIPAddress": "192.0.2.7"},
+            "s3": {"bucket": {"name": "orders"}, "object": {"key": "2026/03/14.csv", "size": 5}},
+        }
+    ]
+}
+
+KINESIS_RECORDS: Final[Json] = {
+    "Records": [{"eventSource": "aws:kinesis", "eventID": "shardId-0:1", "kinesis": {"data": "e30="}}]
+}
+
+DYNAMODB_RECORDS: Final[Json] = {
+    "Records": [{"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"Keys": {"k": {"S": "1"}}}}]
+}
+
+
+def destination_record(**changes: Any) -> Json:
+    """Write what Lambda hands to the destination of a function that failed at a stop request."""
+    return {
+        "version": "1.0",
+        "timestamp": "2026-03-14T09:27:01.500Z",
+        "requestContext": {
+            "requestId": "8f14e45f-ceea-467f-9c5a-7d0b8a2f1c33",
+            "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:orders:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 3,
+        },
+        "requestPayload": request(),
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        **changes,
+    }
+
+
+HTTP_REQUESTS: Final[dict[str, Json]] = {
+    "function URL": {
+        "version": "2.0",
+        "rawPath": "/stop",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"accountId": "anonymous", "http": {"method": "POST", "path": "/stop"}},
+        "body": json.dumps(request()),
+        "isBase64Encoded": False,
+    },
+    "API Gateway": {
+        "resource": "/stop",
+        "path": "/stop",
+        "httpMethod": "POST",
+        "requestContext": {"accountId": ACCOUNT, "stage": "prod", "requestId": "r-1"},
+        "body": json.dumps(request()),
+        "isBase64Encoded": False,
+    },
+}
+
+HEALTH: Final = eventbridge(
+    "AWS Health Event",
+    {
+        "eventArn": f"arn:aws:health:{REGION}::event/GLUE/AWS_GLUE_OPERATIONAL_ISSUE/1",
+        "service": "GLUE",
+        "eventTypeCode": "AWS_GLUE_OPERATIONAL_ISSUE",
+        "startTime": "Sat, 14 Mar 2026 05:01:10 GMT",
+        "backupEvent": "true",
+        "affectedEntities": [{"entityValue": JOB}],
+    },
+    "aws.health",
+)
