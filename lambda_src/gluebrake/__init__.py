@@ -1,1 +1,3 @@
-"""Gluebrake: stops AWS Glue job runs in batches, and tells the truth about what became of each."""
+"""Gluebrake stops AWS Glue job runs in batches, confirms each stop, and reports what became of each run."""
+
+__version__ = "0.2.0.dev0"

@@ -1,4 +1,7 @@
-"""What others see: stop requests, outcome events, and the names of their attributes. A promise."""
+"""What others see: stop requests, outcome events, detail-types and attribute names.
+
+It is a promise: a later version reads and writes the same.
+"""
 
 from __future__ import annotations
 
@@ -9,69 +12,78 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gluebrake.outcomes import Outcome
 
-# `gc=False`: a value holds only what was there before it, so no cycle goes through it. Many thousands are alive
-# at once in a large invocation, and the collector would look at each of them several times.
+# `gc=False`: these values hold no reference cycles. Thousands are alive in a large invocation, and the garbage
+# collector would visit each of them several times.
 
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
-"""The EventBridge detail-type under which a stop request travels on the bus."""
+"""The EventBridge detail-type of a stop request on the bus."""
 
 STOP_OUTCOME: Final = "Glue Job Run Stop Outcome"
+"""The EventBridge detail-type of an outcome event."""
+
 OUTCOME_SOURCE: Final = "gluebrake"
-"""The EventBridge detail-type and source under which we tell what became of a run."""
+"""The EventBridge source of an outcome event."""
 
 NAMESPACE: Final = "Gluebrake"
-"""The namespace of the functions' metrics."""
+"""The CloudWatch namespace of the functions' metrics."""
 
 ATTEMPT: Final = "GluebrakeAttempt"
 SENDER: Final = "GluebrakeSender"
 SUBMITTED_AT: Final = "GluebrakeSubmittedAt"
-"""The message attributes that carry our bookkeeping."""
+STAGE: Final = "GluebrakeStage"
+"""The message attributes that carry bookkeeping. The attempt counts for the stage in `GluebrakeStage`."""
 
-# What the pattern of Glue's API reference leaves out, for every dialect of regex. It stands in the schema only:
-# `gluebrake.parsing.dispatcher.stop_request` checks the characters, since `$` lets a trailing newline through.
+# Glue's pattern, for every dialect of regular expressions. It is in the schema only: since `$` accepts a
+# trailing newline, `parsing.stop_request` checks the characters itself.
 _GLUE_PATTERN: Final = {"pattern": r"^[^\u0000-\u0008\u000A-\u001F\uFFFE\uFFFF]*$"}
 
-# What SQS cannot carry.
+# The characters that SQS accepts.
 _TEXT_PATTERN: Final = {"pattern": r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]*$"}
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_GLUE_PATTERN)]
-"""A job name or a run id: Glue's own limits."""
+"""A job name or a run id, with Glue's own limits."""
 
 Note = Annotated[str, Meta(min_length=1, max_length=1024, extra_json_schema=_TEXT_PATTERN)]
-"""Free text for people; the limit keeps a re-sent message within what SQS takes."""
-
+"""Free text for people. The limit keeps a retry message within the size that SQS accepts."""
 
 ActiveState = Literal["STARTING", "RUNNING", "WAITING"]
-# The descriptions stand in the JSON Schema of a stop request.
+
+# The descriptions are part of the JSON Schema of a stop request.
 _States = Annotated[
-    tuple[ActiveState, ...], Meta(min_length=1, description="Only runs that are in one of these states.")
+    tuple[ActiveState, ...], Meta(min_length=1, description="Only runs in one of these states.")
 ]
 _Minutes = Annotated[
-    int, Meta(ge=0, le=10_080, description="Only runs that started so long before the message was sent.")
+    int,
+    Meta(ge=0, le=10_080, description="Only runs that started at least so long before the message was sent."),
 ]
-_Moment = Annotated[
+_StartedBefore = Annotated[
     datetime,
-    Meta(tz=True, description="Only runs that started before this; no later than the message was sent."),
+    Meta(tz=True, description="Only runs that started before this time, or before the message was sent."),
 ]
 _JobName = Annotated[Name, Meta(description="The job, by its name in AWS Glue.")]
 _JobRunIds = Annotated[
-    tuple[Name, ...], Meta(min_length=1, description="The runs, by their ids in AWS Glue: as many as need be.")
+    tuple[Name, ...], Meta(min_length=1, description="The runs, by their ids in AWS Glue. There may be many.")
 ]
-_Reason = Annotated[Note, Meta(description="Why: stands in the log and in a dead letter.")]
+_Reason = Annotated[
+    Note, Meta(description="Why the runs are to be stopped. It is in the log and in a dead letter.")
+]
 _RequestedBy = Annotated[
-    Note, Meta(description="Who says so. Nobody checks it: the log has SQS's word for the sender beside it.")
+    Note,
+    Meta(
+        description="Who requests the stop. It is not verified: the log also has the sender that SQS reports."
+    ),
 ]
 _DryRun = Annotated[
-    bool, Meta(description="Read the runs' states and tell what would be stopped; stop nothing.")
+    bool, Meta(description="Read the runs' states and report what would be stopped. Stop nothing.")
 ]
 
 
 class Selection(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename="pascal", omit_defaults=True):
-    """Which active runs of a job are meant, instead of run ids. Empty means every active one."""
+    """Which active runs of a job to stop, instead of run ids. Empty means every active run."""
 
     states: _States | UnsetType = UNSET
     older_than_minutes: _Minutes | UnsetType = UNSET
-    started_before: _Moment | UnsetType = UNSET
+    started_before: _StartedBefore | UnsetType = UNSET
 
 
 class StopRequest(
@@ -90,30 +102,32 @@ class StopRequest(
 class StopOutcome(Struct, frozen=True, gc=False, kw_only=True, rename="camel", omit_defaults=True):
     """What became of a run that was to be stopped, or of a request for which no run was found.
 
-    What is not known is left out.
+    Unknown values are left out.
     """
 
     job_name: Annotated[str, Meta(description="The job, by its name in AWS Glue.")]
     job_run_id: Annotated[str, Meta(description="Left out when the outcome is that of a whole request.")] = ""
-    outcome: Annotated[Outcome, Meta(description="What became of it: one that is final.")]
-    state: Annotated[str, Meta(description="The run's state as Glue last gave it.")] = ""
-    error_code: Annotated[str, Meta(description="Glue's code, or ours where Glue gave none.")] = ""
+    outcome: Annotated[Outcome, Meta(description="What became of the run or request: a final outcome.")]
+    state: Annotated[str, Meta(description="The run's state, as Glue last reported it.")] = ""
+    error_code: Annotated[str, Meta(description="Glue's error code, or Gluebrake's where Glue gave none.")] = ""
     error_message: Annotated[str, Meta(description="The error in words, for people.")] = ""
-    dry_run: Annotated[bool, Meta(description="Whether nothing was to be stopped.")] = False
+    dry_run: Annotated[bool, Meta(description="Whether the request was a dry run, which stops nothing.")] = (
+        False
+    )
     reason: Annotated[str, Meta(description="The request's Reason.")] = ""
-    requested_by: Annotated[str, Meta(description="The request's RequestedBy: a claim.")] = ""
-    sender: Annotated[str, Meta(description="Who sent the request, in SQS's own word.")] = ""
-    attempt: Annotated[int, Meta(ge=0, description="How often it had been tried, or looked at, before.")] = 0
+    requested_by: Annotated[str, Meta(description="The request's RequestedBy, which is not verified.")] = ""
+    sender: Annotated[str, Meta(description="The sender of the request, as SQS reports it.")] = ""
+    attempt: Annotated[int, Meta(ge=0, description="The number of earlier attempts, or of earlier polls.")] = 0
     submitted_at: Annotated[
-        Annotated[datetime, Meta(tz=True)] | None, Meta(description="When the run was submitted for stopping.")
+        Annotated[datetime, Meta(tz=True)] | None, Meta(description="When Glue was asked to stop the run.")
     ] = None
-    settled_at: Annotated[datetime, Meta(tz=True, description="When the outcome was known.")]
+    settled_at: Annotated[datetime, Meta(tz=True, description="When the outcome was decided.")]
     time_to_stop_seconds: Annotated[
-        Annotated[float, Meta(ge=0)] | None, Meta(description="From our submission to Glue's CompletedOn.")
+        Annotated[float, Meta(ge=0)] | None, Meta(description="From submission to Glue's CompletedOn.")
     ] = None
     dpus_released: Annotated[
         Annotated[float, Meta(ge=0)] | None, Meta(description="Data processing units that the run had.")
     ] = None
     dpu_hours_consumed: Annotated[
-        Annotated[float, Meta(ge=0)] | None, Meta(description="DPU-hours that the run took until then.")
+        Annotated[float, Meta(ge=0)] | None, Meta(description="DPU-hours that the run used until it stopped.")
     ] = None

@@ -1,4 +1,4 @@
-"""What only Gluebrake sees: messages, targets, what Glue shows of a run, results. Frozen values."""
+"""What only Gluebrake sees: messages, targets, observations of runs, results. All values are frozen."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from datetime import datetime
 from enum import StrEnum, unique
 from typing import Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct
 
 from gluebrake.contract import StopRequest
 from gluebrake.outcomes import Outcome
+from gluebrake.stages import Queue
 
 MAX_RUNS_PER_CALL: Final = 25
 """Glue's limit on the JobRunIds of one BatchStopJobRun call."""
 
 TERMINAL_STATES: Final = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
-"""A run in one of these is over. Any other state, one that Glue may add tomorrow included, counts as active."""
+"""A run in one of these states is over. Any other state counts as active, also one that Glue adds later."""
 
 
 @unique
 class Count(StrEnum):
-    """What else an invocation counts; the value is the metric's name."""
+    """What an invocation counts besides outcomes; the value is the metric's name."""
 
     RUNS_REQUESTED = "RunsRequested"
     DUPLICATE_RUNS = "DuplicateRuns"
@@ -36,14 +38,15 @@ class Measure(StrEnum):
     """What is measured of a run that stopped; the value is the metric's name."""
 
     TIME_TO_STOP = "TimeToStop"
-    """Seconds from our submission to Glue's CompletedOn."""
+    """Seconds from submission to Glue's CompletedOn."""
     DPUS_RELEASED = "DpusReleased"
     """Data processing units that the run had allocated."""
     DPU_HOURS_CONSUMED = "DpuHoursConsumed"
+    """DPU-hours that the run used."""
 
 
 class JobRun(Struct, frozen=True, order=True, gc=False):
-    """A run of a Glue job, by Glue's own names."""
+    """A run of a Glue job."""
 
     job_name: str
     run_id: str
@@ -57,7 +60,11 @@ class AwsEnvironment(Struct, frozen=True, gc=False):
 
 
 class Message(Struct, frozen=True, gc=False):
-    """One message from a queue, and what our bookkeeping in its attributes says; `resent` is one of our own."""
+    """A message from a queue, or a direct invocation, with the bookkeeping of its attributes.
+
+    `is_retry` means that one of the functions sent it. `attempt` counts earlier attempts, or earlier polls.
+    `rejection` is why the message cannot be used, whatever its body is.
+    """
 
     message_id: str
     body: str
@@ -68,61 +75,63 @@ class Message(Struct, frozen=True, gc=False):
     is_retry: bool = False
     attempt: int = 0
     submitted_at: datetime | None = None
+    is_direct: bool = False
+    rejection: str = ""
 
     @property
     def is_first(self) -> bool:
-        """Whether nobody, neither SQS nor we, delivered it before."""
+        """Whether the message is neither a redelivery nor a retry."""
         return not self.is_retry and self.receive_count == 1
 
 
 class NotARequest(Struct, frozen=True, gc=False):
-    """What an event that asks for nothing says."""
+    """A body that is understood and does not ask for a stop, with the reason."""
 
     why: str
 
 
 class ParsedRequest(Struct, frozen=True, gc=False):
-    """A message that asks for runs to be stopped: `run_ids` are those it names, or was found to mean."""
+    """A stop request with its message; `run_ids` are the runs that it names or that its selection matches.
+
+    `inactive` is how many of the selected runs are stopping or over: they need no stop, only an outcome.
+    """
 
     message: Message
     request: StopRequest
     run_ids: tuple[str, ...] = ()
-
-
-class Ignored(Struct, frozen=True, gc=False):
-    """A message that is understood and asks for nothing."""
-
-    message: Message
-    why: str
-
-
-class Invalid(Struct, frozen=True, gc=False):
-    """A message that cannot be used."""
-
-    message: Message
-    why: str
+    inactive: int = 0
 
 
 class StopTarget(Struct, frozen=True, gc=False, kw_only=True):
-    """One distinct (job name, run id, dry run) in an invocation, with all that the messages said about it.
+    """One run to stop: a distinct (job name, run id, dry run) of an invocation.
 
-    `message_ids` has the earliest message first; reason, requester and sender are that message's.
-    `retried` is true when an earlier try at this demand may have stopped the run.
+    `request` is that of the earliest message that names the run, without run ids and selection. It travels
+    whole: retry message, confirm message and dead letter are written from it. `sender` is that message's.
+    `message_ids` has the earliest first. `maybe_already_stopped` is true when an earlier attempt at this target
+    may have stopped the run.
     """
 
+    request: StopRequest
     run: JobRun
-    dry_run: bool
     attempt: int
     maybe_already_stopped: bool
     submitted_at: datetime | None
-    reason: str
-    requested_by: str
     sender: str
     message_ids: tuple[str, ...]
 
+    @property
+    def dry_run(self) -> bool:
+        """Whether the run's state is read only, and the run is not stopped."""
+        return self.request.dry_run
+
+
+def without_runs(request: StopRequest) -> StopRequest:
+    """Return what a request says of each of its runs: all of it but the run ids and the selection."""
+    return msgspec.structs.replace(request, job_run_ids=UNSET, select=UNSET)
+
 
 class StopBatch(Struct, frozen=True, gc=False):
-    """Demands for runs of one job: 1 to 25 of them where one BatchStopJobRun call is to carry them."""
+    """Targets of one job: 1 to 25, the runs of one BatchStopJobRun call."""
 
     job_name: str
     targets: tuple[StopTarget, ...]
@@ -130,16 +139,16 @@ class StopBatch(Struct, frozen=True, gc=False):
 
 @unique
 class Observation(StrEnum):
-    """What Glue showed of a run."""
+    """What a call to Glue showed of a run."""
 
     SUBMITTED = "submitted"
-    """Listed in SuccessfulSubmissions."""
+    """It is listed in SuccessfulSubmissions."""
     STATE = "state"
     """Its state was read."""
     NOT_FOUND = "not found"
     """Glue knows no such job, or no such run of it."""
-    UNKNOWN = "in doubt"
-    """Refused or left out of the answer, and its state could not be read."""
+    UNKNOWN = "unknown"
+    """It was refused or left out of the answer, and its state could not be read."""
     DENIED = "denied"
     """IAM denied the call."""
     PROTECTED = "protected"
@@ -151,7 +160,7 @@ class Observation(StrEnum):
 
 
 class RunFacts(Struct, frozen=True, gc=False):
-    """What Glue says of a run, from its fields of those names; None where it does not say.
+    """What Glue reports of a run, from its fields of those names; None where it does not report.
 
     https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
     """
@@ -168,12 +177,21 @@ class RunFacts(Struct, frozen=True, gc=False):
 
     @property
     def is_active(self) -> bool:
-        """Whether there is something to stop: a state that Glue may add tomorrow counts as active."""
-        return self.state not in TERMINAL_STATES and self.state != "STOPPING"
+        """Whether there is something to stop. A state that Glue adds later counts as active."""
+        return not self.is_over and self.state != "STOPPING"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run is in a terminal state."""
+        return self.state in TERMINAL_STATES
+
+    def ended_since(self, time: datetime | None) -> bool:
+        """Return whether the run is over and ended at `time` or later; never for None."""
+        return self.is_over and time is not None and self.completed_on is not None and self.completed_on >= time
 
 
 class Finding(Struct, frozen=True, gc=False):
-    """What was seen of a demand's run; `code` and `error` are Glue's where it gave any."""
+    """What was observed of a target's run; `code` and `error` are Glue's where it gave any."""
 
     target: StopTarget
     observation: Observation
@@ -181,11 +199,16 @@ class Finding(Struct, frozen=True, gc=False):
     error: str = ""
     run: RunFacts | None = None
     response_lost: bool = False
-    """Whether a call of ours went unanswered: it may be what stopped the run."""
+    """Whether a call went unanswered: that call may have stopped the run."""
+
+    @property
+    def state(self) -> str:
+        """The run's state, empty if it was not read."""
+        return self.run.state if self.run else ""
 
 
 class ActiveRuns(Struct, frozen=True, gc=False):
-    """The active runs of a job, or why they could not be found: an error's code, none if it was not called."""
+    """The active runs of a job, or why they could not be listed: an error's code, empty if no call was made."""
 
     job_name: str
     complete: bool = False
@@ -195,7 +218,7 @@ class ActiveRuns(Struct, frozen=True, gc=False):
 
 
 class RunResult(Struct, frozen=True, gc=False):
-    """What became of a demand."""
+    """What became of a target."""
 
     target: StopTarget
     outcome: Outcome
@@ -203,11 +226,11 @@ class RunResult(Struct, frozen=True, gc=False):
     error: str = ""
     state: str = ""
     measures: Mapping[Measure, float | None] = {}
-    """Of a run that stopped; None where Glue does not say."""
+    """Of a run that stopped; None where Glue does not report it."""
 
 
 class MessageResult(Struct, frozen=True, gc=False):
-    """What became of a message that led to no demand, or not yet to one."""
+    """What became of a message that led to no target, or not yet to one."""
 
     message: Message
     outcome: Outcome
@@ -217,17 +240,8 @@ class MessageResult(Struct, frozen=True, gc=False):
     """What the message asks for, where it could be read."""
 
 
-@unique
-class Queue(StrEnum):
-    """Where a message can be sent."""
-
-    STOP = "stop"
-    CONFIRM = "confirm"
-    DEAD_LETTER = "dead letter"
-
-
-class Send(Struct, frozen=True, gc=False):
-    """One message to send, and the ids of the messages that led to it. They are done when it is sent."""
+class OutgoingMessage(Struct, frozen=True, gc=False):
+    """A message to send, and the ids of the messages that led to it. They are done when it is sent."""
 
     queue: Queue
     body: str

@@ -1,245 +1,129 @@
-"""What an invocation of either function does around its own work: the records in turn, the answer to SQS."""
+"""Run one Lambda invocation: isolate poison pills, run the stage, answer SQS or the caller."""
 
 from __future__ import annotations
 
-import os
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, assert_never
-
-import boto3
-from botocore.config import Config
+from typing import Any, Final, NamedTuple, TypeVar
 
 from gluebrake import lambda_event
-from gluebrake.aws.event_bus import Events
-from gluebrake.aws.glue import CallBudget, Glue
-from gluebrake.aws.sqs import Queues
-from gluebrake.decisions import invoke_response, outcome_events, routing
-from gluebrake.decisions.planning import Limits
-from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, Backoff, RetryPolicy
-from gluebrake.model import (
-    AwsEnvironment,
-    Count,
-    Ignored,
-    Invalid,
-    Message,
-    MessageResult,
-    ParsedRequest,
-    Queue,
-    RunResult,
-)
-from gluebrake.outcomes import Outcome
-from gluebrake.parsing import dispatcher
-from gluebrake.settings import Settings, settings
-from gluebrake.telemetry import Telemetry
+from gluebrake.aws.call_budget import CallBudget
+from gluebrake.decisions.invoke_response import invoke_response
+from gluebrake.dispatch import StageResult, dispatch
+from gluebrake.lambda_event import LambdaEvent
+from gluebrake.model import Count, Message, MessageResult, ParsedRequest, RunResult
+from gluebrake.parsing.context import Parser
+from gluebrake.parsing.messages import parse_messages
+from gluebrake.wiring import Dependencies
 
-SUSPICIOUS_RECEIVE_COUNT: Final = 3
-"""A message delivered this often may be what makes the function crash."""
+POISON_PILL_RECEIVE_COUNT: Final = 3
+"""A message that was received this many times may be a poison pill: one that crashes the function."""
+
+D = TypeVar("D", bound=Dependencies)
+Work = Callable[[Sequence[ParsedRequest], D, CallBudget], StageResult]
+"""Does what the requests ask for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
-    """What a handler is wired from."""
+class _Processed(NamedTuple):
+    """What became of a group of messages; SQS redelivers those in `undelivered`."""
 
-    aws_environment: AwsEnvironment
-    glue: Glue
-    queues: Queues
-    events: Events
-    telemetry: Telemetry
-    limits: Limits
-    policy: RetryPolicy
-    max_attempts: int
-    queue: Queue
-    """The queue whose messages come in."""
-    trusted_sender_ids: frozenset[str]
-    """Whose messages are ours: IAM's ids of the functions' roles."""
-    jitter: Callable[[], float] = random.random
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-class StageResult(NamedTuple):
-    """What became of messages; `undelivered` are the ids of those whose consequences could not be handed on."""
-
+    undelivered: frozenset[str]
     results: Sequence[RunResult] = ()
     message_results: Sequence[MessageResult] = ()
-    counts: Mapping[Count, int] = {}
-    undelivered: frozenset[str] = frozenset()
-
-
-Work = Callable[[Sequence[Message], Dependencies, CallBudget], StageResult]
-"""Does what the messages ask."""
 
 
 class DispatchError(RuntimeError):
-    """Something that a direct invocation led to could not be handed on: it must be invoked again."""
+    """A result of a direct invocation could not be sent: the caller must invoke the function again."""
 
 
-def invoke(work: Work, event: Any, context: Any, parts: Dependencies) -> dict[str, Any]:
-    """Work on whatever came; answer a queue with the messages to deliver again, anybody else with each run."""
-    parts.telemetry.begin(context)
+def invoke(event: Any, context: Any, dependencies: D, *, parse: Parser, work: Work[D]) -> dict[str, Any]:
+    """Run one invocation.
+
+    Return `batchItemFailures` for an SQS event, or BatchStopJobRun's response for a direct invocation.
+    """
+    dependencies.telemetry.start_invocation(context)
     budget = CallBudget(lambda: context.get_remaining_time_in_millis() / 1000)
-    came = lambda_event.arrival(
+    parsed_event = lambda_event.parse(
         event,
         request_id=context.aws_request_id,
-        now=parts.clock(),
-        max_attempts=parts.max_attempts,
-        trusted_sender_ids=parts.trusted_sender_ids,
+        now=dependencies.clock(),
+        bookkeeping=dependencies.bookkeeping,
     )
-    settled: list[StageResult] = []
-    for some, more in isolate_poison_pills(came.messages, budget):
-        settled.append(_attempt(work, some, parts, budget))
-        # When no more call will start, none of the others can crash the function.
-        if more and not budget.is_exhausted():
-            _let_go(some, settled[-1].undelivered, parts)
-    parts.telemetry.end(_calls(budget))
-    return _answer(came, settled)
+    processed: list[_Processed] = []
+    for group, more in isolate_poison_pills(parsed_event.messages, budget):
+        processed.append(_run_isolated(group, dependencies, budget, parse, work))
+        # With the call budget exhausted, no further message can start a call, so none can crash the function.
+        if more and not budget.close_when_late():
+            _delete_completed(group, processed[-1].undelivered, dependencies)
+    dependencies.telemetry.flush(_call_counts(budget))
+    return _response(parsed_event, processed)
 
 
-def _answer(came: lambda_event.Arrival, settled: Sequence[StageResult]) -> dict[str, Any]:
-    # SQS may deliver a message twice at once: it is named once all the same.
-    undelivered = sorted({message_id for some in settled for message_id in some.undelivered})
-    if came.from_queue:
+def _response(event: LambdaEvent, processed: Sequence[_Processed]) -> dict[str, Any]:
+    # SQS may deliver a message twice in one event, so the ids are made unique.
+    undelivered = sorted({message_id for group in processed for message_id in group.undelivered})
+    if event.from_queue:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in undelivered]}
     if undelivered:
-        raise DispatchError("not everything that this led to could be sent on; invoke the function again")
-    return invoke_response.answer(
-        [result for some in settled for result in some.results],
-        [result for some in settled for result in some.message_results],
+        raise DispatchError("not every result of this request could be sent; invoke the function again")
+    return invoke_response(
+        [result for group in processed for result in group.results],
+        [result for group in processed for result in group.message_results],
     )
 
 
 def isolate_poison_pills(
     messages: Sequence[Message], budget: CallBudget
 ) -> Iterator[tuple[list[Message], bool]]:
-    """Yield the messages to work on together, then each suspect alone, and whether more are to come.
+    """Yield the messages to process together, then each poison pill candidate alone, and whether more follow.
 
-    Every other time the suspects come in the opposite order, so that each is once before the one that crashes.
-    When no more call will start, none of them can be the one, and the rest is put off together.
+    At every other delivery the candidates come in reverse order, so that each of them is processed before the
+    one that crashes the function. With the call budget exhausted none can crash it, and the rest is one group.
     """
-    trusted = [m for m in messages if m.receive_count < SUSPICIOUS_RECEIVE_COUNT]
-    suspects = [m for m in messages if m.receive_count >= SUSPICIOUS_RECEIVE_COUNT]
-    turn = max((m.receive_count for m in suspects), default=0)
-    suspects.sort(key=attrgetter("message_id"), reverse=turn % 2 == 1)
+    trusted = [m for m in messages if m.receive_count < POISON_PILL_RECEIVE_COUNT]
+    candidates = [m for m in messages if m.receive_count >= POISON_PILL_RECEIVE_COUNT]
+    deliveries = max((m.receive_count for m in candidates), default=0)
+    candidates.sort(key=attrgetter("message_id"), reverse=deliveries % 2 == 1)
     if trusted:
-        yield trusted, bool(suspects)
-    while suspects:
-        some = suspects if budget.is_exhausted() else suspects[:1]
-        suspects = suspects[len(some) :]
-        yield some, bool(suspects)
+        yield trusted, bool(candidates)
+    while candidates:
+        group = candidates if budget.is_exhausted() else candidates[:1]
+        candidates = candidates[len(group) :]
+        yield group, bool(candidates)
 
 
-def _let_go(messages: Iterable[Message], failed: AbstractSet[str], parts: Dependencies) -> None:
-    """Acknowledge what is done before a suspect is worked on: after a crash SQS would hear nothing of it."""
-    done = [m.receipt_handle for m in messages if m.message_id not in failed and m.receipt_handle]
-    parts.queues.acknowledge(parts.queue, done)
+def _delete_completed(
+    messages: Iterable[Message], undelivered: AbstractSet[str], dependencies: Dependencies
+) -> None:
+    """Delete messages before a poison pill candidate runs. A crash would lose the answer that deletes them."""
+    completed = [m.receipt_handle for m in messages if m.message_id not in undelivered and m.receipt_handle]
+    dependencies.queues.delete(dependencies.queue, completed)
 
 
-def _attempt(work: Work, messages: Sequence[Message], parts: Dependencies, budget: CallBudget) -> StageResult:
-    """Work on the messages; when that raises they come back, and what was done for others stays done."""
+def _run_isolated(
+    messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser, work: Work[D]
+) -> _Processed:
+    """Run the stage on the messages. After an exception SQS redelivers these, and no others."""
     try:
-        return work(messages, parts, budget)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not bring the other messages back
-        parts.telemetry.crashed(error)
-        return StageResult(undelivered=frozenset(message.message_id for message in messages))
+        return _run(messages, dependencies, budget, parse, work)
+    except Exception as error:  # noqa: BLE001 - no exception may cause the redelivery of other messages
+        dependencies.telemetry.record_exception(error)
+        return _Processed(frozenset(message.message_id for message in messages))
 
 
-def read(
-    messages: Iterable[Message], aws_environment: AwsEnvironment
-) -> tuple[list[ParsedRequest], list[MessageResult]]:
-    """Read each message; what asks for nothing or cannot be used is settled by that."""
-    parsed, settled = [], []
-    for message in messages:
-        match dispatcher.read(message, aws_environment):
-            case ParsedRequest() as one:
-                parsed.append(one)
-            case Ignored(_, why):
-                settled.append(MessageResult(message, Outcome.IGNORED, why))
-            case Invalid(_, why):
-                settled.append(MessageResult(message, Outcome.INVALID_REQUEST, why))
-            case never:
-                assert_never(never)
-    return parsed, settled
+def _run(
+    messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser, work: Work[D]
+) -> _Processed:
+    requests, unusable = parse_messages(messages, parse, dependencies.aws_environment)
+    budget.unusable_messages = len(unusable)
+    stage_result = work(requests, dependencies, budget)
+    message_results = [*unusable, *stage_result.message_results]
+    stage_result = stage_result._replace(message_results=message_results)
+    undelivered = dispatch(stage_result, dependencies, budget)
+    return _Processed(undelivered, stage_result.results, message_results)
 
 
-def dispatch(settled: StageResult, parts: Dependencies, budget: CallBudget, now: datetime) -> StageResult:
-    """Send what the outcomes lead to, account for them, and publish those that are final."""
-    results, message_results, counts, _ = settled
-    messages = routing.sends(results, message_results, parts.policy, now=now, jitter=parts.jitter)
-    undelivered = parts.queues.send(messages)
-    parts.telemetry.account(results, message_results, counts, undelivered)
-    final = outcome_events.outcomes(results, message_results, undelivered, parts.clock())
-    parts.telemetry.events_lost(parts.events.publish(final, budget.leftover_seconds()))
-    return settled._replace(undelivered=undelivered)
-
-
-def _calls(budget: CallBudget) -> dict[Count, int]:
+def _call_counts(budget: CallBudget) -> dict[Count, int]:
     reads = budget.calls["get_job_runs"] + budget.calls["get_job_run"]
     return {Count.STOP_CALLS: budget.calls["batch_stop_job_run"], Count.STATE_READS: reads}
-
-
-def initialised_by_lambda(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether Lambda imports the handler: while it does, the function has more processor than later.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-    """
-    return "AWS_LAMBDA_INITIALIZATION_TYPE" in environ
-
-
-def build_dependencies(service: str, queue: Queue, environ: Mapping[str, str] = os.environ) -> Dependencies:
-    """Wire the function that goes by `service` in logs and metrics, and works `queue` off."""
-    values = settings(environ)
-    _, _, _, region, account, _ = values.job_arn_prefix.split(":")
-    return Dependencies(
-        aws_environment=AwsEnvironment(account, region),
-        glue=Glue(
-            boto3.client("glue", config=_client_config(values, attempts=2, read_timeout=10)),
-            calls_at_once=values.calls_at_once,
-            protect_tag=values.protect_tag,
-            job_arn_prefix=values.job_arn_prefix,
-        ),
-        queues=Queues(
-            boto3.client("sqs", config=_client_config(values, attempts=3, read_timeout=5)),
-            urls={
-                Queue.STOP: values.stop_queue_url,
-                Queue.CONFIRM: values.confirm_queue_url,
-                Queue.DEAD_LETTER: values.dead_letter_queue_url,
-            },
-            calls_at_once=values.calls_at_once,
-        ),
-        events=Events(
-            cache(lambda: boto3.client("events", config=_client_config(values, attempts=2, read_timeout=5))),
-            bus=values.event_bus_name,
-            job_arn_prefix=values.job_arn_prefix,
-            calls_at_once=values.calls_at_once,
-        ),
-        telemetry=Telemetry(service),
-        limits=Limits(values.jobs, values.protected_jobs, values.max_runs_per_request),
-        policy=_policy(values),
-        max_attempts=values.max_attempts,
-        queue=queue,
-        trusted_sender_ids=frozenset(values.trusted_sender_ids),
-    )
-
-
-def _policy(values: Settings) -> RetryPolicy:
-    return RetryPolicy(
-        retry=Backoff(*values.retry_seconds, first_attempt=1),
-        look=Backoff(*values.confirm_seconds, first_attempt=0),
-        deadline_seconds=values.confirm_deadline_seconds,
-        ids_in_a_message=min(IDS_IN_A_MESSAGE, values.max_runs_per_request),
-    )
-
-
-def _client_config(values: Settings, *, attempts: int, read_timeout: float) -> Config:
-    # A connection that went stale while Lambda had frozen us is worth one more try at once.
-    return Config(
-        connect_timeout=2,
-        read_timeout=read_timeout,
-        max_pool_connections=values.calls_at_once,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-    )

@@ -1,17 +1,20 @@
-"""The only module that talks to EventBridge: tells whoever listens what became of the runs."""
+"""The only module that calls EventBridge: publishes outcome events."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from botocore.exceptions import ClientError
 
+from gluebrake.aws.call_budget import fan_out
 from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, StopOutcome
+from gluebrake.error_codes import NO_ANSWER
+from gluebrake.grouping import chunked
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -21,51 +24,48 @@ if TYPE_CHECKING:
 MAX_ENTRIES: Final = 10
 _SHORTEST_CALL_SECONDS: Final = 1.0
 _NO_TIME: Final = "NoTime"
-_NO_ANSWER: Final = "NoAnswer"
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
-    """The bus that outcomes are published on, if any. The client is made when the first one is."""
+class EventBus:
+    """The bus for outcome events; an empty name publishes none. The client is made for the first event."""
 
     make_client: Callable[[], EventBridgeClient]
-    bus: str
+    name: str
     job_arn_prefix: str
     calls_at_once: int
 
     def publish(self, outcomes: Sequence[StopOutcome], seconds: float) -> Mapping[str, int]:
-        """Publish, for at most so many seconds; return how many were lost for which error.
+        """Publish for at most so many seconds. Return how many events were lost, by error code.
 
-        Nothing else depends on it, so nothing is tried again and no error leaves it.
+        Nothing depends on an event, so nothing is retried and no exception is raised.
         """
-        if not outcomes or not self.bus:
+        if not outcomes or not self.name:
             return {}
         if seconds < _SHORTEST_CALL_SECONDS:
             return {_NO_TIME: len(outcomes)}
         try:
             return self._publish(outcomes, seconds)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what was done for the runs stays done
+        except Exception as error:  # noqa: BLE001 - the outcomes of the runs stand, whatever happens here
             return {_code(error): len(outcomes)}
 
     def _publish(self, outcomes: Sequence[StopOutcome], seconds: float) -> Counter[str]:
-        batches = [outcomes[start : start + MAX_ENTRIES] for start in range(0, len(outcomes), MAX_ENTRIES)]
         client = self.make_client()
-        pool = ThreadPoolExecutor(self.calls_at_once)
-        futures = [pool.submit(self._put, client, batch) for batch in batches]
-        wait(futures, timeout=seconds)
-        pool.shutdown(wait=False, cancel_futures=True)
-        lost = (_lost(future, batch) for future, batch in zip(futures, batches, strict=True))
-        return sum(lost, Counter[str]())
+        batches = list(chunked(outcomes, MAX_ENTRIES))
+        published = fan_out(
+            lambda batch: self._put(client, batch), batches, workers=self.calls_at_once, seconds=seconds
+        )
+        return sum((_lost(future, batch) for batch, future in published), Counter[str]())
 
     def _put(self, client: EventBridgeClient, batch: Sequence[StopOutcome]) -> Counter[str]:
-        answer = client.put_events(Entries=[self._entry(outcome) for outcome in batch])
-        entries = answer.get("Entries", [])
-        lost = Counter(entry.get("ErrorCode", _NO_ANSWER) for entry in entries if "EventId" not in entry)
-        return lost + Counter({_NO_ANSWER: len(batch) - len(entries)})
+        response = client.put_events(Entries=[self._entry(outcome) for outcome in batch])
+        entries = response.get("Entries", [])
+        lost = Counter(entry.get("ErrorCode", NO_ANSWER) for entry in entries if "EventId" not in entry)
+        return lost + Counter({NO_ANSWER: len(batch) - len(entries)})
 
     def _entry(self, outcome: StopOutcome) -> PutEventsRequestEntryTypeDef:
         return {
-            "EventBusName": self.bus,
+            "EventBusName": self.name,
             "Source": OUTCOME_SOURCE,
             "DetailType": STOP_OUTCOME,
             "Time": outcome.settled_at,

@@ -1,15 +1,18 @@
-"""The only module that talks to SQS: sends in as few calls as fit, and says what did not get there."""
+"""The only module that calls SQS: sends in as few calls as fit, and reports what SQS did not accept."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from gluebrake.model import Queue, Send
+from gluebrake.aws.call_budget import fan_out
+from gluebrake.grouping import chunked, grouped
+from gluebrake.model import OutgoingMessage
+from gluebrake.stages import Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -22,52 +25,45 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1_048_576
 MAX_ENTRIES: Final = 10
 
-_LONGEST_ATTRIBUTE: Final = 1024
-_UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
-
 T = TypeVar("T")
-R = TypeVar("R")
 
-Batch = tuple[Queue, Sequence[Send]]
+_LONGEST_ATTRIBUTE: Final = 1024
+_REFUSED_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """The queues that messages are sent to."""
+    """The queues that messages are sent to, by their URLs."""
 
     client: SQSClient
     urls: Mapping[Queue, str]
     calls_at_once: int
 
-    def send(self, sends: Iterable[Send]) -> frozenset[str]:
-        """Send all, many at once; return the ids of the messages behind those that SQS did not take."""
-        cleaned = [_cleaned(send) for send in sends]
-        too_large = [send for send in cleaned if _size(send) > MAX_BYTES]
-        batches = list(_batches(send for send in cleaned if _size(send) <= MAX_BYTES))
-        failed = too_large + [send for refused in self._at_once(self._send_batch, batches) for send in refused]
-        return frozenset(message_id for send in failed for message_id in send.message_ids)
+    def send(self, messages: Iterable[OutgoingMessage]) -> frozenset[str]:
+        """Send all messages. Return the ids of the messages that led to those that SQS did not accept."""
+        cleaned = [_cleaned(message) for message in messages]
+        failed = [message for message in cleaned if _size(message) > MAX_BYTES]
+        fitting = grouped((m for m in cleaned if _size(m) <= MAX_BYTES), attrgetter("queue"))
+        calls = [batch for of_queue in fitting.values() for batch in batches(of_queue, _size)]
+        for _, future in fan_out(self._send_batch, calls, workers=self.calls_at_once, seconds=None):
+            failed += future.result()
+        return frozenset(message_id for message in failed for message_id in message.message_ids)
 
-    def acknowledge(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
-        """Delete messages that are done with; one that cannot be deleted is only delivered again."""
-        starts = range(0, len(receipt_handles), MAX_ENTRIES)
-        batches = [receipt_handles[start : start + MAX_ENTRIES] for start in starts]
-        self._at_once(lambda handles: self._delete_batch(queue, handles), batches)
+    def delete(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
+        """Delete messages that are done. One that cannot be deleted is delivered again."""
+        calls = list(chunked(receipt_handles, MAX_ENTRIES))
+        fan_out(
+            lambda handles: self._delete_batch(queue, handles), calls, workers=self.calls_at_once, seconds=None
+        )
 
-    def _at_once(self, call: Callable[[T], R], batches: Sequence[T]) -> list[R]:
-        if not batches:
-            return []
-        with ThreadPoolExecutor(self.calls_at_once) as pool:
-            return list(pool.map(call, batches))
-
-    def _send_batch(self, batch: Batch) -> list[Send]:
-        queue, sends = batch
-        entries = [_entry(str(index), send) for index, send in enumerate(sends)]
+    def _send_batch(self, batch: Sequence[OutgoingMessage]) -> list[OutgoingMessage]:
+        entries = [_entry(str(index), message) for index, message in enumerate(batch)]
         try:
-            answer = self.client.send_message_batch(QueueUrl=self.urls[queue], Entries=entries)
-            taken = {entry["Id"] for entry in answer.get("Successful", [])}
-        except Exception:  # noqa: BLE001 - whatever it is, it concerns the messages of this batch alone
-            return list(sends)
-        return [send for index, send in enumerate(sends) if str(index) not in taken]
+            response = self.client.send_message_batch(QueueUrl=self.urls[batch[0].queue], Entries=entries)
+            accepted = {entry["Id"] for entry in response.get("Successful", [])}
+        except Exception:  # noqa: BLE001 - the exception concerns the messages of this batch only
+            return list(batch)
+        return [message for index, message in enumerate(batch) if str(index) not in accepted]
 
     def _delete_batch(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
         entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
@@ -77,52 +73,49 @@ class Queues:
             self.client.delete_message_batch(QueueUrl=self.urls[queue], Entries=entries)
 
 
-def _batches(sends: Iterable[Send]) -> Iterator[Batch]:
-    """Put the messages for each queue into batches, by count and by bytes."""
-    by_queue: dict[Queue, list[Send]] = {}
-    for send in sends:
-        by_queue.setdefault(send.queue, []).append(send)
-    for queue, of_queue in by_queue.items():
-        batch: list[Send] = []
-        room = MAX_BYTES
-        for send in of_queue:
-            if batch and (len(batch) == MAX_ENTRIES or _size(send) > room):
-                yield queue, batch
-                batch, room = [], MAX_BYTES
-            batch.append(send)
-            room -= _size(send)
-        yield queue, batch
+def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Put items into the batches of one call each: at most ten entries, and the bytes that SQS accepts."""
+    batch: list[T] = []
+    room = MAX_BYTES
+    for item in items:
+        if batch and (len(batch) == MAX_ENTRIES or size(item) > room):
+            yield batch
+            batch, room = [], MAX_BYTES
+        batch.append(item)
+        room -= size(item)
+    if batch:
+        yield batch
 
 
-def _size(send: Send) -> int:
+def _size(message: OutgoingMessage) -> int:
     """Return the bytes that SQS counts: the body, and each attribute's name, type and value."""
-    attributes = (len(name) + len("String") + _bytes(value) for name, value in send.attributes.items())
-    return _bytes(send.body) + sum(attributes)
+    attributes = (len(name) + len("String") + _bytes(value) for name, value in message.attributes.items())
+    return _bytes(message.body) + sum(attributes)
 
 
 def _bytes(text: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        return MAX_BYTES + 1  # SQS takes no half of a surrogate pair, whatever its size
+        return MAX_BYTES + 1  # SQS refuses half of a surrogate pair, whatever the size
 
 
-def _cleaned(send: Send) -> Send:
-    """Cut the attributes, and replace in them what SQS refuses: an empty one is left out."""
+def _cleaned(message: OutgoingMessage) -> OutgoingMessage:
+    """Shorten the attributes, replace the characters that SQS refuses, and leave out empty ones."""
     attributes = {
-        name: _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", value)[:_LONGEST_ATTRIBUTE]
-        for name, value in send.attributes.items()
+        name: _REFUSED_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", value)[:_LONGEST_ATTRIBUTE]
+        for name, value in message.attributes.items()
         if value
     }
-    return Send(send.queue, send.body, send.message_ids, attributes, send.delay_seconds)
+    return OutgoingMessage(message.queue, message.body, message.message_ids, attributes, message.delay_seconds)
 
 
-def _entry(entry_id: str, send: Send) -> SendMessageBatchRequestEntryTypeDef:
+def _entry(entry_id: str, message: OutgoingMessage) -> SendMessageBatchRequestEntryTypeDef:
     return {
         "Id": entry_id,
-        "MessageBody": send.body,
-        "DelaySeconds": send.delay_seconds,
+        "MessageBody": message.body,
+        "DelaySeconds": message.delay_seconds,
         "MessageAttributes": {
-            name: {"DataType": "String", "StringValue": value} for name, value in send.attributes.items()
+            name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
         },
     }

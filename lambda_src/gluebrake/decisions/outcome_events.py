@@ -1,4 +1,4 @@
-"""Which outcomes are told to others, and what is told of them."""
+"""Which outcomes are published as events, and what an event holds."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import Final
 from gluebrake.contract import StopOutcome
 from gluebrake.model import Measure, MessageResult, RunResult
 
-# Ten events of the longest texts, each character of them six bytes in JSON, stay below the 256 kB of a request.
+# Ten events of the longest texts, with each character as six bytes of JSON, stay below PutEvents' 256 kB.
 _LONGEST_TEXT: Final = 1024
 
 
-def outcomes(
+def outcome_events(
     results: Iterable[RunResult],
     message_results: Iterable[MessageResult],
     undelivered: frozenset[str],
     now: datetime,
 ) -> list[StopOutcome]:
-    """Return what is final of what was asked. What comes back is not; what cannot be read asks for nothing.
+    """Return the final outcomes of requests that could be read, without those that SQS will redeliver.
 
-    So no event of ours that finds its way into a queue of ours can lead to another.
+    A target is done as soon as one of its messages is. An unreadable message makes no event, so an outcome
+    event on a queue of the stack leads to no other.
     """
     return [
         *(
             _of_run(result, now)
             for result in results
-            if result.outcome.is_final and undelivered.isdisjoint(result.target.message_ids)
+            if result.outcome.is_final and not undelivered.issuperset(result.target.message_ids)
         ),
         *(
             event
@@ -47,11 +48,11 @@ def _of_run(result: RunResult, now: datetime) -> StopOutcome:
         outcome=result.outcome,
         state=result.state,
         error_code=result.code,
-        error_message=_cut(result.error),
-        dry_run=target.dry_run,
-        reason=target.reason,
-        requested_by=target.requested_by,
-        sender=_cut(target.sender),
+        error_message=_shortened(result.error),
+        dry_run=target.request.dry_run,
+        reason=target.request.reason or "",
+        requested_by=target.request.requested_by or "",
+        sender=_shortened(target.sender),
         attempt=target.attempt,
         submitted_at=target.submitted_at,
         settled_at=now,
@@ -69,15 +70,15 @@ def _of_request(result: MessageResult, now: datetime) -> StopOutcome | None:
         job_name=request.job_name,
         outcome=result.outcome,
         error_code=result.code,
-        error_message=_cut(result.why),
+        error_message=_shortened(result.why),
         dry_run=request.dry_run,
         reason=request.reason or "",
         requested_by=request.requested_by or "",
-        sender=_cut(result.message.sender),
+        sender=_shortened(result.message.sender),
         attempt=result.message.attempt,
         settled_at=now,
     )
 
 
-def _cut(text: str) -> str:
+def _shortened(text: str) -> str:
     return text[:_LONGEST_TEXT]

@@ -1,4 +1,4 @@
-"""What is asked, merged into demands, held against the limits, and put into the fewest batches."""
+"""Merge stop requests into targets, apply the limits, and form the fewest batches."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from gluebrake.grouping import chunked, grouped
 from gluebrake.model import (
     MAX_RUNS_PER_CALL,
     JobRun,
+    Message,
     MessageResult,
     ParsedRequest,
     RunResult,
     StopBatch,
     StopTarget,
+    without_runs,
 )
 from gluebrake.outcomes import Outcome
 
@@ -35,48 +38,50 @@ class Limits(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What is to be called for, and what is settled without a call."""
+    """The calls to make, and the results that need no call."""
 
     stops: tuple[StopBatch, ...]
-    looks: tuple[StopTarget, ...]
-    """Dry runs: their states are read, nothing else."""
+    dry_runs: tuple[StopTarget, ...]
+    """Targets whose states are read only."""
     results: tuple[RunResult, ...]
     message_results: tuple[MessageResult, ...]
     targets: int
     requested: int
-    """How often the messages name a run, our own re-sends and redeliveries left out."""
+    """How many times the messages name a run, without retries and redeliveries."""
     duplicates: int
-    """How often a message names a run that was named before."""
+    """How many times a message names a run that another mention names as well."""
 
 
-def plan(parsed: Sequence[ParsedRequest], limits: Limits) -> Plan:
-    """Plan an invocation's stop calls; the runs of the oldest message come first."""
-    too_many = [one for one in parsed if len(set(one.run_ids)) > limits.max_runs_per_request]
-    fitting = [one for one in parsed if len(set(one.run_ids)) <= limits.max_runs_per_request]
+def plan(requests: Sequence[ParsedRequest], limits: Limits) -> Plan:
+    """Plan the stop calls of an invocation. The runs of the oldest message come first."""
+    limit = limits.max_runs_per_request
+    too_large = [parsed for parsed in requests if _runs_to_stop(parsed) > limit]
+    fitting = [parsed for parsed in requests if _runs_to_stop(parsed) <= limit]
     targets = merge(fitting)
-    results, remaining = _held_against(limits, targets)
+    results, allowed = _apply_limits(limits, targets)
     return Plan(
-        stops=tuple(_batches(target for target in remaining if not target.dry_run)),
-        looks=tuple(target for target in remaining if target.dry_run),
+        stops=tuple(_batches(target for target in allowed if not target.dry_run)),
+        dry_runs=tuple(target for target in allowed if target.dry_run),
         results=tuple(results),
-        message_results=tuple(_too_many(one, limits.max_runs_per_request) for one in too_many),
+        message_results=tuple(_too_many_runs(parsed, limit) for parsed in too_large),
         targets=len(targets),
-        requested=_mentions(one for one in fitting if one.message.is_first),
+        requested=_mentions(parsed for parsed in fitting if parsed.message.is_first),
         duplicates=_mentions(fitting) - len(targets),
     )
 
 
-def merge(parsed: Iterable[ParsedRequest]) -> list[StopTarget]:
-    """Return one demand for each (job name, run id, dry run), those of the earliest message first."""
-    behind: dict[tuple[str, str, bool], list[ParsedRequest]] = {}
-    for one in sorted(parsed, key=lambda one: (one.message.sent_at, one.message.message_id)):
-        for run_id in dict.fromkeys(one.run_ids):
-            behind.setdefault((one.request.job_name, run_id, one.request.dry_run), []).append(one)
-    return [_demand(JobRun(job_name, run_id), those) for (job_name, run_id, _), those in behind.items()]
+def merge(requests: Iterable[ParsedRequest]) -> list[StopTarget]:
+    """Return one target for each (job name, run id, dry run), those of the earliest message first."""
+    by_target: dict[tuple[str, str, bool], list[ParsedRequest]] = {}
+    for parsed in sorted(requests, key=lambda parsed: (parsed.message.sent_at, parsed.message.message_id)):
+        for run_id in dict.fromkeys(parsed.run_ids):
+            key = (parsed.request.job_name, run_id, parsed.request.dry_run)
+            by_target.setdefault(key, []).append(parsed)
+    return [_target(JobRun(job_name, run_id), merged) for (job_name, run_id, _), merged in by_target.items()]
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Return whether `name` matches: `*` is any text, all else is itself."""
+    """Return whether `name` matches. `*` is any text, every other character is itself."""
     first, *middle, last = pattern.split("*") if "*" in pattern else (pattern, None)
     if last is None:
         return name == first
@@ -90,46 +95,57 @@ def matches(pattern: str, name: str) -> bool:
     return at <= end and name.startswith(first) and name.endswith(last)
 
 
-def _mentions(parsed: Iterable[ParsedRequest]) -> int:
-    return sum(len(one.run_ids) for one in parsed)
+def _runs_to_stop(parsed: ParsedRequest) -> int:
+    return len(set(parsed.run_ids)) - parsed.inactive
 
 
-def _demand(run: JobRun, parsed: Sequence[ParsedRequest]) -> StopTarget:
-    first, messages = parsed[0], [one.message for one in parsed]
-    submitted = [message.submitted_at for message in messages if message.submitted_at]
+def _mentions(requests: Iterable[ParsedRequest]) -> int:
+    return sum(len(parsed.run_ids) for parsed in requests)
+
+
+def _target(run: JobRun, merged: Sequence[ParsedRequest]) -> StopTarget:
+    earliest, messages = merged[0], [parsed.message for parsed in merged]
+    believed = _believed(messages)
+    submitted = [message.submitted_at for message in believed if message.submitted_at]
     return StopTarget(
+        request=without_runs(earliest.request),
         run=run,
-        dry_run=first.request.dry_run,
         attempt=min(message.attempt for message in messages),
-        maybe_already_stopped=any(message.attempt or message.receive_count > 1 for message in messages),
+        maybe_already_stopped=any(message.attempt for message in believed)
+        or any(message.receive_count > 1 for message in messages),
         submitted_at=min(submitted, default=None),
-        reason=first.request.reason or "",
-        requested_by=first.request.requested_by or "",
-        sender=first.message.sender,
+        sender=earliest.message.sender,
         message_ids=tuple(message.message_id for message in messages),
     )
 
 
-def _held_against(limits: Limits, targets: Iterable[StopTarget]) -> tuple[list[RunResult], list[StopTarget]]:
-    results, remaining = [], []
+def _believed(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages whose bookkeeping counts: the functions' own, else the one that claims the least.
+
+    So a sender that claims attempts or a submission time shortens the retries of its own message only.
+    """
+    own = [message for message in messages if message.is_retry]
+    return own or [min(messages, key=lambda message: (message.submitted_at is not None, message.attempt))]
+
+
+def _apply_limits(limits: Limits, targets: Iterable[StopTarget]) -> tuple[list[RunResult], list[StopTarget]]:
+    """Return the results of the targets that the limits reject, and the targets that they allow."""
+    results, allowed = [], []
     for target in targets:
         if rejection := limits.rejection(target.run.job_name):
             results.append(RunResult(target, *rejection))
         else:
-            remaining.append(target)
-    return results, remaining
+            allowed.append(target)
+    return results, allowed
 
 
 def _batches(targets: Iterable[StopTarget]) -> Iterator[StopBatch]:
-    by_job: dict[str, list[StopTarget]] = {}
-    for target in targets:
-        by_job.setdefault(target.run.job_name, []).append(target)
-    for job_name, of_job in by_job.items():
-        for start in range(0, len(of_job), MAX_RUNS_PER_CALL):
-            yield StopBatch(job_name, tuple(of_job[start : start + MAX_RUNS_PER_CALL]))
+    for job_name, of_job in grouped(targets, lambda target: target.run.job_name).items():
+        for batch in chunked(of_job, MAX_RUNS_PER_CALL):
+            yield StopBatch(job_name, tuple(batch))
 
 
-def _too_many(one: ParsedRequest, limit: int) -> MessageResult:
-    means = "JobRunIds: names" if one.request.job_run_ids else "Select: means"
-    why = f"{means} {len(set(one.run_ids))} runs, but maxRunsPerRequest is {limit}; none was stopped"
-    return MessageResult(one.message, Outcome.TOO_MANY_RUNS, why, request=one.request)
+def _too_many_runs(parsed: ParsedRequest, limit: int) -> MessageResult:
+    names = "JobRunIds: names" if parsed.request.job_run_ids else "Select: matches"
+    why = f"{names} {_runs_to_stop(parsed)} runs, but maxRunsPerRequest is {limit}; none was stopped"
+    return MessageResult(parsed.message, Outcome.TOO_MANY_RUNS, why, request=parsed.request)

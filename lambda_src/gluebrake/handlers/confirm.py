@@ -1,63 +1,88 @@
-"""The CONFIRM function: looks at each run that was submitted for stopping until it has really stopped."""
+"""The CONFIRM function: polls each run that Glue was asked to stop until it has stopped."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
-from gluebrake.aws.glue import CallBudget
-from gluebrake.decisions import planning, stop_outcomes
-from gluebrake.model import Message, MessageResult, ParsedRequest, Queue
+from gluebrake import runtime, wiring
+from gluebrake.aws.call_budget import CallBudget
+from gluebrake.decisions import planning
+from gluebrake.decisions.confirm_outcomes import decide_confirmations
+from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, Backoff, RetryPolicy
+from gluebrake.dispatch import StageResult
+from gluebrake.lambda_event import Bookkeeping
+from gluebrake.model import MessageResult, ParsedRequest
 from gluebrake.outcomes import Outcome
-from gluebrake.runtime import (
-    Dependencies,
-    StageResult,
-    build_dependencies,
-    dispatch,
-    initialised_by_lambda,
-    invoke,
-    read,
-)
+from gluebrake.parsing import stop_request
+from gluebrake.settings import ConfirmSettings, load
+from gluebrake.stages import Queue
+from gluebrake.telemetry import Telemetry
+from gluebrake.wiring import Dependencies
 
-MAX_LOOKS: Final = 1000
-"""The deadline ends the watch long before; what says more than this is no count of ours."""
+MAX_POLLS: Final = 1000
+"""The upper bound of the attempt attribute.
 
-
-def handler(event: Mapping[str, Any], context: Any, parts: Dependencies | None = None) -> dict[str, Any]:
-    """Handle an SQS event from the confirm queue; answer with the messages to be delivered again."""
-    return invoke(work, event, context, parts or _wired())
+`confirmDeadlineSeconds` ends confirmation far earlier, so the function never writes a larger value.
+"""
 
 
-def work(messages: Sequence[Message], parts: Dependencies, budget: CallBudget) -> StageResult:
-    """Read, plan, look, settle and send."""
-    parsed, unusable = read([_with_submission_time(message) for message in messages], parts.aws_environment)
-    unusable += [_without_runs(one) for one in parsed if not one.run_ids]
-    targets = planning.merge(parsed)
-    budget.reserve_for_dispatch(stop_outcomes.seconds_to_dispatch(len(targets) + len(unusable)))
-    findings = parts.glue.look(targets, budget)
-    now = parts.clock()
-    results = stop_outcomes.decide_confirmations(findings, parts.policy.deadline_seconds, now)
-    return dispatch(StageResult(results, unusable), parts, budget, now)
+def handler(event: Any, context: Any, dependencies: Dependencies | None = None) -> dict[str, Any]:
+    """Handle messages of the confirm queue."""
+    return runtime.invoke(event, context, dependencies or _dependencies(), parse=stop_request.parse, work=work)
 
 
-def _without_runs(one: ParsedRequest) -> MessageResult:
-    why = "Select: a run that is watched must be named, in JobRunIds"
-    return MessageResult(one.message, Outcome.INVALID_REQUEST, why, request=one.request)
+def work(requests: Sequence[ParsedRequest], dependencies: Dependencies, budget: CallBudget) -> StageResult:
+    """Merge the requests, read the states of their runs, and decide what became of each."""
+    named = [_with_submission_time(parsed) for parsed in requests if parsed.run_ids]
+    unusable = [_without_run_ids(parsed) for parsed in requests if not parsed.run_ids]
+    targets = planning.merge(named)
+    budget.reserve_for_dispatch(len(targets) + len(unusable))
+    findings = dependencies.glue.read_states(targets, budget)
+    time = dependencies.clock()
+    results = decide_confirmations(findings, dependencies.retry_policy.deadline_seconds, time)
+    return StageResult(time, results, unusable)
 
 
-def _with_submission_time(message: Message) -> Message:
-    """Count from the message's own time where no readable submission time came with it."""
-    return msgspec.structs.replace(message, submitted_at=message.submitted_at or message.sent_at)
+def _with_submission_time(parsed: ParsedRequest) -> ParsedRequest:
+    """Use the message's own time where the message has no submission time that can be read."""
+    message = parsed.message
+    submitted_at = message.submitted_at or message.sent_at
+    return msgspec.structs.replace(parsed, message=msgspec.structs.replace(message, submitted_at=submitted_at))
+
+
+def _without_run_ids(parsed: ParsedRequest) -> MessageResult:
+    why = "Select: a message on the confirm queue must name its runs in JobRunIds"
+    return MessageResult(parsed.message, Outcome.INVALID_REQUEST, why, request=parsed.request)
+
+
+def build_dependencies(environ: Mapping[str, str]) -> Dependencies:
+    """Make what the function depends on, by the settings in environment variables."""
+    settings = load(ConfirmSettings, environ)
+    return Dependencies(
+        aws_environment=wiring.aws_environment(settings),
+        glue=wiring.glue(settings),
+        queues=wiring.queues(settings, {}),
+        event_bus=wiring.event_bus(settings),
+        telemetry=Telemetry("confirm"),
+        retry_policy=RetryPolicy(
+            delays={Queue.CONFIRM: Backoff(*settings.confirm_seconds, first_attempt=0)},
+            deadline_seconds=settings.confirm_deadline_seconds,
+            ids_in_a_message=min(IDS_IN_A_MESSAGE, settings.max_runs_per_request),
+        ),
+        bookkeeping=Bookkeeping("confirm", MAX_POLLS, frozenset(settings.trusted_sender_ids)),
+        queue=Queue.CONFIRM,
+    )
 
 
 @cache
-def _wired() -> Dependencies:
-    return replace(build_dependencies("confirm", Queue.CONFIRM), max_attempts=MAX_LOOKS)
+def _dependencies() -> Dependencies:
+    return build_dependencies(os.environ)
 
 
-if initialised_by_lambda():
-    _wired()
+if wiring.initialised_by_lambda():
+    _dependencies()

@@ -1,76 +1,121 @@
-"""The STOP function: stops the runs that the messages on the stop queue ask to be stopped."""
+"""The STOP function: stops the runs that stop requests name or select."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from msgspec import UNSET
 
-from gluebrake.aws.glue import CallBudget
-from gluebrake.decisions import planning, selection, stop_outcomes
-from gluebrake.model import Count, Message, MessageResult, ParsedRequest, Queue
-from gluebrake.runtime import (
-    Dependencies,
-    StageResult,
-    build_dependencies,
-    dispatch,
-    initialised_by_lambda,
-    invoke,
-    read,
-)
+from gluebrake import runtime, wiring
+from gluebrake.aws.call_budget import CallBudget
+from gluebrake.decisions import planning
+from gluebrake.decisions.planning import Limits
+from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, Backoff, RetryPolicy
+from gluebrake.decisions.selection import delivered_before, select
+from gluebrake.decisions.stop_outcomes import decide_listing, decide_stops
+from gluebrake.dispatch import StageResult
+from gluebrake.grouping import grouped
+from gluebrake.lambda_event import Bookkeeping
+from gluebrake.model import Count, MessageResult, ParsedRequest
+from gluebrake.parsing import dispatcher
+from gluebrake.settings import StopSettings, load
+from gluebrake.stages import Queue
+from gluebrake.telemetry import Telemetry
+from gluebrake.wiring import Dependencies
 
 
-def handler(event: Any, context: Any, parts: Dependencies | None = None) -> dict[str, Any]:
-    """Handle messages of the stop queue, or whatever else the function is invoked with."""
-    return invoke(work, event, context, parts or _wired())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopDependencies(Dependencies):
+    """What STOP depends on."""
+
+    limits: Limits
+    max_attempts: int
 
 
-def work(messages: Sequence[Message], parts: Dependencies, budget: CallBudget) -> StageResult:
-    """Read, find, plan, stop, settle and send."""
-    now = parts.clock()
-    parsed, unusable = read(messages, parts.aws_environment)
-    parsed, unfound = find(parsed, parts, budget, now)
-    plan = planning.plan(parsed, parts.limits)
-    message_results = [*unusable, *unfound, *plan.message_results]
-    budget.reserve_for_dispatch(stop_outcomes.seconds_to_dispatch(plan.targets + len(message_results)))
-    findings = [*parts.glue.stop(plan.stops, budget), *parts.glue.look(plan.looks, budget)]
-    results = [*plan.results, *stop_outcomes.decide_stops(findings, parts.max_attempts)]
+def handler(event: Any, context: Any, dependencies: StopDependencies | None = None) -> dict[str, Any]:
+    """Handle messages of the stop queue, or a direct invocation."""
+    return runtime.invoke(event, context, dependencies or _dependencies(), parse=dispatcher.parse, work=work)
+
+
+def work(requests: Sequence[ParsedRequest], dependencies: StopDependencies, budget: CallBudget) -> StageResult:
+    """List the runs of selections, plan, stop, and decide what became of each run."""
+    named, unmatched = list_selected(requests, dependencies, budget)
+    plan = planning.plan(named, dependencies.limits)
+    message_results = [*unmatched, *plan.message_results]
+    budget.reserve_for_dispatch(plan.targets + len(message_results))
+    time = dependencies.clock()
+    findings = [
+        *dependencies.glue.stop(plan.stops, budget),
+        *dependencies.glue.dry_run(plan.dry_runs, budget),
+    ]
+    results = [*plan.results, *decide_stops(findings, dependencies.max_attempts)]
     counts = {Count.RUNS_REQUESTED: plan.requested, Count.DUPLICATE_RUNS: plan.duplicates}
-    return dispatch(StageResult(results, message_results, counts), parts, budget, now)
+    return StageResult(time, results, message_results, counts)
 
 
-def find(
-    parsed: Iterable[ParsedRequest], parts: Dependencies, budget: CallBudget, now: datetime
+def list_selected(
+    requests: Iterable[ParsedRequest], dependencies: StopDependencies, budget: CallBudget
 ) -> tuple[list[ParsedRequest], list[MessageResult]]:
-    """Find the runs that selections mean; a request for which none was found is settled by that."""
-    named, selections, settled = [], [], []
-    for one in parsed:
-        if one.request.select is UNSET:
-            named.append(one)
-        elif rejection := parts.limits.rejection(one.request.job_name):
+    """Give each selection the ids of the runs that it matches. Return results for those that match none."""
+    named: list[ParsedRequest] = []
+    selections: list[ParsedRequest] = []
+    results: list[MessageResult] = []
+    for parsed in requests:
+        if parsed.request.select is UNSET:
+            named.append(parsed)
+        elif rejection := dependencies.limits.rejection(parsed.request.job_name):
             outcome, code, why = rejection
-            settled.append(MessageResult(one.message, outcome, why, code, one.request))
+            results.append(MessageResult(parsed.message, outcome, why, code, parsed.request))
         else:
-            selections.append(one)
-    budget.reserve_for_dispatch(stop_outcomes.seconds_to_dispatch(len(named) + len(selections)))
-    searches = parts.glue.find({one.request.job_name for one in selections}, budget, now)
-    for one in selections:
-        search = searches[one.request.job_name]
-        found = selection.selected(one, search)
-        if result := stop_outcomes.decide_listing(found, search, parts.max_attempts):
-            settled.append(result)
+            selections.append(parsed)
+    budget.reserve_for_dispatch(sum(len(parsed.run_ids) for parsed in named) + len(selections) + len(results))
+    ended_since = {
+        job_name: min(filter(None, (delivered_before(p.message, p.request) for p in of_job)), default=None)
+        for job_name, of_job in grouped(selections, lambda parsed: parsed.request.job_name).items()
+    }
+    active = dependencies.glue.list_active(ended_since, budget, dependencies.clock())
+    for parsed in selections:
+        runs = active[parsed.request.job_name]
+        selected = select(parsed, runs)
+        if result := decide_listing(selected, runs, dependencies.max_attempts):
+            results.append(result)
         else:
-            named.append(found)
-    return named, settled
+            named.append(selected)
+    return named, results
+
+
+def build_dependencies(environ: Mapping[str, str]) -> StopDependencies:
+    """Make what the function depends on, by the settings in environment variables."""
+    settings = load(StopSettings, environ)
+    return StopDependencies(
+        aws_environment=wiring.aws_environment(settings),
+        glue=wiring.glue(settings, protect_tag=settings.protect_tag),
+        queues=wiring.queues(settings, {Queue.STOP: settings.stop_queue_url}),
+        event_bus=wiring.event_bus(settings),
+        telemetry=Telemetry("stop"),
+        limits=Limits(settings.jobs, settings.protected_jobs, settings.max_runs_per_request),
+        retry_policy=RetryPolicy(
+            delays={
+                Queue.STOP: Backoff(*settings.retry_seconds, first_attempt=1),
+                Queue.CONFIRM: Backoff(*settings.confirm_seconds, first_attempt=0),
+            },
+            deadline_seconds=settings.confirm_deadline_seconds,
+            ids_in_a_message=min(IDS_IN_A_MESSAGE, settings.max_runs_per_request),
+        ),
+        bookkeeping=Bookkeeping("stop", settings.max_attempts, frozenset(settings.trusted_sender_ids)),
+        queue=Queue.STOP,
+        max_attempts=settings.max_attempts,
+    )
 
 
 @cache
-def _wired() -> Dependencies:
-    return build_dependencies("stop", Queue.STOP)
+def _dependencies() -> StopDependencies:
+    return build_dependencies(os.environ)
 
 
-if initialised_by_lambda():
-    _wired()
+if wiring.initialised_by_lambda():
+    _dependencies()

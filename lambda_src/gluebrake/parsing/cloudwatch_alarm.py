@@ -1,4 +1,4 @@
-"""CloudWatch alarms on Glue's job metrics, in the three forms in which they come.
+"""CloudWatch alarms on Glue's job metrics, in three forms: event, Lambda action, SNS notification.
 
 Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html (event),
 …/alarms-and-actions-Lambda.html (action), …/Notify_Users_Alarm_Changes.html (notification).
@@ -17,7 +17,7 @@ from gluebrake.contract import StopRequest
 from gluebrake.model import NotARequest
 from gluebrake.parsing import stop_request
 from gluebrake.parsing.context import Context, region_of
-from gluebrake.parsing.errors import ReadingError, broken_rule
+from gluebrake.parsing.errors import ParsingError, broken_rule
 
 _NAMESPACE: Final = "Glue"
 _EVERY_RUN: Final = "ALL"
@@ -102,8 +102,8 @@ class _Notification(Struct, rename="pascal"):
     trigger: _Trigger | None = None
 
 
-class _Watched(Struct, frozen=True):
-    """One metric that an alarm looks at."""
+class _AlarmMetric(Struct, frozen=True):
+    """One metric that an alarm evaluates."""
 
     namespace: str
     dimensions: dict[str, str]
@@ -111,7 +111,7 @@ class _Watched(Struct, frozen=True):
 
 
 class _Alarm(Struct, frozen=True, kw_only=True):
-    """An alarm's change of state, whatever form it came in."""
+    """An alarm's change of state, from any of the forms."""
 
     name: str
     arn: str
@@ -119,19 +119,19 @@ class _Alarm(Struct, frozen=True, kw_only=True):
     region: str
     state: str
     reason: str
-    at: datetime
+    changed_at: datetime
     suppressed: bool
-    watched: tuple[_Watched, ...]
+    metrics: tuple[_AlarmMetric, ...]
 
 
 _action: Final = msgspec.json.Decoder(_Action)
 _notification: Final = msgspec.json.Decoder(_Notification)
 
 
-def read_event(  # noqa: PLR0913 - what the envelope says, by name
+def parse_event(  # noqa: PLR0913 - the members of the envelope, by name
     data: AlarmData, *, arn: str, account: str, region: str, time: str, context: Context
-) -> StopRequest | NotARequest:
-    """Read the detail of an EventBridge event `CloudWatch Alarm State Change`."""
+) -> list[StopRequest] | NotARequest:
+    """Parse the detail of an EventBridge event `CloudWatch Alarm State Change`."""
     alarm = _Alarm(
         name=data.alarm_name,
         arn=arn,
@@ -139,20 +139,20 @@ def read_event(  # noqa: PLR0913 - what the envelope says, by name
         region=region,
         state=data.state.value,
         reason=data.state.reason or "",
-        at=context.at(data.state.timestamp or time),
+        changed_at=context.time(data.state.timestamp or time),
         suppressed=bool(data.state.actions_suppressed_by),
-        watched=tuple(_watched(data.configuration or _Configuration(), account)),
+        metrics=tuple(_configured_metrics(data.configuration or _Configuration(), account)),
     )
-    return _asked(alarm, context)
+    return _requests(alarm, context)
 
 
-def read_action(body: bytes, context: Context) -> StopRequest | NotARequest:
-    """Read what an alarm's Lambda action sends."""
+def parse_action(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
+    """Parse the event with which an alarm invokes a function as its Lambda action."""
     try:
         action = _action.decode(body)
     except msgspec.ValidationError as error:
         raise broken_rule(error) from error
-    return read_event(
+    return parse_event(
         action.alarm_data,
         arn=action.alarm_arn,
         account=action.account_id,
@@ -162,80 +162,81 @@ def read_action(body: bytes, context: Context) -> StopRequest | NotARequest:
     )
 
 
-def read_notification(body: bytes, context: Context) -> StopRequest | NotARequest:
-    """Read what an alarm publishes to an SNS topic. An old form has no ARN: it is of the topic's Region."""
+def parse_notification(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
+    """Parse what an alarm publishes to an SNS topic. An old form has no ARN, only the topic's Region."""
     try:
-        told = _notification.decode(body)
+        notification = _notification.decode(body)
     except msgspec.ValidationError as error:
         raise broken_rule(error) from error
     alarm = _Alarm(
-        name=told.alarm_name,
-        arn=told.alarm_arn,
-        account=told.account,
-        region=region_of(told.alarm_arn) or context.topic_region or context.aws_environment.region,
-        state=told.new_state_value,
-        reason=told.new_state_reason or "",
-        at=context.at(told.state_change_time),
+        name=notification.alarm_name,
+        arn=notification.alarm_arn,
+        account=notification.account,
+        region=region_of(notification.alarm_arn) or context.topic_region or context.aws_environment.region,
+        state=notification.new_state_value,
+        reason=notification.new_state_reason or "",
+        changed_at=context.time(notification.state_change_time),
         suppressed=False,
-        watched=tuple(_triggering(told.trigger or _Trigger(), told.account)),
+        metrics=tuple(_trigger_metrics(notification.trigger or _Trigger(), notification.account)),
     )
-    return _asked(alarm, context)
+    return _requests(alarm, context)
 
 
-def _watched(configuration: _Configuration, account: str) -> Iterator[_Watched]:
+def _configured_metrics(configuration: _Configuration, account: str) -> Iterator[_AlarmMetric]:
     for data in configuration.metrics or ():
         if data.metric_stat:
             metric = data.metric_stat.metric
-            yield _Watched(metric.namespace, _as_map(metric.dimensions), data.account_id or account)
+            yield _AlarmMetric(metric.namespace, _as_map(metric.dimensions), data.account_id or account)
 
 
-def _triggering(trigger: _Trigger, account: str) -> Iterator[_Watched]:
-    yield _Watched(trigger.namespace, _as_map(trigger.dimensions), account)
+def _trigger_metrics(trigger: _Trigger, account: str) -> Iterator[_AlarmMetric]:
+    yield _AlarmMetric(trigger.namespace, _as_map(trigger.dimensions), account)
     for data in trigger.metrics or ():
         if data.metric_stat:
             metric = data.metric_stat.metric
-            yield _Watched(metric.namespace, _as_map(metric.dimensions), data.account_id or account)
+            yield _AlarmMetric(metric.namespace, _as_map(metric.dimensions), data.account_id or account)
 
 
 def _as_map(dimensions: Dimensions) -> dict[str, str]:
     if isinstance(dimensions, list):
         named = {dimension.name: dimension.value for dimension in dimensions}
         if len(named) < len(dimensions):
-            raise ReadingError("the alarm: is ambiguous, since a metric of it has a dimension twice")
+            raise ParsingError("the alarm: is ambiguous, since one of its metrics has a dimension twice")
         return named
     return dimensions or {}
 
 
-def _asked(alarm: _Alarm, context: Context) -> StopRequest | NotARequest:
+def _requests(alarm: _Alarm, context: Context) -> list[StopRequest] | NotARequest:
     if alarm.state != "ALARM":
         return NotARequest(f"the alarm is in {alarm.state[:64]}")
     if alarm.suppressed:
         return NotARequest("the alarm's actions are suppressed")
-    if elsewhere := context.elsewhere(account=alarm.account, region=alarm.region):
-        return elsewhere
-    of_glue = [watched for watched in alarm.watched if _names_a_job(watched)]
-    foreign = (context.elsewhere(account=watched.account, region=alarm.region) for watched in of_glue)
-    return next(filter(None, foreign), None) or _request(alarm, of_glue)
+    if foreign := context.foreign(account=alarm.account, region=alarm.region):
+        return foreign
+    glue_metrics = [metric for metric in alarm.metrics if _names_a_job(metric)]
+    foreign_metrics = (context.foreign(account=metric.account, region=alarm.region) for metric in glue_metrics)
+    return next(filter(None, foreign_metrics), None) or [_request(alarm, glue_metrics)]
 
 
-def _names_a_job(watched: _Watched) -> bool:
-    return watched.namespace == _NAMESPACE and "JobName" in watched.dimensions
+def _names_a_job(metric: _AlarmMetric) -> bool:
+    return metric.namespace == _NAMESPACE and "JobName" in metric.dimensions
 
 
-def _request(alarm: _Alarm, of_glue: Iterable[_Watched]) -> StopRequest:
-    meant = sorted({(w.dimensions["JobName"], w.dimensions.get("JobRunId", _EVERY_RUN)) for w in of_glue})
-    if not meant:
-        raise ReadingError(
+def _request(alarm: _Alarm, glue_metrics: Iterable[_AlarmMetric]) -> StopRequest:
+    dimensions = [metric.dimensions for metric in glue_metrics]
+    runs = sorted({(named["JobName"], named.get("JobRunId", _EVERY_RUN)) for named in dimensions})
+    if not runs:
+        raise ParsingError(
             "the alarm: watches no metric of namespace Glue with the dimension JobName, so it names no job"
         )
-    if len(meant) > 1:
-        named = ", ".join(f"{job} ({run})" for job, run in meant)
-        raise ReadingError(f"the alarm: is ambiguous, since it watches more than one job or run: {named}")
-    ((job_name, run_id),) = meant
-    return stop_request.made(
+    if len(runs) > 1:
+        names = ", ".join(f"{job} ({run})" for job, run in runs)
+        raise ParsingError(f"the alarm: is ambiguous, since it watches more than one job or run: {names}")
+    ((job_name, run_id),) = runs
+    return stop_request.from_signal(
         job_name=job_name,
         job_run_ids=None if run_id == _EVERY_RUN else [run_id],
-        started_before=alarm.at,
+        started_before=alarm.changed_at,
         reason=": ".join(filter(None, (f"alarm {alarm.name}", alarm.reason))),
         requested_by=alarm.arn or f"alarm {alarm.name}",
         path="dimensions",

@@ -1,4 +1,4 @@
-"""What a reader knows besides the body."""
+"""What a parser knows besides the body, and the type of a parser."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from gluebrake.model import AwsEnvironment, NotARequest
 
 
 class Context(Struct, frozen=True):
-    """Where runs may be stopped, and when the message was sent: no signal in it is younger."""
+    """Where runs may be stopped, and when the message was sent: no time in it counts as later."""
 
     aws_environment: AwsEnvironment
     sent_at: datetime
     topic_region: str = ""
-    """The Region of the SNS topic that it came through, if any."""
+    """The Region of the SNS topic that delivered the message, if any."""
 
-    def elsewhere(self, *, account: str, region: str) -> NotARequest | None:
-        """Return why a signal of that account and Region asks for nothing here, or None if it is of home."""
-        if (account, region) == (self.aws_environment.account, self.aws_environment.region):
+    def foreign(self, *, account: str, region: str) -> NotARequest | None:
+        """Return why a signal of that account and Region requests nothing, or None if it is of this one."""
+        here = self.aws_environment
+        if (account, region) == (here.account, here.region):
             return None
-        here = f"account {self.aws_environment.account} in {self.aws_environment.region}"
-        return NotARequest(f"it is of account {account[:64]} in {region[:64]}; only runs of {here} are stopped")
+        return NotARequest(
+            f"it is of account {account[:64]} in {region[:64]}; "
+            f"only runs of account {here.account} in {here.region} are stopped"
+        )
 
-    def at(self, text: str) -> datetime:
+    def time(self, text: str) -> datetime:
         """Return the time that a signal gives for itself, but none later than the message's."""
         try:
-            moment = datetime.fromisoformat(text)
+            time = datetime.fromisoformat(text)
         except ValueError:
             return self.sent_at
-        return min(moment, self.sent_at) if moment.tzinfo else self.sent_at
+        return min(time, self.sent_at) if time.tzinfo else self.sent_at
 
 
 def region_of(arn: str) -> str:
-    """Return the Region that an ARN gives, nothing if it gives none."""
+    """Return the Region of an ARN, empty if it has none."""
     match arn.split(":"):
         case [_, _, _, region, *_]:
             return region
@@ -44,5 +47,5 @@ def region_of(arn: str) -> str:
             return ""
 
 
-Reader = Callable[[bytes, Context], StopRequest | NotARequest]
-"""Reads a body of one family; raises ReadingError for one that cannot be used."""
+Parser = Callable[[bytes, Context], list[StopRequest] | NotARequest]
+"""Parses a body. Raises ParsingError for one that cannot be used."""

@@ -1,4 +1,4 @@
-"""Any message to Asked, Ignored or Invalid: one module per family of events. Reading never raises."""
+"""Parses any body that may stop runs: recognises its family, and passes it to the family's parser."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gluebrake.contract import StopRequest
-from gluebrake.model import AwsEnvironment, Ignored, Invalid, Message, NotARequest, ParsedRequest
+from gluebrake.model import NotARequest
 from gluebrake.parsing import cloudwatch_alarm, duplicate_keys, eventbridge, sns, stop_request, unsupported
-from gluebrake.parsing.context import Context, Reader
-from gluebrake.parsing.errors import ReadingError, malformed
+from gluebrake.parsing.context import Context, Parser
+from gluebrake.parsing.errors import ParsingError, malformed
 
 
 class _Markers(Struct):
-    """The members by which AWS's messages are told apart."""
+    """The members by which AWS's messages are recognised."""
 
     detail_type: Raw = msgspec.field(default=Raw(), name="detail-type")
     alarm_data: Raw = msgspec.field(default=Raw(), name="alarmData")
@@ -26,60 +26,57 @@ class _Markers(Struct):
     anomaly: Raw = msgspec.field(default=Raw(), name="anomalyId")
 
 
-# Which member of a body marks which family, and who reads it. What bears no mark is a plain stop request.
-_FAMILIES: Final[dict[str, Reader]] = {
-    "detail_type": eventbridge.read,
-    "alarm_data": cloudwatch_alarm.read_action,
-    "new_state": cloudwatch_alarm.read_notification,
-    "topic": lambda body, context: sns.read(body, context, published=_said),
+class _RequestFields(Struct, rename="pascal"):
+    """The members that a stop request has and none of AWS's messages."""
+
+    job_name: Raw = Raw()
+    job_run_ids: Raw = Raw()
+    select: Raw = Raw()
+    reason: Raw = Raw()
+    requested_by: Raw = Raw()
+    dry_run: Raw = Raw()
+
+
+# The parser of the family that each marker belongs to. A body without a marker is a plain stop request.
+_FAMILIES: Final[dict[str, Parser]] = {
+    "detail_type": eventbridge.parse,
+    "alarm_data": cloudwatch_alarm.parse_action,
+    "new_state": cloudwatch_alarm.parse_notification,
+    "topic": lambda body, context: sns.parse(body, context, parse_published=parse),
     "request_context": unsupported.refuse_request_context,
     "records": unsupported.refuse_records,
     "anomaly": unsupported.refuse_anomaly,
 }
 
 
-def read(message: Message, aws_environment: AwsEnvironment) -> ParsedRequest | Ignored | Invalid:
-    """Read one message, whatever is in it; runs are only ever stopped at `home`."""
+def parse(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
+    """Parse a body of any family. Raise ParsingError if it cannot be used."""
     try:
-        said = _said(message.body.encode(), Context(aws_environment, message.sent_at))
-    except ReadingError as error:
-        return Invalid(message, str(error))
-    except UnicodeEncodeError:
-        return Invalid(message, "the body: holds half of a surrogate pair, so it is not Unicode text")
-    except OverflowError:
-        return Invalid(message, "the body: a time in it is too early to be reckoned with")
-    except RecursionError:
-        return Invalid(message, "the body: nested too deeply to be read")
-    if isinstance(said, NotARequest):
-        return Ignored(message, said.why)
-    return ParsedRequest(message, said, said.job_run_ids or ())
-
-
-def _said(body: bytes, context: Context) -> StopRequest | NotARequest:
-    said = _read(body, context)
-    if isinstance(said, StopRequest):
-        duplicate_keys.refuse(body)
-    return said
-
-
-def _read(body: bytes, context: Context) -> StopRequest | NotARequest:
-    try:
-        return stop_request.read(body, context)
-    except ReadingError:
-        family = _family(body)
-        if family is None:
+        return stop_request.parse(body, context)
+    except ParsingError:
+        parse_family = _family(body)
+        if parse_family is None:
             raise
-    return family(body, context)
+    parsed = parse_family(body, context)
+    if isinstance(parsed, list):
+        duplicate_keys.refuse(body)
+    return parsed
 
 
-def _family(body: bytes) -> Reader | None:
+def _family(body: bytes) -> Parser | None:
     try:
         markers = msgspec.json.decode(body, type=_Markers)
     except msgspec.ValidationError:
         return None
     except msgspec.DecodeError as error:
         raise malformed(body, error) from error
-    borne = [read for marker, read in _FAMILIES.items() if bytes(getattr(markers, marker))]
-    if len(borne) > 1:
-        raise ReadingError("the body: bears the marks of two kinds of event; send the one that is meant")
-    return borne[0] if borne else None
+    parsers = [parser for marker, parser in _FAMILIES.items() if bytes(getattr(markers, marker))]
+    if len(parsers) > 1:
+        raise ParsingError("the body: has the fields of two event types; send one event in each message")
+    if not parsers:
+        return None
+    fields = msgspec.json.decode(body, type=_RequestFields)
+    for name, encoded_name in zip(fields.__struct_fields__, fields.__struct_encode_fields__, strict=True):
+        if bytes(getattr(fields, name)):
+            raise ParsingError(f"{encoded_name}: is beside an event; put it into the stop request")
+    return parsers[0]

@@ -9,71 +9,53 @@ from typing import Final
 
 import msgspec
 
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
-_MOMENT: Final = "a time with its offset from UTC, like 2026-11-24T03:00:00Z"
-_WORDS: Final = {
-    "Invalid RFC3339 encoded datetime": f"must be {_MOMENT}",
-    "Expected": "must be",
-    "`str`": "text",
-    "`object`": "a JSON object",
-    "`array`": "a list",
-    "`bool`": "true or false",
-    "`int`": "a whole number",
-    "`float`": "a number",
-    "`datetime` with a timezone component": _MOMENT,
-    "`datetime`": "a time",
-    "`null`": "null",
-    "`str | null`": "text or null",
-    "`float | null`": "a number or null",
-    "`array | null`": "a list or null",
-    "`object | null`": "a JSON object or null",
-    "`array | object | null`": "a list, a JSON object or null",
-    "got ": "not ",
-    "Invalid enum value": "must be one of STARTING, RUNNING and WAITING, not",
-}
+_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING_FIELD: Final = re.compile(r"Object missing required field `(.*)`")
+_INDEX: Final = re.compile(r"\[\d+\]")
 _LONGEST: Final = 1024
 _LONGEST_NAME: Final = 128  # a body can hold a field name of a megabyte
 
 
-class ReadingError(ValueError):
-    """A message that cannot be used: the text gives the field's path and the rule, cut to 1,024 characters."""
+class ParsingError(ValueError):
+    """A message that cannot be used. The text has the field's path and the rule, cut to 1,024 characters."""
 
     def __str__(self) -> str:
         return super().__str__()[:_LONGEST]
 
 
-def malformed(body: bytes, error: msgspec.DecodeError) -> ReadingError:
-    """Explain why `body` is no JSON."""
+def malformed(body: bytes, error: msgspec.DecodeError) -> ParsingError:
+    """Explain why `body` is not JSON."""
     if not body.strip():
-        return ReadingError("the body: is empty; a stop request is a JSON object")
+        return ParsingError("the body: is empty; a stop request is a JSON object")
     if body.startswith(b"\xef\xbb\xbf"):
-        return ReadingError("the body: starts with a byte-order mark; send plain UTF-8 JSON without one")
+        return ParsingError("the body: starts with a byte-order mark; send plain UTF-8 JSON without one")
     if body.startswith(b"AWS Budget"):
-        return ReadingError(
+        return ParsingError(
             "the body: is AWS Budgets' text, which names no Glue job; send a stop request instead"
         )
-    return ReadingError(f"the body: is not JSON ({str(error).removeprefix('JSON is malformed: ')})")
+    return ParsingError(f"the body: is not JSON ({str(error).removeprefix('JSON is malformed: ')})")
 
 
 def broken_rule(
     error: msgspec.ValidationError,
     allowed: Mapping[str, Sequence[str]] = MappingProxyType({}),
     at: str = "",
-) -> ReadingError:
+) -> ParsingError:
     """Turn msgspec's "rule - at `$.path`" into "path: rule".
 
-    `allowed` has the fields of objects that may have no others, by path; `at` is where what was read stands.
+    `allowed` has what is allowed at a path: an object's fields under the path and a dot, or the values of a
+    member. `at` is the path of what was parsed.
     """
     rule, _, path = str(error).partition(" - at `$")
     path = path.removesuffix("`").removeprefix(".")
+    general_path = _INDEX.sub("[]", path)
     where = ".".join(filter(None, (at, path)))
     inside = f"{where}." if where else ""
-    if found := _UNKNOWN.fullmatch(rule):
-        known = ", ".join(allowed.get(path, ()))
-        return ReadingError(f"{inside}{found[1][:_LONGEST_NAME]}: unknown field; allowed: {known}")
-    if found := _MISSING.fullmatch(rule):
-        return ReadingError(f"{inside}{found[1]}: missing; it is required")
-    for theirs, ours in _WORDS.items():
-        rule = rule.replace(theirs, ours)
-    return ReadingError(f"{where or 'the body'}: {rule}")
+    if found := _UNKNOWN_FIELD.fullmatch(rule):
+        known = ", ".join(allowed.get(f"{general_path}.", ()))
+        return ParsingError(f"{inside}{found[1][:_LONGEST_NAME]}: unknown field; allowed: {known}")
+    if found := _MISSING_FIELD.fullmatch(rule):
+        return ParsingError(f"{inside}{found[1]}: missing; it is required")
+    if values := allowed.get(general_path):
+        rule = f"{rule}; allowed: {', '.join(values)}"
+    return ParsingError(f"{where or 'the body'}: {rule}")

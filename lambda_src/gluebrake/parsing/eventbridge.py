@@ -12,14 +12,14 @@ from gluebrake.contract import STOP_OUTCOME, STOP_REQUESTED, StopRequest
 from gluebrake.model import NotARequest
 from gluebrake.parsing import cloudwatch_alarm, glue_event, stop_request
 from gluebrake.parsing.context import Context
-from gluebrake.parsing.errors import ReadingError, broken_rule
+from gluebrake.parsing.errors import ParsingError, broken_rule
 from gluebrake.parsing.unsupported import NAMES_NO_JOB
 
 T = TypeVar("T")
 
 
 class _Envelope(Struct):
-    """What every event has; AWS may add members."""
+    """The members of every event. AWS may add others."""
 
     detail_type: str = msgspec.field(name="detail-type")
     detail: Raw
@@ -33,30 +33,32 @@ class _Envelope(Struct):
 _envelope: Final = msgspec.json.Decoder(_Envelope)
 
 
-def read(body: bytes, context: Context) -> StopRequest | NotARequest:
-    """Read any event; raise ReadingError for one that nobody can act on."""
+def parse(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
+    """Parse any event. Raise ParsingError for one that cannot lead to a stop."""
     try:
         event = _envelope.decode(body)
     except msgspec.ValidationError as error:
         raise broken_rule(error) from error
-    if reader := _READERS.get(event.detail_type):
-        return reader(event, context)
-    if event.detail_type in _ASKS_FOR_NOTHING:
-        return NotARequest(f"an event {event.detail_type!r} asks for nothing")
-    raise ReadingError(f"detail-type {event.detail_type[:128]!r}: {NAMES_NO_JOB}")
+    if parse_detail := _PARSERS.get(event.detail_type):
+        return parse_detail(event, context)
+    if event.detail_type in _REQUEST_NOTHING:
+        return NotARequest(f"an event {event.detail_type!r} requests no stop")
+    raise ParsingError(f"detail-type {event.detail_type[:128]!r}: {NAMES_NO_JOB}")
 
 
-def _stop_requested(event: _Envelope, context: Context) -> StopRequest | NotARequest:
-    at = msgspec.structs.replace(context, sent_at=context.at(event.time))
-    return stop_request.checked(_detail(event, StopRequest), at, path="detail")
+def _stop_requested(event: _Envelope, context: Context) -> list[StopRequest]:
+    sent = msgspec.structs.replace(context, sent_at=context.time(event.time))
+    return [stop_request.validated(_detail(event, StopRequest), sent, path="detail")]
 
 
-def _run_status(event: _Envelope, context: Context) -> StopRequest | NotARequest:
-    return _from(event, "aws.glue", context) or glue_event.read(_detail(event, glue_event.RunStatus))
+def _run_status(event: _Envelope, context: Context) -> list[StopRequest] | NotARequest:
+    foreign = _check_source(event, "aws.glue", context)
+    return foreign or glue_event.parse(_detail(event, glue_event.RunStatus))
 
 
-def _alarm(event: _Envelope, context: Context) -> StopRequest | NotARequest:
-    return _from(event, "aws.cloudwatch", context) or cloudwatch_alarm.read_event(
+def _alarm(event: _Envelope, context: Context) -> list[StopRequest] | NotARequest:
+    foreign = _check_source(event, "aws.cloudwatch", context)
+    return foreign or cloudwatch_alarm.parse_event(
         _detail(event, cloudwatch_alarm.AlarmData),
         arn=next(iter(event.resources or ()), ""),
         account=event.account,
@@ -66,28 +68,28 @@ def _alarm(event: _Envelope, context: Context) -> StopRequest | NotARequest:
     )
 
 
-def _from(event: _Envelope, source: str, context: Context) -> NotARequest | None:
-    """Make sure that it is AWS that says so; return why it asks for nothing when it says so of elsewhere."""
+def _check_source(event: _Envelope, source: str, context: Context) -> NotARequest | None:
+    """Raise ParsingError if another source sent the event. Return why it requests nothing if it is foreign."""
     if event.source != source:
-        raise ReadingError(f"source: must be {source!r} for this detail-type, not {event.source[:128]!r}")
-    return context.elsewhere(account=event.account, region=event.region)
+        raise ParsingError(f"source: must be {source!r} for this detail-type, not {event.source[:128]!r}")
+    return context.foreign(account=event.account, region=event.region)
 
 
 def _detail(event: _Envelope, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(event.detail, type=kind)
     except msgspec.ValidationError as error:
-        raise broken_rule(error, stop_request.FIELDS, at="detail") from error
+        raise broken_rule(error, stop_request.ALLOWED, at="detail") from error
 
 
-_READERS: Final[dict[str, Callable[[_Envelope, Context], StopRequest | NotARequest]]] = {
+_PARSERS: Final[dict[str, Callable[[_Envelope, Context], list[StopRequest] | NotARequest]]] = {
     STOP_REQUESTED: _stop_requested,
     "Glue Job Run Status": _run_status,
     "CloudWatch Alarm State Change": _alarm,
 }
 
-# Known, and over or about something else: a run that ended, a call of our own, what became of it, a crawler.
-_ASKS_FOR_NOTHING: Final = frozenset(
+# Known events that request no stop: of a run that ended, of an API call, of an outcome, of a crawler.
+_REQUEST_NOTHING: Final = frozenset(
     {
         STOP_OUTCOME,
         "AWS API Call via CloudTrail",

@@ -14,7 +14,7 @@ from gluebrake.contract import Name, StopRequest
 from gluebrake.model import NotARequest
 from gluebrake.parsing import stop_request
 
-_RUNS_TOO_LONG: Final = frozenset({"STARTING", "RUNNING"})
+_ACTIVE: Final = frozenset({"STARTING", "RUNNING"})
 
 
 class _Condition(Struct, frozen=True):
@@ -31,20 +31,21 @@ class RunStatus(Struct, rename="camel"):
     notification_condition: _Condition | None = None
 
 
-def read(detail: RunStatus) -> StopRequest | NotARequest:
-    """Read the event as a request to stop the run that it names."""
-    if detail.state not in _RUNS_TOO_LONG:
+def parse(detail: RunStatus) -> list[StopRequest] | NotARequest:
+    """Parse the event as a request to stop the run that it names."""
+    if detail.state not in _ACTIVE:
         return NotARequest(f"the run is {detail.state[:64]}: there is nothing to stop")
-    return stop_request.made(
+    request = stop_request.from_signal(
         job_name=detail.job_name,
         job_run_ids=[detail.job_run_id],
-        reason=": ".join(filter(None, (_over(detail.notification_condition), detail.message))),
+        reason=": ".join(filter(None, (_limit(detail.notification_condition), detail.message))),
         requested_by="aws.glue",
         path="detail",
     )
+    return [request]
 
 
-def _over(condition: _Condition | None) -> str:
+def _limit(condition: _Condition | None) -> str:
     if condition is None or condition.minutes is None:
         return "runs too long"
     return f"runs longer than its NotifyDelayAfter of {condition.minutes:g} minutes"

@@ -1,4 +1,4 @@
-"""Notifications of an SNS topic, around what was published to it.
+"""Notifications of an SNS topic, and what was published in them.
 
 Shape: https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from gluebrake.contract import StopRequest
 from gluebrake.model import NotARequest
-from gluebrake.parsing.context import Context, Reader, region_of
-from gluebrake.parsing.errors import ReadingError, broken_rule
+from gluebrake.parsing.context import Context, Parser, region_of
+from gluebrake.parsing.errors import ParsingError, broken_rule
 
 
 class _Notification(Struct, rename="pascal"):
@@ -26,8 +26,8 @@ class _Notification(Struct, rename="pascal"):
 _notification: Final = msgspec.json.Decoder(_Notification)
 
 
-def read(body: bytes, context: Context, *, published: Reader) -> StopRequest | NotARequest:
-    """Read a notification; `published` reads the message in it."""
+def parse(body: bytes, context: Context, *, parse_published: Parser) -> list[StopRequest] | NotARequest:
+    """Parse a notification; `parse_published` parses the message in it."""
     try:
         notification = _notification.decode(body)
     except msgspec.ValidationError as error:
@@ -35,14 +35,14 @@ def read(body: bytes, context: Context, *, published: Reader) -> StopRequest | N
     if notification.type != "Notification":
         return NotARequest(f"an SNS message of type {notification.type[:64]!r} publishes nothing")
     try:
-        return published(notification.message.encode(), _inner(notification, context))
-    except ReadingError as error:
-        raise ReadingError(f"in the SNS notification's Message: {error}") from error
+        return parse_published(notification.message.encode(), _inner(notification, context))
+    except ParsingError as error:
+        raise ParsingError(f"in the SNS notification's Message: {error}") from error
 
 
 def _inner(notification: _Notification, context: Context) -> Context:
     return msgspec.structs.replace(
         context,
-        sent_at=context.at(notification.timestamp),
+        sent_at=context.time(notification.timestamp),
         topic_region=region_of(notification.topic_arn),
     )

@@ -1,46 +1,63 @@
-"""Our own message: a stop request. Strict: what is not understood stops nothing."""
+"""Stop requests, the product's own messages. Parsing is strict: what is not understood stops nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 from msgspec import UNSET
 
-from gluebrake.contract import Selection, StopRequest
+from gluebrake.contract import ActiveState, Selection, StopRequest
+from gluebrake.parsing import duplicate_keys
 from gluebrake.parsing.context import Context
-from gluebrake.parsing.errors import ReadingError, broken_rule, malformed
+from gluebrake.parsing.errors import ParsingError, broken_rule, malformed
 
-# What Glue's pattern leaves out, and what SQS cannot carry in our own re-sends. Each start compiles them, and
-# the negation of what is allowed would take ten times as long.
+# The characters that Glue's pattern excludes, and those that SQS refuses. Every cold start compiles both.
+# To compile the negation of the allowed characters would take ten times as long.
 _NOT_ONE_LINE: Final = re.compile(r"[\x00-\x08\x0A-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 _NOT_TEXT: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 _LONGEST_NOTE: Final = 1024
 
-FIELDS: Final[Mapping[str, Sequence[str]]] = {
-    "": tuple(field.encode_name for field in msgspec.structs.fields(StopRequest)),
-    "Select": tuple(field.encode_name for field in msgspec.structs.fields(Selection)),
+ALLOWED: Final[Mapping[str, Sequence[str]]] = {
+    ".": tuple(field.encode_name for field in msgspec.structs.fields(StopRequest)),
+    "Select.": tuple(field.encode_name for field in msgspec.structs.fields(Selection)),
+    "Select.States[]": get_args(ActiveState),
+    "Select.StartedBefore": ("a time with its offset from UTC, like 2026-11-24T03:00:00Z",),
 }
-"""The fields that a stop request may have, by the path of the object that has them."""
+"""What a stop request may have, by path: the fields of its objects, and the values of some members."""
+
+_TEXT_FIELDS: Final = tuple(
+    (field.name, field.encode_name)
+    for field in msgspec.structs.fields(StopRequest)
+    if field.name not in {"job_name", "job_run_ids", "select", "dry_run"}
+)
+"""The free texts of a stop request. A new field is one of them unless it is excluded here."""
 
 _decoder: Final = msgspec.json.Decoder(StopRequest)
 
 
-def read(body: bytes, context: Context) -> StopRequest:
-    """Read a plain stop request; raise ReadingError with the field's path and the rule."""
+def parse(body: bytes, context: Context) -> list[StopRequest]:
+    """Parse a plain stop request. Raise ParsingError with the field's path and the rule."""
+    request = decode(body, context)
+    duplicate_keys.refuse(body)
+    return [request]
+
+
+def decode(body: bytes, context: Context) -> StopRequest:
+    """Decode a plain stop request and apply its rules. A name that occurs twice goes unnoticed."""
     try:
         request = _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _twice_encoded(body) or broken_rule(error, FIELDS) from error
+        raise _encoded_twice(body) or broken_rule(error, ALLOWED) from error
     except msgspec.DecodeError as error:
         raise malformed(body, error) from error
-    return checked(request, context)
+    return validated(request, context)
 
 
-def made(  # noqa: PLR0913 - what a signal says, by name
+def from_signal(  # noqa: PLR0913 - the facts of a signal, by name
     *,
     job_name: str,
     job_run_ids: list[str] | None,
@@ -49,9 +66,9 @@ def made(  # noqa: PLR0913 - what a signal says, by name
     path: str,
     started_before: datetime | None = None,
 ) -> StopRequest:
-    """Make the request that a signal stands for; without run ids, every run active at `started_before`.
+    """Make the request that a signal stands for. Without run ids it means every run active at `started_before`.
 
-    `path` is where the signal says what is made of it.
+    `path` is where the signal has the job's name, for error messages.
     """
     which = {"JobRunIds": job_run_ids} if job_run_ids else {"Select": {"StartedBefore": started_before}}
     notes = {"Reason": _note(reason), "RequestedBy": _note(requested_by)}
@@ -59,49 +76,50 @@ def made(  # noqa: PLR0913 - what a signal says, by name
         request = msgspec.convert({"JobName": job_name, **which, **notes}, StopRequest)
     except msgspec.ValidationError as error:
         raise broken_rule(error, at=path) from error
-    for rule in _character_flaws(request):
-        raise ReadingError(f"{path}.{rule}")
+    for rule in _character_errors(request):
+        raise ParsingError(f"{path}.{rule}")
     return request
 
 
-def checked(request: StopRequest, context: Context, path: str = "") -> StopRequest:
-    """Apply the rules that no type tells; `path` is where the request stands in its message.
+def validated(request: StopRequest, context: Context, path: str = "") -> StopRequest:
+    """Apply the rules that the types do not express; `path` is where the message has the request.
 
-    A selection is given its `StartedBefore` here, which also says what `OlderThanMinutes` said: however late it
-    is carried out, it means no run that started after it was sent.
+    A selection gets its `StartedBefore` here, with `OlderThanMinutes` subtracted. So a selection that is
+    processed late matches no run that started after the message was sent.
     """
-    for rule in (*_selection_flaws(request), *_character_flaws(request)):
-        raise ReadingError(f"{path}.{rule}" if path else rule)
+    for rule in (*_selection_errors(request), *_character_errors(request)):
+        raise ParsingError(f"{path}.{rule}" if path else rule)
     if request.select is UNSET:
         return request
     return msgspec.structs.replace(request, select=_dated(request.select, context.sent_at))
 
 
-def _dated(selection: Selection, at: datetime) -> Selection:
+def _dated(selection: Selection, sent_at: datetime) -> Selection:
     age = timedelta(minutes=selection.older_than_minutes or 0)
-    before = min(selection.started_before or at, at - age)
+    before = min(selection.started_before or sent_at, sent_at - age)
     return msgspec.structs.replace(selection, started_before=before, older_than_minutes=UNSET)
 
 
-def _selection_flaws(request: StopRequest) -> Iterator[str]:
+def _selection_errors(request: StopRequest) -> Iterator[str]:
     if request.job_run_ids is UNSET and request.select is UNSET:
-        yield "JobRunIds: missing; name the runs, or say which with Select"
+        yield "JobRunIds: missing; name the runs, or describe them with Select"
     if request.job_run_ids is not UNSET and request.select is not UNSET:
-        yield "Select: must not stand beside JobRunIds; give one of the two"
+        yield "Select: not allowed beside JobRunIds; give one of the two"
 
 
-def _character_flaws(request: StopRequest) -> Iterator[str]:
+def _character_errors(request: StopRequest) -> Iterator[str]:
     if found := _NOT_ONE_LINE.search(request.job_name):
-        yield _flaw("JobName", "must be one line of text", found)
+        yield _character_error("JobName", "must be one line of text", found)
     for index, run_id in enumerate(request.job_run_ids or ()):
         if found := _NOT_ONE_LINE.search(run_id):
-            yield _flaw(f"JobRunIds[{index}]", "must be one line of text", found)
-    for name, note in (("Reason", request.reason), ("RequestedBy", request.requested_by)):
-        if note is not UNSET and (found := _NOT_TEXT.search(note)):
-            yield _flaw(name, "must be text", found)
+            yield _character_error(f"JobRunIds[{index}]", "must be one line of text", found)
+    for name, encoded_name in _TEXT_FIELDS:
+        text = getattr(request, name)
+        if text is not UNSET and (found := _NOT_TEXT.search(text)):
+            yield _character_error(encoded_name, "must be text", found)
 
 
-def _flaw(name: str, rule: str, found: re.Match[str]) -> str:
+def _character_error(name: str, rule: str, found: re.Match[str]) -> str:
     return f"{name}: {rule} without control characters; character {found.start() + 1} is U+{ord(found[0]):04X}"
 
 
@@ -109,11 +127,11 @@ def _note(text: str) -> str:
     return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST_NOTE]
 
 
-def _twice_encoded(body: bytes) -> ReadingError | None:
+def _encoded_twice(body: bytes) -> ParsingError | None:
     try:
         inner = msgspec.json.decode(msgspec.json.decode(body, type=str))
     except msgspec.MsgspecError:
         return None
     if not isinstance(inner, dict):
         return None
-    return ReadingError("the body: is JSON inside a JSON string; send the object itself, encoded once")
+    return ParsingError("the body: is JSON inside a JSON string; send the object itself, encoded once")

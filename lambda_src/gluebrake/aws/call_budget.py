@@ -1,0 +1,106 @@
+"""The call budget of an invocation: which calls to AWS may still start. And the one fan-out of calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+from gluebrake.error_codes import THROTTLED
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MAX_THROTTLED_CALLS: Final = 3
+_SHORTEST_CALL_SECONDS: Final = 1.0
+_CLOSING_SECONDS: Final = 1.0
+
+_DISPATCH_SECONDS: Final = 2.0
+_DISPATCH_SECONDS_PER_RESULT: Final = 0.001
+"""A batch of ten messages, or of ten events, takes 80 ms, and eight batches are sent at once."""
+
+
+class NotStartedError(Exception):
+    """The call budget does not let a call start."""
+
+
+@dataclass(slots=True)
+class CallBudget:
+    """The time and the throttled calls of an invocation: they decide whether a further call may start.
+
+    The first call may always start, so that every invocation makes progress. After it, no call starts when
+    Glue has throttled three calls, or when only the time that is reserved for dispatch is left.
+    """
+
+    seconds_left: Callable[[], float]
+    reserved: float = field(default=0.0, init=False)
+    calls: Counter[str] = field(default_factory=Counter, init=False)
+    throttled: int = field(default=0, init=False)
+    unusable_messages: int = field(default=0, init=False)
+    """Messages whose results are dispatched besides those of the stage."""
+    _closed: bool = field(default=False, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    def reserve_for_dispatch(self, results: int) -> None:
+        """Keep the time to dispatch so many results of the stage, but at most half of what is left."""
+        seconds = _DISPATCH_SECONDS + _DISPATCH_SECONDS_PER_RESULT * (results + self.unusable_messages)
+        self.reserved = min(seconds, self.seconds_left() / 2)
+
+    def start(self, operation: str) -> None:
+        """Count a call, or raise NotStartedError."""
+        with self._lock:
+            if self.is_exhausted():
+                raise NotStartedError
+            self.calls[operation] += 1
+
+    def is_exhausted(self) -> bool:
+        """Return whether no further call may start. Once true, it remains so for the whole invocation."""
+        out_of_budget = self.throttled >= _MAX_THROTTLED_CALLS or self._is_time_up()
+        self._closed = self._closed or (out_of_budget and bool(self.calls))
+        return self._closed
+
+    def close_when_late(self) -> bool:
+        """Return whether no further call may start. When the time is up, not even the first one may."""
+        self._closed = self._closed or self._is_time_up()
+        return self.is_exhausted()
+
+    def _is_time_up(self) -> bool:
+        return self.usable_seconds() < _SHORTEST_CALL_SECONDS
+
+    def record_response(self, operation: str, response: Any, error_code: str = "") -> None:
+        """Count the retries that botocore made for a response, and the response itself if it is throttling."""
+        with self._lock:
+            self.calls[operation] += botocore_retries(response)
+            self.throttled += error_code in THROTTLED
+
+    def usable_seconds(self) -> float:
+        """Return how many seconds responses may still be waited for."""
+        return max(0.0, self.seconds_left() - self.reserved)
+
+    def leftover_seconds(self) -> float:
+        """Return how much of the reserved time is left for work on which nothing depends."""
+        return min(self.reserved, self.seconds_left() - _CLOSING_SECONDS)
+
+
+def botocore_retries(response: Any) -> int:
+    """Return how many times botocore repeated a call before it got this response."""
+    return int(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
+
+
+def fan_out(
+    call: Callable[[T], R], items: Sequence[T], *, workers: int, seconds: float | None
+) -> list[tuple[T, Future[R]]]:
+    """Call with each item, `workers` at a time, and wait at most `seconds`; None waits for all.
+
+    What has not started by then is cancelled. What is still running is left to itself.
+    """
+    if not items:
+        return []
+    pool = ThreadPoolExecutor(workers)
+    futures = [pool.submit(call, item) for item in items]
+    wait(futures, timeout=seconds)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return list(zip(items, futures, strict=True))

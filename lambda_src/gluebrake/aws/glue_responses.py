@@ -1,0 +1,112 @@
+"""Checks Glue's responses where they enter: what follows sees text, numbers, times and usable run ids only.
+
+botocore passes on what a service sends, also a null or a value of another type than its model has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from gluebrake.error_codes import NO_ANSWER
+from gluebrake.model import RunFacts
+
+_LONGEST_ID: Final = 255
+_LARGEST_NUMBER: Final = 1e12
+"""What is computed from larger numbers may be more than JSON and CloudWatch accept."""
+_NOT_ONE_LINE: Final = re.compile(r"[\x00-\x08\x0A-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
+
+
+def error(response: Any) -> tuple[str, str]:
+    """Return the code and the message of a refused call; without a code, Gluebrake's own."""
+    details = response.get("Error") if isinstance(response, Mapping) else None
+    return _error(details, "Code", "Message")
+
+
+def submissions(response: Mapping[str, Any]) -> tuple[frozenset[str], dict[str, tuple[str, str]]]:
+    """Return the ids that BatchStopJobRun submitted, and the code and message of those that it refused."""
+    submitted = (_id(run.get("JobRunId")) for run in _objects(response.get("SuccessfulSubmissions")))
+    refused = {
+        run_id: _error(run.get("ErrorDetail"), "ErrorCode", "ErrorMessage")
+        for run in _objects(response.get("Errors"))
+        if (run_id := _id(run.get("JobRunId")))
+    }
+    return frozenset(filter(None, submitted)), refused
+
+
+def runs(page: Mapping[str, Any]) -> list[RunFacts]:
+    """Return the runs of a GetJobRuns page, without those whose id or state cannot be used."""
+    return [facts for run in _objects(page.get("JobRuns")) if (facts := run_facts(run))]
+
+
+def next_token(page: Mapping[str, Any]) -> str:
+    """Return the token of the next page, empty if this page is the last."""
+    return _text(page.get("NextToken"))
+
+
+def run_facts(run: Any) -> RunFacts | None:
+    """Return what Glue reports of a run, None if its id or state cannot be used."""
+    if not isinstance(run, Mapping):
+        return None
+    run_id, state = _id(run.get("Id")), run.get("JobRunState")
+    if not run_id or not isinstance(state, str):
+        return None
+    return RunFacts(
+        run_id=run_id,
+        state=_text(state),
+        started_on=_time(run.get("StartedOn")),
+        completed_on=_time(run.get("CompletedOn")),
+        execution_seconds=_number(run.get("ExecutionTime")) or 0,
+        dpu_seconds=_number(run.get("DPUSeconds")),
+        max_capacity=_number(run.get("MaxCapacity")),
+        worker_type=_text(run.get("WorkerType")),
+        number_of_workers=_whole_number(run.get("NumberOfWorkers")),
+    )
+
+
+def tag_keys(response: Mapping[str, Any]) -> frozenset[str]:
+    """Return a job's tag keys, folded as IAM compares them: without regard to case.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html, aws:ResourceTag.
+    """
+    tags = response.get("Tags")
+    return frozenset(str(key).casefold() for key in tags) if isinstance(tags, Mapping) else frozenset()
+
+
+def _error(details: Any, code_name: str, message_name: str) -> tuple[str, str]:
+    if not isinstance(details, Mapping):
+        return NO_ANSWER, ""
+    return _text(details.get(code_name)) or NO_ANSWER, _text(details.get(message_name))
+
+
+def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    items = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
+    return (item for item in items if isinstance(item, Mapping))
+
+
+def _id(value: Any) -> str:
+    """Return an id that a stop request can name, empty for any other value."""
+    if not isinstance(value, str) or len(value) > _LONGEST_ID or _NOT_ONE_LINE.search(value):
+        return ""
+    return value
+
+
+def _text(value: Any) -> str:
+    """Return the value as text. Half of a surrogate pair, which UTF-8 does not have, becomes `?`."""
+    text = value if isinstance(value, str) else "" if value is None else repr(value)
+    return text.encode(errors="replace").decode()
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= _LARGEST_NUMBER else None
+
+
+def _whole_number(value: Any) -> int | None:
+    return value if isinstance(value, int) and _number(value) is not None else None
+
+
+def _time(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) and value.tzinfo else None

@@ -1,0 +1,47 @@
+"""Messages become stop requests. A message that cannot be used, or asks for nothing, becomes a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gluebrake.contract import StopRequest
+from gluebrake.model import AwsEnvironment, Message, MessageResult, NotARequest, ParsedRequest
+from gluebrake.outcomes import Outcome
+from gluebrake.parsing.context import Context, Parser
+from gluebrake.parsing.errors import ParsingError
+
+
+def parse_messages(
+    messages: Iterable[Message], parse: Parser, aws_environment: AwsEnvironment
+) -> tuple[list[ParsedRequest], list[MessageResult]]:
+    """Parse each message with `parse`. Return the requests, and the results of the other messages."""
+    requests: list[ParsedRequest] = []
+    results: list[MessageResult] = []
+    for message in messages:
+        if message.rejection:
+            results.append(MessageResult(message, Outcome.INVALID_REQUEST, message.rejection))
+            continue
+        try:
+            parsed = parse_message(message, parse, aws_environment)
+        except ParsingError as error:
+            results.append(MessageResult(message, Outcome.INVALID_REQUEST, str(error)))
+            continue
+        if isinstance(parsed, NotARequest):
+            results.append(MessageResult(message, Outcome.IGNORED, parsed.why))
+        else:
+            requests += [ParsedRequest(message, request, request.job_run_ids or ()) for request in parsed]
+    return requests, results
+
+
+def parse_message(
+    message: Message, parse: Parser, aws_environment: AwsEnvironment
+) -> list[StopRequest] | NotARequest:
+    """Parse one message. Raise ParsingError, and nothing else, if it cannot be used."""
+    try:
+        return parse(message.body.encode(), Context(aws_environment, message.sent_at))
+    except UnicodeEncodeError as error:
+        raise ParsingError("the body: has half of a surrogate pair, so it is not Unicode text") from error
+    except OverflowError as error:
+        raise ParsingError("the body: has a time that is too early to calculate with") from error
+    except RecursionError as error:
+        raise ParsingError("the body: is nested too deeply") from error

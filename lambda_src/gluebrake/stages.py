@@ -1,0 +1,67 @@
+"""The table of stages: which queue each consumes, and which AWS operations it calls.
+
+Telemetry, the functions' artifact, IAM actions, the dashboard and the operator's command derive their facts
+from here. The module imports nothing, so reading it loads no stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum, unique
+from typing import Final, NamedTuple
+
+
+@unique
+class Queue(StrEnum):
+    """The queues, by their names in log lines and messages to operators."""
+
+    STOP = "stop"
+    CONFIRM = "confirm"
+    DEAD_LETTER = "dead letters"
+
+
+class Stage(NamedTuple):
+    """A Lambda function and the queue that it consumes; `operations` by service, as botocore names both."""
+
+    name: str
+    description: str
+    queue: Queue
+    operations: Mapping[str, tuple[str, ...]]
+
+    @property
+    def title(self) -> str:
+        """The start of the names of its resources and of the stack's outputs, such as `Stop` in `StopQueue`."""
+        return self.name.capitalize()
+
+
+_DISPATCH: Final = {"sqs": ("DeleteMessageBatch", "SendMessageBatch"), "events": ("PutEvents",)}
+"""What every stage calls to send results on."""
+
+STAGES: Final[Mapping[str, Stage]] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="stop",
+            description="Stops AWS Glue job runs in batches",
+            queue=Queue.STOP,
+            operations={"glue": ("BatchStopJobRun", "GetJobRun", "GetJobRuns", "GetTags"), **_DISPATCH},
+        ),
+        Stage(
+            name="confirm",
+            description="Polls each AWS Glue job run that is being stopped until it has stopped",
+            queue=Queue.CONFIRM,
+            operations={"glue": ("GetJobRun", "GetJobRuns"), **_DISPATCH},
+        ),
+    )
+}
+
+
+def operations() -> dict[str, tuple[str, ...]]:
+    """Return the operations that any stage calls, by service, both sorted."""
+    services = sorted({service for stage in STAGES.values() for service in stage.operations})
+    return {
+        service: tuple(
+            sorted({name for stage in STAGES.values() for name in stage.operations.get(service, ())})
+        )
+        for service in services
+    }

@@ -1,0 +1,97 @@
+"""What a stage depends on, and the AWS clients that its handler makes it from."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from gluebrake.aws.event_bus import EventBus
+from gluebrake.aws.glue import Glue
+from gluebrake.aws.sqs import Queues
+from gluebrake.decisions.routing import RetryPolicy
+from gluebrake.lambda_event import Bookkeeping
+from gluebrake.model import AwsEnvironment
+from gluebrake.settings import Settings
+from gluebrake.stages import Queue
+from gluebrake.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """What every stage depends on. `queue` is the one that it consumes."""
+
+    aws_environment: AwsEnvironment
+    glue: Glue
+    queues: Queues
+    event_bus: EventBus
+    telemetry: Telemetry
+    retry_policy: RetryPolicy
+    bookkeeping: Bookkeeping
+    queue: Queue
+    jitter: Callable[[], float] = random.random
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def initialised_by_lambda(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether Lambda is importing the handler. Until it is done, the function has more CPU than later.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return "AWS_LAMBDA_INITIALIZATION_TYPE" in environ
+
+
+def aws_environment(settings: Settings) -> AwsEnvironment:
+    """Return the account and the Region of the jobs."""
+    _, _, _, region, account, _ = settings.job_arn_prefix.split(":")
+    return AwsEnvironment(account, region)
+
+
+def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
+    """Make the part of Glue that a stage needs; only STOP reads tags."""
+    return Glue(
+        boto3.client("glue", config=_client_config(settings, attempts=2, read_timeout=10)),
+        calls_at_once=settings.calls_at_once,
+        protect_tag=protect_tag,
+        job_arn_prefix=settings.job_arn_prefix,
+    )
+
+
+def queues(settings: Settings, urls: Mapping[Queue, str]) -> Queues:
+    """Make the queues that a stage sends to."""
+    return Queues(
+        boto3.client("sqs", config=_client_config(settings, attempts=3, read_timeout=5)),
+        urls={
+            Queue.CONFIRM: settings.confirm_queue_url,
+            Queue.DEAD_LETTER: settings.dead_letter_queue_url,
+            **urls,
+        },
+        calls_at_once=settings.calls_at_once,
+    )
+
+
+def event_bus(settings: Settings) -> EventBus:
+    """Make the bus for outcome events. Its client is made when the first event is published."""
+    return EventBus(
+        cache(lambda: boto3.client("events", config=_client_config(settings, attempts=2, read_timeout=5))),
+        name=settings.event_bus_name,
+        job_arn_prefix=settings.job_arn_prefix,
+        calls_at_once=settings.calls_at_once,
+    )
+
+
+def _client_config(settings: Settings, *, attempts: int, read_timeout: float) -> Any:
+    # A connection may be stale after Lambda has frozen the function, which is worth one immediate retry.
+    return Config(
+        connect_timeout=2,
+        read_timeout=read_timeout,
+        max_pool_connections=settings.calls_at_once,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
