@@ -1,10 +1,15 @@
-"""What went wrong between the operator and AWS: in one line, with the remedy. It loads no AWS library."""
+"""Errors explained to the operator: one line each, with the remedy. Loads no AWS library."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Final
+
+from gluebrake.error_codes import DENIED, NOT_FOUND, THROTTLED
+
+NOT_OK: Final = 1
+"""The exit code for an error, a problem or an incomplete result. Wrong usage exits with 2."""
 
 PERMISSIONS: Final = {
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
@@ -13,25 +18,31 @@ PERMISSIONS: Final = {
     "DescribeStacks": "cloudformation:DescribeStacks",
     "FilterLogEvents": "logs:FilterLogEvents",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
+    "GetFunctionRecursionConfig": "lambda:GetFunctionRecursionConfig",
     "GetJobRun": "glue:GetJobRun",
     "GetJobRuns": "glue:GetJobRuns",
     "GetMetricData": "cloudwatch:GetMetricData",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetResources": "tag:GetResources",
+    "GetRolePolicy": "iam:GetRolePolicy",
+    "GetTemplate": "cloudformation:GetTemplate",
+    "GetTopicAttributes": "sns:GetTopicAttributes",
     "ListEventSourceMappings": "lambda:ListEventSourceMappings",
     "ListStackResources": "cloudformation:ListStackResources",
+    "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
     "ReceiveMessage": "sqs:ReceiveMessage",
     "SendMessageBatch": "sqs:SendMessage",
 }
-"""The IAM action that an operation takes. Who one is (GetCallerIdentity) anybody may ask."""
+"""The IAM action that each operation needs. GetCallerIdentity needs none."""
 
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_DENIED: Final = DENIED | {"UnauthorizedOperation"}
 _DENIAL: Final = re.compile(r"perform: (?P<action>\S+) on resource: (?P<resource>\S+)")
 
 _LOG_IN: Final = "log in again (aws sso login, or a new session token)"
 _UNKNOWN_KEYS: Final = (
-    "AWS does not know these credentials: check --profile, or AWS_ACCESS_KEY_ID and what goes with it"
+    "AWS does not know these credentials: check --profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
-_SLOWER: Final = "AWS is throttling this account's calls: wait a little, then repeat the command"
+_SLOW_DOWN: Final = "AWS is throttling this account's calls: wait a little, then repeat the command"
 _NO_ANSWER: Final = "check the network, --region, and AWS_ENDPOINT_URL (is `make local` still running?)"
 
 _BY_CODE: Final = {
@@ -49,47 +60,41 @@ _BY_CODE: Final = {
         ),
         _UNKNOWN_KEYS,
     ),
-    **dict.fromkeys(
-        (
-            "RequestLimitExceeded",
-            "RequestThrottled",
-            "SlowDown",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-        ),
-        _SLOWER,
-    ),
-    "EntityNotFoundException": "Glue knows no such job in this account and Region: check its name and --region",
+    **dict.fromkeys(THROTTLED | {"RequestThrottled"}, _SLOW_DOWN),
+    NOT_FOUND: "Glue knows no such job in this account and Region: check its name and --region",
 }
 
-# By the names of botocore's exceptions and of those that they derive from, the most special first.
+# By the name of botocore's exception or of a base class of it, the most special first.
 _BY_NAME: Final = {
     "NoCredentialsError": "no AWS credentials: log in (aws sso login), set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": _UNKNOWN_KEYS,
     "ProfileNotFound": "no such profile in ~/.aws/config: give another --profile, or unset AWS_PROFILE",
-    "NoRegionError": "no Region: give --region, or set AWS_REGION",
+    "NoRegionError": (
+        "no Region: give --region, set AWS_REGION or AWS_DEFAULT_REGION, "
+        "or set the profile's (aws configure set region eu-west-1)"
+    ),
     "SSOError": f"the login has expired: {_LOG_IN}",
     "TokenRetrievalError": f"the login has expired: {_LOG_IN}",
-    "CredentialRetrievalError": f"the credentials cannot be had: {_LOG_IN}",
+    "CredentialRetrievalError": f"the credentials cannot be loaded: {_LOG_IN}",
     "EndpointConnectionError": f"AWS cannot be reached: {_NO_ANSWER}",
     "ConnectTimeoutError": f"AWS cannot be reached: {_NO_ANSWER}",
-    "ResponseParserError": f"what answers is not AWS: {_NO_ANSWER}",
+    "ResponseParserError": f"the endpoint is not AWS: {_NO_ANSWER}",
     "HTTPClientError": f"AWS does not answer: {_NO_ANSWER}",
 }
 
 
 class OperatorError(Exception):
-    """Something that the operator can mend; the text is one line that says what and how."""
+    """An error that the operator can fix; the text is one line that says what is wrong and how to fix it."""
 
 
-def explained(error: Exception) -> str | None:
-    """Return one line for an error that comes from AWS or from the way there, None for any other."""
+def explain(error: Exception) -> str | None:
+    """Return one line for an error of the operator, of AWS or of the connection, None for any other."""
     if isinstance(error, OperatorError):
         return str(error)
-    response = getattr(error, "response", None)  # of other errors than a refusal it may be anything
-    if isinstance(response, Mapping) and (told := response.get("Error")):
-        return _refusal(getattr(error, "operation_name", ""), told.get("Code", ""), told.get("Message", ""))
+    response = getattr(error, "response", None)  # a ClientError's; other exceptions may have any
+    if isinstance(response, Mapping) and (refusal := response.get("Error")):
+        operation = getattr(error, "operation_name", "")
+        return _refused(operation, refusal.get("Code", ""), refusal.get("Message", ""))
     names = [kind.__name__ for kind in type(error).__mro__]
     if remedy := next((_BY_NAME[name] for name in _BY_NAME if name in names), None):
         return f"{remedy}. {_one_line(str(error))}"
@@ -98,18 +103,18 @@ def explained(error: Exception) -> str | None:
     return _one_line(f"{names[0]}: {error}") if "BotoCoreError" in names else None
 
 
-def _refusal(operation: str, code: str, message: str) -> str:
+def _refused(operation: str, code: str, message: str) -> str:
     if code in _DENIED:
-        return _denial(operation, message)
+        return _denied(operation, message)
     if remedy := _BY_CODE.get(code):
         return f"{remedy}. {_one_line(f'{operation}: {code}: {message}')}"
     return _one_line(f"{operation} was refused: {code}: {message}")
 
 
-def _denial(operation: str, message: str) -> str:
+def _denied(operation: str, message: str) -> str:
     found = _DENIAL.search(message)
     action = found["action"] if found else PERMISSIONS.get(operation, operation)
-    resource = found["resource"] if found else "what it was called on"
+    resource = found["resource"] if found else "the resource of the call"
     return f"you lack the permission {action} on {resource}: docs/ops.md has the policy for an operator"
 
 

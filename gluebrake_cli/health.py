@@ -1,4 +1,4 @@
-"""How a deployed Gluebrake is: its queues, its alarms, its mappings, its config, its last outcomes."""
+"""The health of a deployment: its queues, alarms, event source mappings, configuration and latest outcomes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any, Final, Protocol, Self, TypeVar
 import msgspec
 from msgspec import Struct
 
-from gluebrake.settings import PREFIX, SettingsError, settings
-from gluebrake_cli.errors import explained
-from gluebrake_cli.following import Line
+from gluebrake.model import AwsEnvironment
+from gluebrake.settings import PREFIX, SettingsError, StopSettings, load
+from gluebrake.stages import Queue
+from gluebrake_cli.errors import explain
+from gluebrake_cli.runs import LogLine
 
 T = TypeVar("T")
 
-# A storm fills a minute, a quiet week hardly a day: the time that is searched grows until there are enough.
+# CloudWatch Logs returns the oldest events first. So windows are searched from now backwards, until they hold
+# enough outcomes: a busy minute has hundreds, a quiet day hardly one.
 WINDOWS: Final = (timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=3), timedelta(days=1))
 
 
-class Depth(Struct, frozen=True, kw_only=True):
-    """What is on a queue."""
+class QueueDepth(Struct, frozen=True, kw_only=True):
+    """The number of messages in a queue."""
 
     name: str
     messages: int
@@ -29,8 +32,8 @@ class Depth(Struct, frozen=True, kw_only=True):
     oldest_age_seconds: int | None = None
 
     @classmethod
-    def of(cls, name: str, attributes: Mapping[str, str]) -> Self:
-        """Read SQS's queue attributes."""
+    def parse(cls, name: str, attributes: Mapping[str, str]) -> Self:
+        """Parse SQS's queue attributes."""
         count = "ApproximateNumberOfMessages"
         return cls(
             name=name,
@@ -49,105 +52,123 @@ class Alarm(Struct, frozen=True):
 
 
 class MappingState(Struct, frozen=True):
-    """A function's mapping to its queue; `state` is Lambda's."""
+    """The state, in Lambda's words, of a function's event source mapping."""
 
     function: str
     state: str
+    uuid: str
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """Everything of note; what could not be read is empty, and stands in `unknown` with the reason."""
+    """The health of a deployment. A section that cannot be read is empty, and `unknown` has the error."""
 
+    account: str
+    region: str
     stack: str
-    queues: Sequence[Depth]
+    queues: Sequence[QueueDepth]
     alarms: Sequence[Alarm]
     mappings: Sequence[MappingState]
     config: Mapping[str, Any]
-    outcomes: Sequence[Line]
+    outcomes: Sequence[LogLine]
     """The newest first."""
     unknown: Mapping[str, str]
 
     @property
-    def wrong(self) -> list[str]:
-        """What needs somebody, in words."""
-        dead = next((queue for queue in self.queues if queue.name == "dead letters"), None)
-        letters = dead.messages + dead.in_flight if dead else 0
+    def problems(self) -> list[str]:
+        """What needs attention, a text each."""
+        disabled = [mapping for mapping in self.mappings if mapping.state != "Enabled"]
         return [
-            *([f"dead letters: {letters}"] if letters else []),
+            *([f"dead letters: {self._dead_letters}"] if self._dead_letters else []),
             *(f"alarm: {alarm.name}" for alarm in self.alarms if alarm.state == "ALARM"),
-            *(
-                f"the {one.function} function's mapping is {one.state}"
-                for one in self.mappings
-                if one.state != "Enabled"
-            ),
-            *(f"{section}: {why}" for section, why in self.unknown.items()),
+            *(f"the {mapping.function} function's mapping is {mapping.state}" for mapping in disabled),
+            *(f"{section}: {error}" for section, error in self.unknown.items()),
         ]
+
+    @property
+    def _dead_letters(self) -> int:
+        depth = next((queue for queue in self.queues if queue.name == Queue.DEAD_LETTER), None)
+        return depth.messages + depth.in_flight if depth else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` shows."""
+        return {**msgspec.structs.asdict(self), "wrong": self.problems}
 
 
 class Source(Protocol):
-    """Where it is read from; each call may fail by itself."""
+    """The source of each section. Each call may fail by itself."""
 
     @property
     def stack(self) -> str:
         """Return the stack's name."""
 
-    def depths(self) -> list[Depth]:
-        """Return what is on each queue."""
+    @property
+    def aws_environment(self) -> AwsEnvironment:
+        """Return the account and the Region."""
+
+    def depths(self) -> list[QueueDepth]:
+        """Return the depth of each queue."""
 
     def oldest_ages(self, now: datetime) -> Mapping[str, int]:
-        """Return the age of each queue's oldest message in seconds, where it is known."""
+        """Return the age in seconds of each queue's oldest message, where it is known."""
 
     def alarms(self) -> list[Alarm]:
         """Return the stack's alarms."""
 
     def mappings(self) -> list[MappingState]:
-        """Return the functions' mappings."""
+        """Return the state of each function's event source mapping."""
 
     def configuration(self, function: str) -> Mapping[str, Any]:
         """Return a function's configuration."""
 
-    def outcomes(self, since: datetime) -> list[Line]:
-        """Return the log's outcomes, oldest first."""
+    def outcomes(self, since: datetime, until: datetime | None) -> list[LogLine]:
+        """Return the logs' outcomes from `since` to before `until`, oldest first."""
 
 
 def read(source: Source, now: datetime, outcomes: int) -> Health:
-    """Read everything, with up to so many outcomes; what fails is told beside the rest."""
+    """Read every section, with at most so many outcomes. An error of one section leaves the rest."""
     unknown: dict[str, str] = {}
 
-    def attempt(section: str, read: Callable[[], T]) -> T | None:
+    def section(name: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other sections are still of use
-            unknown[section] = explained(error) or repr(error)
+        except Exception as error:  # noqa: BLE001 - any error of one section must leave the rest readable
+            unknown[name] = explain(error) or repr(error)
             return None
 
-    ages = attempt("age of the oldest message", lambda: source.oldest_ages(now)) or {}
-    depths = attempt("queues", source.depths) or []
+    ages = section("age of the oldest message", lambda: source.oldest_ages(now)) or {}
+    depths = section("queues", source.depths) or []
     return Health(
+        account=source.aws_environment.account,
+        region=source.aws_environment.region,
         stack=source.stack,
-        queues=[msgspec.structs.replace(one, oldest_age_seconds=ages.get(one.name)) for one in depths],
-        alarms=attempt("alarms", source.alarms) or [],
-        mappings=attempt("mappings", source.mappings) or [],
-        config=attempt("config", lambda: _config(source.configuration("stop"))) or {},
-        outcomes=attempt("outcomes", lambda: _newest(source, now, outcomes)) or [],
+        queues=[msgspec.structs.replace(depth, oldest_age_seconds=ages.get(depth.name)) for depth in depths],
+        alarms=section("alarms", source.alarms) or [],
+        mappings=section("mappings", source.mappings) or [],
+        config=section("config", lambda: _config(source.configuration("stop"))) or {},
+        outcomes=section("outcomes", lambda: _newest(source, now, outcomes)) or [],
         unknown=unknown,
     )
 
 
 def _config(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    environ = configuration.get("Environment", {}).get("Variables", {})
+    variables = configuration.get("Environment", {}).get("Variables", {})
     try:
-        return msgspec.structs.asdict(settings(environ))
+        return msgspec.structs.asdict(load(StopSettings, variables))
     except SettingsError:
-        # Another version deployed it: what this one does not know is still worth showing.
-        ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-        return {name.removeprefix(PREFIX).lower(): value for name, value in ours.items()}
+        # Another version of Gluebrake deployed it: its variables are shown as they are.
+        return {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in variables.items()
+            if name.startswith(PREFIX)
+        }
 
 
-def _newest(source: Source, now: datetime, count: int) -> list[Line]:
-    lines: list[Line] = []
+def _newest(source: Source, now: datetime, count: int) -> list[LogLine]:
+    lines: list[LogLine] = []
+    until = None  # the clock here may be behind AWS's
     for window in WINDOWS:
-        lines = source.outcomes(now - window)
+        lines = [*source.outcomes(now - window, until), *lines]
         if len(lines) >= count:
             break
+        until = now - window
     return lines[::-1][:count]

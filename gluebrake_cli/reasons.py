@@ -1,61 +1,262 @@
-"""Why messages become dead letters: each code in words, and what mends it."""
+"""Why messages become dead letters: the meaning and the remedy of each reason code.
+
+The command shows these texts, and the tables of docs/operations.md are made of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from gluebrake.outcomes import Outcome
+from gluebrake.error_codes import DENIED, INVALID, NO_ANSWER, NOT_FOUND, THROTTLED
+from gluebrake.outcomes import OUTCOMES, Outcome
 
 CRASHED: Final = "MaxReceiveCountExceeded"
-"""Our code for a message that SQS itself moved: it was received too often without being done with."""
+"""The code of a message that SQS moved, because it was received too often without being deleted."""
 INVOCATION_FAILED: Final = "InvocationFailed"
-"""Our code for an event that Lambda gave up after an asynchronous invocation."""
-UNTOLD: Final = "NoErrorCode"
-"""Our code for a message that bears no reason."""
+"""The code of an event that Lambda gave up after an asynchronous invocation."""
+NO_ERROR_CODE: Final = "NoErrorCode"
+"""The code of a message without a reason."""
 
 
-class Meaning(NamedTuple):
-    """What a code says, and what to do before its dead letters are redriven."""
+class Reason(NamedTuple):
+    """The meaning of reason codes, what to fix, and what to do with the dead letters after that."""
 
-    words: str
-    remedy: str
+    codes: tuple[str, ...]
+    meaning: str
+    fix: str
+    then: str
+
+    @property
+    def remedy(self) -> str:
+        """What to fix and what to do then, in one text."""
+        return f"{self.fix} {self.then}".lstrip()
 
 
-_SLOW: Final = Meaning("Glue throttled or failed until the attempts were used up", "redrive when it is calm")
-_DENIED: Final = Meaning("IAM denies stopping the job", "mend the policy, then redrive")
-_UNKNOWN: Final = Meaning("Glue knows no such job or run", "check the id and the Region; else drop")
-_REFUSED: Final = Meaning("Glue refuses the id or the name", "drop, and ask anew with the right one")
+class Sender(NamedTuple):
+    """A service that writes dead letters by itself, and how to recognise them."""
 
-MEANINGS: Final[Mapping[str, Meaning]] = {
-    Outcome.STOP_TIMED_OUT: Meaning(
-        "submitted, but not STOPPED by the deadline", "redrive: stopping again is the known remedy"
+    name: str
+    recognised_by: str
+    reason: Reason
+
+
+_CHECK_RUN: Final = "Check the run in Glue."
+_REDRIVE: Final = "Redrive it."
+_REDRIVE_IF_ACTIVE: Final = "Redrive it if the run is still active, else drop it."
+_REDRIVE_IF_WANTED: Final = "Redrive it if the stop is still wanted, else drop it."
+
+
+def _of_outcome(outcome: Outcome, *codes: str, fix: str = "", then: str) -> Reason:
+    return Reason((outcome.value, *codes), OUTCOMES[outcome].meaning, fix, then)
+
+
+GLUEBRAKE: Final = (
+    _of_outcome(
+        Outcome.INVALID_REQUEST,
+        fix="Fix the sender: the error message has the field and the rule.",
+        then="Drop it: redriven, it fails again.",
     ),
-    Outcome.NOT_ALLOWED: Meaning("the job is outside `jobs`", "add it to `jobs` and deploy, then redrive"),
-    Outcome.INVALID_REQUEST: Meaning("the message cannot be read", "mend the sender, ask anew, drop this"),
-    Outcome.TOO_MANY_RUNS: Meaning(
-        "means more runs than maxRunsPerRequest", "raise it and deploy, then redrive; or ask for fewer"
+    _of_outcome(
+        Outcome.TOO_MANY_RUNS,
+        fix="Request fewer runs, or raise `maxRunsPerRequest` and deploy.",
+        then="Redrive it if the limit is higher now, else drop it.",
     ),
-    Outcome.FAILED: _SLOW,
-    Outcome.NOT_FOUND: _UNKNOWN,
-    "EntityNotFoundException": _UNKNOWN,
-    "AccessDenied": _DENIED,
-    "AccessDeniedException": _DENIED,
-    "InvalidInputException": _REFUSED,
-    "ValidationException": _REFUSED,
-    "InternalServiceException": _SLOW,
-    "NoAnswer": _SLOW,
-    "OperationTimeoutException": _SLOW,
-    "ThrottlingException": _SLOW,
-    "JobRunCannotBeStoppedException": Meaning("Glue refused again and again, though active", "redrive"),
-    CRASHED: Meaning("the function failed on it again and again", "read the function's log, then redrive"),
-    INVOCATION_FAILED: Meaning("the invoked function failed on it", "read the function's log, then redrive"),
-    UNTOLD: Meaning("it bears no reason: somebody put it here", "look at it with `dead-letters show`"),
+    _of_outcome(
+        Outcome.NOT_ALLOWED,
+        fix="Add the job to `jobs` and deploy, if it may be stopped.",
+        then="Redrive it after the deployment, else drop it.",
+    ),
+    _of_outcome(
+        Outcome.NOT_FOUND,
+        NOT_FOUND,
+        fix="Correct the job name, the run id or the Region at the sender.",
+        then="Drop it.",
+    ),
+    _of_outcome(
+        Outcome.STOP_TIMED_OUT,
+        then="Redrive it, which stops the run again. If that fails too, contact AWS Support.",
+    ),
+    _of_outcome(Outcome.UNCONFIRMED, fix=_CHECK_RUN, then=_REDRIVE_IF_ACTIVE),
+    Reason(
+        (Outcome.FAILED.value, NO_ANSWER),
+        "Retries are exhausted: Glue did not answer in time, left the run out of its answer, or gave no code.",
+        _CHECK_RUN,
+        _REDRIVE_IF_ACTIVE,
+    ),
+    Reason(
+        tuple(sorted(DENIED)),
+        "IAM denies the call, and the job does not have the protect tag.",
+        "Fix the role's policy, its permissions boundary or the service control policy.",
+        _REDRIVE,
+    ),
+    Reason(
+        tuple(sorted(INVALID)),
+        "Glue refuses the job name or the run id. The other runs of the batch were stopped.",
+        "Correct the run id at the sender: it must be a run of this job.",
+        "Drop it.",
+    ),
+    Reason(
+        ("JobRunCannotBeStoppedException",),
+        "Glue refused each attempt, though the run was active.",
+        _CHECK_RUN,
+        _REDRIVE_IF_ACTIVE,
+    ),
+    Reason(
+        tuple(sorted(THROTTLED)),
+        "Glue throttled the account's calls until retries were exhausted.",
+        "Slow down other callers of Glue, lower `callsAtOnce`, or raise `retrySeconds`.",
+        _REDRIVE,
+    ),
+    Reason(
+        ("InternalServiceException", "InternalFailure", "ServiceUnavailable"),
+        "Glue failed at each attempt.",
+        "Check AWS Health.",
+        "Redrive it when Glue has recovered.",
+    ),
+    Reason(
+        ("OperationTimeoutException", "RequestTimeoutException", "RequestAbortedException"),
+        "Glue timed out at each attempt.",
+        "Check AWS Health.",
+        "Redrive it when Glue has recovered.",
+    ),
+    Reason(
+        (
+            "ConnectTimeoutError",
+            "ReadTimeoutError",
+            "EndpointConnectionError",
+            "ConnectionClosedError",
+            "SSLError",
+            "ProxyConnectionError",
+            "HTTPClientError",
+        ),
+        "Glue could not be reached, or did not answer.",
+        "Fix the network, if the functions are in a VPC.",
+        _REDRIVE,
+    ),
+    Reason(
+        (
+            "ExpiredTokenException",
+            "UnrecognizedClientException",
+            "IncompleteSignature",
+            "RequestExpired",
+            "NotAuthorized",
+            "OptInRequired",
+        ),
+        "AWS does not accept the role's credentials, or the account may not use Glue.",
+        "Fix the role or the account.",
+        _REDRIVE,
+    ),
+    Reason(
+        (
+            "MalformedHttpRequestException",
+            "RequestEntityTooLargeException",
+            "UnknownOperationException",
+            "ValidationError",
+        ),
+        "AWS cannot read the call, which is an error in Gluebrake.",
+        "Report the error message as a bug.",
+        "Redrive it with a version that fixes the error, else drop it.",
+    ),
+)
+"""The codes of the dead letters that Gluebrake writes: Glue's code where Glue gave one, else the outcome."""
+
+EVENTBRIDGE: Final = (
+    Reason(
+        ("NO_PERMISSIONS", "NO_RESOURCE"),
+        "The stop queue's policy was changed, or the queue does not exist.",
+        "Deploy again.",
+        _REDRIVE,
+    ),
+    Reason(
+        (
+            "THROTTLING",
+            "TIMEOUT",
+            "CONNECTION_FAILURE",
+            "INTERNAL_ERROR",
+            "ERROR_FROM_TARGET",
+            "UNKNOWN",
+        ),
+        "SQS or EventBridge failed for 24 hours.",
+        "",
+        _REDRIVE_IF_WANTED,
+    ),
+    Reason(
+        ("SDK_CLIENT_ERROR", "INVALID_PARAMETER", "INVALID_JSON", "RESOURCE_LIMIT_EXCEEDED"),
+        "SQS refuses the message: it is too large, or has a character that SQS does not allow.",
+        "Fix the sender.",
+        "Drop it.",
+    ),
+    Reason(
+        (
+            "FAILED_TO_ASSUME_ROLE",
+            "TRANSIENT_ASSUME_ROLE",
+            "CROSS_ACCOUNT_INGESTION_FAILED",
+            "CROSS_REGION_INGESTION_FAILED",
+            "THIRD_ACCOUNT_HOP_DETECTED",
+            "THIRD_REGION_HOP_DETECTED",
+            "EVENTS_IN_BATCH_REQUEST_REJECTED",
+            "RESOURCE_ALREADY_EXISTS",
+            "RESOURCE_MODIFICATION_COLLISION",
+        ),
+        "The rule's target was changed: a queue in the same account and Region has none of these errors.",
+        "Deploy again.",
+        _REDRIVE,
+    ),
+)
+"""The codes of events that a rule could not deliver to the stop queue."""
+
+SENDERS: Final = (
+    Sender(
+        "SQS",
+        "the system attribute `DeadLetterQueueSourceArn`",
+        Reason(
+            (CRASHED,),
+            "The message was received five times and never acknowledged: the function crashed, was throttled,"
+            " or could not send its results.",
+            "Read the function's log. Fix the cause of its errors or throttles.",
+            _REDRIVE,
+        ),
+    ),
+    Sender(
+        "Lambda",
+        "`ErrorCode` (a number), `ErrorMessage` and `RequestID`",
+        Reason(
+            (INVOCATION_FAILED,),
+            "An asynchronous invocation failed three times, waited for six hours, or met a reserved"
+            " concurrency of 0.",
+            "Read the function's log.",
+            "Redrive it. If its body has `Records`, send the `Message` of each instead.",
+        ),
+    ),
+    Sender(
+        "SNS, or a producer",
+        "no `ERROR_CODE`; from SNS, the body's `Type` is `Notification`",
+        Reason(
+            (NO_ERROR_CODE,),
+            "SNS could not deliver a notification to the stop queue, or a producer sent the message here.",
+            "For SNS, deploy again, which restores the stop queue's policy.",
+            _REDRIVE_IF_WANTED,
+        ),
+    ),
+)
+"""The other services that write dead letters without a code of Gluebrake or EventBridge."""
+
+OTHER: Final = Reason(
+    (),
+    "AWS returned an error that this version does not know.",
+    f"Read the error message. {_CHECK_RUN}",
+    _REDRIVE_IF_ACTIVE,
+)
+"""Any other code."""
+
+_BY_CODE: Final[Mapping[str, Reason]] = {
+    code: reason
+    for reason in (*GLUEBRAKE, *EVENTBRIDGE, *(sender.reason for sender in SENDERS))
+    for code in reason.codes
 }
 
-_OTHER: Final = Meaning("an error of AWS's own", "look at it with `dead-letters show`")
 
-
-def meaning(code: str) -> Meaning:
-    """Return what a reason's code says."""
-    return MEANINGS.get(code, _OTHER)
+def explanation(code: str) -> Reason:
+    """Return the meaning and the remedy of a reason code."""
+    return _BY_CODE.get(code, OTHER)

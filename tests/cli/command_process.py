@@ -1,6 +1,6 @@
-"""The command in a process of its own, for a Gluebrake whose outputs are given instead of looked up.
+"""Runs the command in its own process, with a deployment whose outputs are given instead of looked up.
 
-It runs as `python -m tests.cli.command_process OUTPUTS redrive --json`, with OUTPUTS in JSON.
+For example `python -m tests.cli.command_process OUTPUTS redrive --json`, with OUTPUTS in JSON.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import sys
 
 import boto3
 
-from gluebrake_cli.__main__ import app
-from gluebrake_cli.aws import Clients, Deployment
+from gluebrake_cli.app import app
+from gluebrake_cli.stack import Clients, Deployment
+from tests.cli.command_line import STACK_ID
 
 if __name__ == "__main__":
-    deployment = Deployment(Clients(boto3.Session()), "Gluebrake", json.loads(sys.argv[1]))
+    deployment = Deployment(Clients(boto3.Session()), STACK_ID, json.loads(sys.argv[1]))
     app(sys.argv[2:], obj=lambda: deployment)

@@ -1,4 +1,4 @@
-"""What these tests share: a Gluebrake whose SQS and Glue are fakes over a socket."""
+"""Fixtures: a deployment whose SQS and Glue are fakes over a socket."""
 
 from __future__ import annotations
 
@@ -7,28 +7,48 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from gluebrake_cli import terminal
-from gluebrake_cli.aws import FUNCTIONS, WORK_QUEUES, Clients, Deployment
-from tests.support.simulated_aws import World
+from gluebrake_cli import output
+from gluebrake_cli.stack import FUNCTIONS, QUEUES, Clients, Deployment
+from tests.cli.command_line import STACK_ID, put_dead_letter
+from tests.cli.stubbed import Stubbed
+from tests.support.simulated_aws import SimulatedAws
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    """Run an AWS with both functions, in time that the test moves."""
-    with World() as world:
-        yield world
+def simulation() -> Iterator[SimulatedAws]:
+    """Run a simulated AWS with both functions; the test moves its clock."""
+    with SimulatedAws() as simulation:
+        yield simulation
 
 
 @pytest.fixture
-def deployment(world: World) -> Deployment:
-    """Return what the command finds by its stack. There is no CloudWatch, no Lambda, no Logs."""
-    urls = (world.stop_queue.url, world.confirm_queue.url, world.dead_letter_queue.url)
-    outputs = dict(zip(WORK_QUEUES.values(), urls, strict=True)) | {name: name for name in FUNCTIONS.values()}
-    return Deployment(Clients(boto3.Session(), **world.aws.client_options), "Gluebrake", outputs)
+def deployment(simulation: SimulatedAws) -> Deployment:
+    """Return the deployment that the command would find. It has no CloudWatch, Lambda and Logs."""
+    urls = (simulation.stop_queue.url, simulation.confirm_queue.url, simulation.dead_letter_queue.url)
+    outputs = dict(zip(QUEUES.values(), urls, strict=True)) | {name: name for name in FUNCTIONS.values()}
+    return Deployment(Clients(boto3.Session(), **simulation.aws.client_options), STACK_ID, outputs)
+
+
+@pytest.fixture
+def dead_letters(simulation: SimulatedAws) -> dict[str, str]:
+    """Put three dead letters of two reasons in the queue. Return their message ids by run."""
+    return {
+        "jr_a": put_dead_letter(simulation, "jr_a", "StopTimedOut"),
+        "jr_b": put_dead_letter(simulation, "jr_b", "NotAllowed"),
+        "jr_c": put_dead_letter(simulation, "jr_c", "NotAllowed", "other"),
+    }
 
 
 @pytest.fixture(autouse=True)
 def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a terminal so wide that nothing is wrapped, whatever this one is like."""
-    for console in (terminal.out, terminal.stderr):
+    """Make the terminal so wide that nothing is wrapped."""
+    for console in (output.stdout, output.stderr):
         monkeypatch.setattr(console, "width", 300)
+
+
+@pytest.fixture
+def stubbed() -> Iterator[Stubbed]:
+    """Prepare clients, and check at the end that every prepared call was made."""
+    stubbed = Stubbed()
+    yield stubbed
+    stubbed.check()

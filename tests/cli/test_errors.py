@@ -1,4 +1,4 @@
-"""What the operator reads when AWS, or the way to it, fails: one line, with the remedy."""
+"""An error of AWS or of the connection is explained in one line, with the remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from gluebrake_cli.errors import OperatorError, explained
+from gluebrake_cli.errors import OperatorError, explain
 
 
 def _refused(code: str, message: str = "no", operation: str = "ReceiveMessage") -> ClientError:
@@ -20,14 +20,14 @@ def _refused(code: str, message: str = "no", operation: str = "ReceiveMessage") 
         (exceptions.NoCredentialsError(), "no AWS credentials: log in"),
         (exceptions.PartialCredentialsError(provider="env", cred_var="x"), "check --profile"),
         (exceptions.ProfileNotFound(profile="prod"), "no such profile"),
-        (exceptions.NoRegionError(), "no Region: give --region"),
+        (exceptions.NoRegionError(), "no Region: give --region, set AWS_REGION or AWS_DEFAULT_REGION, or set the profile's"),
         (exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
         (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "aws sso login"),
         (exceptions.CredentialRetrievalError(provider="p", error_msg="x"), "aws sso login"),
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), "check the network"),
         (exceptions.ConnectTimeoutError(endpoint_url="http://x"), "check the network"),
         (exceptions.ReadTimeoutError(endpoint_url="http://x"), "AWS does not answer"),
-        (ResponseParserError("<html>"), "what answers is not AWS"),
+        (ResponseParserError("<html>"), "the endpoint is not AWS"),
         (ValueError("Invalid endpoint: localhost"), "AWS_ENDPOINT_URL must be a URL"),
         (_refused("ExpiredToken"), "have expired: log in again"),
         (_refused("ExpiredTokenException"), "have expired: log in again"),
@@ -41,31 +41,31 @@ def _refused(code: str, message: str = "no", operation: str = "ReceiveMessage") 
     ],
 )
 def test_each_error_has_its_remedy(error: Exception, remedy: str) -> None:
-    """The line says what to do, whichever of AWS's many ways it was said in."""
-    text = explained(error)
+    """The line has the remedy for each of the ways in which AWS reports an error."""
+    text = explain(error)
     assert text
     assert remedy in text
     assert "\n" not in text
 
 
 def test_a_denial_names_the_permission_and_the_resource() -> None:
-    """IAM's own words say which action on what; they are taken over."""
+    """IAM's message names the action and the resource, and the line repeats them."""
     message = (
         "User: arn:aws:iam::1:user/me is not authorized to perform: sqs:deletemessage on resource: "
         "arn:aws:sqs:eu-west-1:1:dlq because no identity-based policy allows it"
     )
     assert "sqs:deletemessage on arn:aws:sqs:eu-west-1:1:dlq:" in (
-        explained(_refused("AccessDenied", message)) or ""
+        explain(_refused("AccessDenied", message)) or ""
     )
 
 
-def test_a_denial_without_words_names_the_permission() -> None:
-    """Where IAM does not tell, the operation does: a batch call takes the permission of a single one."""
+def test_a_denial_without_a_message_names_the_permission() -> None:
+    """The operation names the permission: a batch operation needs that of the single one."""
     denied = _refused("AccessDeniedException", "", "DeleteMessageBatch")
-    assert "the permission sqs:DeleteMessage on" in (explained(denied) or "")
+    assert "the permission sqs:DeleteMessage on" in (explain(denied) or "")
 
 
-def test_an_error_of_our_own_is_not_explained() -> None:
-    """A mistake in the program shows its traceback."""
-    assert explained(ZeroDivisionError()) is None
-    assert explained(ValueError("something else")) is None
+def test_an_unexpected_error_is_not_explained() -> None:
+    """A bug shows its traceback."""
+    assert explain(ZeroDivisionError()) is None
+    assert explain(ValueError("something else")) is None

@@ -1,4 +1,4 @@
-"""How a deployed Gluebrake is: what is wrong, and what cannot be known."""
+"""The health of a deployment: what is wrong, and what is unknown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from gluebrake.model import AwsEnvironment
 from gluebrake.settings import environment
 from gluebrake_cli import health
 from gluebrake_cli.errors import OperatorError
-from gluebrake_cli.following import Line
-from gluebrake_cli.health import Alarm, Depth, Health, MappingState
+from gluebrake_cli.health import Alarm, Health, MappingState, QueueDepth
+from gluebrake_cli.runs import LogLine
 from tests.support.builders import SETTINGS
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -20,98 +21,106 @@ QUEUE_URLS = {"stop_queue_url": "s", "confirm_queue_url": "c", "dead_letter_queu
 
 
 class _Source:
-    """A Gluebrake that is well, but for what a test changes; an exception is what a call ends in."""
+    """A healthy deployment with the changes of a test. An exception is raised."""
 
     stack = "Gluebrake"
+    aws_environment = AwsEnvironment("123456789012", "eu-west-1")
 
     def __init__(self, **changed: Any) -> None:
-        self._told: dict[str, Any] = {
-            "depths": [Depth(name="dead letters", messages=0, in_flight=0, delayed=0)],
+        self._sections: dict[str, Any] = {
+            "depths": [QueueDepth(name="dead letters", messages=0, in_flight=0, delayed=0)],
             "oldest_ages": {"dead letters": 7},
-            "alarms": [Alarm("lost", "OK", "letters"), Alarm("new", "INSUFFICIENT_DATA", "")],
-            "mappings": [MappingState("stop", "Enabled"), MappingState("confirm", "Enabled")],
+            "alarms": [Alarm("lost", "OK", "dead letters"), Alarm("new", "INSUFFICIENT_DATA", "")],
+            "mappings": [MappingState("stop", "Enabled", "1"), MappingState("confirm", "Enabled", "2")],
             "configuration": {"Environment": {"Variables": environment({**SETTINGS, **QUEUE_URLS})}},
             **changed,
         }
-        self.since: list[timedelta] = []
+        self.searched: list[tuple[timedelta, timedelta | None]] = []
 
-    def _tell(self, name: str) -> Any:
-        if isinstance(self._told[name], Exception):
-            raise self._told[name]
-        return self._told[name]
+    def _read(self, name: str) -> Any:
+        if isinstance(self._sections[name], Exception):
+            raise self._sections[name]
+        return self._sections[name]
 
-    def depths(self) -> list[Depth]:
-        """Tell the depths."""
-        return list(self._tell("depths"))
+    def depths(self) -> list[QueueDepth]:
+        """Return the depths."""
+        return list(self._read("depths"))
 
     def oldest_ages(self, now: datetime) -> Mapping[str, int]:
-        """Tell the ages."""
+        """Return the ages."""
         assert now == NOW
-        return dict(self._tell("oldest_ages"))
+        return dict(self._read("oldest_ages"))
 
     def alarms(self) -> list[Alarm]:
-        """Tell the alarms."""
-        return list(self._tell("alarms"))
+        """Return the alarms."""
+        return list(self._read("alarms"))
 
     def mappings(self) -> list[MappingState]:
-        """Tell the mappings."""
-        return list(self._tell("mappings"))
+        """Return the mappings."""
+        return list(self._read("mappings"))
 
     def configuration(self, function: str) -> Mapping[str, Any]:
-        """Tell the configuration."""
+        """Return the configuration."""
         assert function == "stop"
-        return dict(self._tell("configuration"))
+        return dict(self._read("configuration"))
 
-    def outcomes(self, since: datetime) -> list[Line]:
-        """Tell one outcome for each minute."""
-        self.since.append(NOW - since)
-        minutes = int((NOW - since) / timedelta(minutes=1))
-        return [{"outcome": "Stopped", "minutes_ago": ago} for ago in range(minutes, 0, -1)]
+    def outcomes(self, since: datetime, until: datetime | None) -> list[LogLine]:
+        """Return one outcome for each minute."""
+        self.searched.append((NOW - since, None if until is None else NOW - until))
+        first, last = (int((NOW - moment) / timedelta(minutes=1)) for moment in (since, until or NOW))
+        return [{"outcome": "Stopped", "minutes_ago": ago} for ago in range(first, last, -1)]
 
 
 def _read(**changed: Any) -> Health:
     return health.read(_Source(**changed), NOW, 2)
 
 
-def test_a_quiet_gluebrake_is_well() -> None:
-    """Empty queues, alarms that are silent and mappings that are enabled are nothing to wake anybody for."""
-    found = _read()
-    assert (found.wrong, found.unknown) == ([], {})
-    assert found.queues[0].oldest_age_seconds == 7
-    assert found.config["jobs"] == ("*",)
+def test_a_healthy_deployment_has_no_problems() -> None:
+    """Empty queues, alarms that are not in ALARM and enabled mappings are no problem."""
+    report = _read()
+    assert (report.problems, report.unknown) == ([], {})
+    assert report.queues[0].oldest_age_seconds == 7
+    assert report.config["jobs"] == ("*",)
 
 
 @pytest.mark.parametrize(
-    ("changed", "wrong"),
+    ("changed", "problem"),
     [
-        ({"depths": [Depth(name="dead letters", messages=2, in_flight=1, delayed=0)]}, "dead letters: 3"),
+        ({"depths": [QueueDepth(name="dead letters", messages=2, in_flight=1, delayed=0)]}, "dead letters: 3"),
         ({"alarms": [Alarm("lost", "ALARM", "")]}, "alarm: lost"),
-        ({"mappings": [MappingState("stop", "Disabled")]}, "the stop function's mapping is Disabled"),
+        ({"mappings": [MappingState("stop", "Disabled", "1")]}, "the stop function's mapping is Disabled"),
         ({"alarms": OperatorError("denied")}, "alarms: denied"),
     ],
 )
-def test_what_needs_somebody_is_named(changed: dict[str, Any], wrong: str) -> None:
-    """Each thing that is wrong is told in words; not to know is wrong as well, for silence is never success."""
-    assert _read(**changed).wrong == [wrong]
+def test_each_problem_is_named(changed: dict[str, Any], problem: str) -> None:
+    """A section that cannot be read is a problem as well: an unknown state is not a healthy one."""
+    assert _read(**changed).problems == [problem]
 
 
 @pytest.mark.parametrize("section", ["depths", "oldest_ages", "alarms", "mappings", "configuration"])
-def test_what_cannot_be_read_leaves_the_rest(section: str) -> None:
-    """Each section fails by itself, an error that nobody foresaw included."""
-    found = _read(**{section: ZeroDivisionError("odd")})
-    assert list(found.unknown.values()) == ["ZeroDivisionError('odd')"]
-    assert sum(map(bool, (found.queues, found.alarms, found.mappings, found.config, found.outcomes))) >= 4
+def test_an_error_of_one_section_leaves_the_rest(section: str) -> None:
+    """Each section fails by itself, with an unexpected error too."""
+    report = _read(**{section: ZeroDivisionError("odd")})
+    assert list(report.unknown.values()) == ["ZeroDivisionError('odd')"]
+    assert sum(map(bool, (report.queues, report.alarms, report.mappings, report.config, report.outcomes))) >= 4
 
 
-def test_the_newest_outcomes_are_found_in_the_shortest_time_that_has_them() -> None:
-    """The time that is searched grows only until there are enough, and the newest come first."""
+def test_outcomes_are_searched_from_the_newest() -> None:
+    """Windows follow each other backwards until they hold enough outcomes, and the newest is first."""
     source = _Source()
-    found = health.read(source, NOW, 2)
-    assert [line["minutes_ago"] for line in found.outcomes] == [1, 2]
-    assert source.since == [timedelta(minutes=1), timedelta(minutes=15)]
+    report = health.read(source, NOW, 2)
+    assert [line["minutes_ago"] for line in report.outcomes] == [1, 2]
+    # The first window has no end: AWS's clock may be ahead of this one.
+    minute = timedelta(minutes=1)
+    assert source.searched == [(minute, None), (15 * minute, minute)]
+
+
+def test_the_account_and_the_region_are_shown() -> None:
+    """Whose health it is, is part of the report."""
+    assert (_read().account, _read().region) == ("123456789012", "eu-west-1")
 
 
 def test_another_versions_config_is_shown_as_it_is() -> None:
-    """What this version's settings do not fit is still shown, by the variables' names."""
-    found = _read(configuration={"Environment": {"Variables": {"GLUEBRAKE_BRAVERY": "7", "OTHER": "x"}}})
-    assert found.config == {"bravery": "7"}
+    """Variables that this version does not know are shown by their names."""
+    report = _read(configuration={"Environment": {"Variables": {"GLUEBRAKE_BRAVERY": "7", "OTHER": "x"}}})
+    assert report.config == {"bravery": "7"}

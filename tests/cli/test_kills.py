@@ -1,4 +1,4 @@
-"""The command is killed in the middle of a redrive, and nothing is lost or doubled in effect."""
+"""A redrive that is killed in the middle loses no dead letter and stops no run twice."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Final
 
 import pytest
 
-from gluebrake_cli import redriving
-from gluebrake_cli.aws import Deployment
-from gluebrake_cli.redriving import Lease
+from gluebrake_cli.lease import Lease
+from gluebrake_cli.removal import redrive
+from gluebrake_cli.stack import Deployment
 from tests.support.fakes.aws_server import REGION
 from tests.support.fakes.exchange import Answer, Call, Ending, Reply
-from tests.support.simulated_aws import World
+from tests.support.simulated_aws import SimulatedAws
 
 ROOT: Final = Path(__file__).parents[2]
-LETTERS: Final = 25
+DEAD_LETTERS: Final = 25
 
 
-def _start(world: World, deployment: Deployment) -> subprocess.Popen[str]:
+def _start(simulation: SimulatedAws, deployment: Deployment) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         "-m",
@@ -32,7 +32,7 @@ def _start(world: World, deployment: Deployment) -> subprocess.Popen[str]:
         "redrive",
     ]
     aws = {
-        "AWS_ENDPOINT_URL": world.aws.endpoint,
+        "AWS_ENDPOINT_URL": simulation.aws.endpoint,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "fake",
         "AWS_SECRET_ACCESS_KEY": "fake",
@@ -44,42 +44,44 @@ def _start(world: World, deployment: Deployment) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("operation", ["SendMessageBatch", "DeleteMessageBatch"])
-def test_killed_half_way_nothing_is_lost(
-    world: World, deployment: Deployment, operation: str, *, after: bool
+def test_a_killed_redrive_can_be_repeated(
+    simulation: SimulatedAws, deployment: Deployment, operation: str, *, after: bool
 ) -> None:
-    """Killed around its second batch and repeated, every run is stopped, and no letter is left or made."""
-    for number in range(LETTERS):
-        world.aws.glue.add_run("etl", f"jr_{number}")
-        world.dead_letter_queue.put(json.dumps({"JobName": "etl", "JobRunIds": [f"jr_{number}"]}))
-    other = world.aws.glue.add_run("etl", "jr_other")
-    process = _start(world, deployment)
+    """Killed at its second batch and repeated, it stops every run, and leaves no dead letter."""
+    for number in range(DEAD_LETTERS):
+        simulation.aws.glue.add_run("etl", f"jr_{number}")
+        simulation.dead_letter_queue.put(json.dumps({"JobName": "etl", "JobRunIds": [f"jr_{number}"]}))
+    other = simulation.aws.glue.add_run("etl", "jr_other")
+    process = _start(simulation, deployment)
 
     def kill(call: Call, answer: Answer) -> Reply:
-        if len(world.aws.requests(operation)) != 2:
+        if len(simulation.aws.requests(operation)) != 2:
             return answer(call)
         reply = answer(call) if after else Reply(payload={}, ending=Ending.CLOSED_WITHOUT_REPLY)
         process.kill()
         return reply
 
-    world.aws.faults.add(kill, operation=operation)
+    simulation.aws.faults.add(kill, operation=operation)
     with process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, errors
-    assert 0 < len(world.dead_letter_queue) < LETTERS
+    assert 0 < len(simulation.dead_letter_queue) < DEAD_LETTERS
     assert {
-        run for message in (*world.dead_letter_queue, *world.stop_queue) for run in _runs(message.body)
-    } == {f"jr_{number}" for number in range(LETTERS)}
+        run
+        for message in (*simulation.dead_letter_queue, *simulation.stop_queue)
+        for run in _runs(message.body)
+    } == {f"jr_{number}" for number in range(DEAD_LETTERS)}
 
-    world.aws.faults.clear()
-    world.clock.advance(60)
-    with Lease(deployment.dead_letter_queue, deployment.aws_environment()) as hold:
-        for _ in redriving.redrive(hold, hold.read().letters, stop_queue=deployment.stop_queue):
+    simulation.aws.faults.clear()
+    simulation.clock.advance(60)
+    with Lease(deployment.dead_letter_queue, deployment.aws_environment) as lease:
+        for _ in redrive(lease, lease.read().dead_letters, stop_queue=deployment.stop_queue):
             pass
-    world.run()
-    assert {run.state for run in world.aws.glue if run is not other} == {"STOPPED"}
+    simulation.run()
+    assert {run.state for run in simulation.aws.glue if run is not other} == {"STOPPED"}
     assert other.state == "RUNNING"
-    assert len(world.dead_letter_queue) == 0
-    assert sum(outcome == "Stopped" for *_, outcome in world.outcomes) == LETTERS
+    assert len(simulation.dead_letter_queue) == 0
+    assert sum(outcome == "Stopped" for *_, outcome in simulation.outcomes) == DEAD_LETTERS
 
 
 def _runs(body: str) -> list[str]:

@@ -1,0 +1,88 @@
+"""`gluebrake dead-letters` and `gluebrake dead-letters show`: list dead letters, and show one whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from gluebrake_cli import output, progress, tables
+from gluebrake_cli.dead_letters import dead_letter_json, group_by_reason, group_json
+from gluebrake_cli.errors import OperatorError
+from gluebrake_cli.options import (
+    AsJson,
+    Jobs,
+    MessageIds,
+    Reasons,
+    build_filter,
+    examples,
+    find_deployment,
+)
+
+app: Final = typer.Typer(invoke_without_command=True)
+
+ByReason = Annotated[bool, typer.Option("--by-reason", help="Count them by reason and job.")]
+MessageId = Annotated[
+    str, typer.Argument(metavar="MESSAGE_ID", help="The message's id; its first characters are enough.")
+]
+
+
+@app.callback(
+    epilog=examples(
+        "gluebrake dead-letters",
+        "gluebrake dead-letters --by-reason",
+        "gluebrake dead-letters --reason NotAllowed --job 'nightly-*' --json",
+        "gluebrake dead-letters show 5f2d9a31",
+    )
+)
+def list_(
+    context: typer.Context,
+    *,
+    by_reason: ByReason = False,
+    reason: Reasons = None,
+    job: Jobs = None,
+    message_id: MessageIds = None,
+    json: AsJson = False,
+) -> None:
+    """List what could not be stopped, and why. Nothing is consumed: all dead letters stay in their queue."""
+    if context.invoked_subcommand:
+        return
+    now = datetime.now(UTC)
+    matches = build_filter(reason, job, message_id).matches
+    deployment = find_deployment(context)
+    listing = progress.read_all(deployment)
+    matching = [dead_letter for dead_letter in listing.dead_letters if matches(dead_letter)]
+    groups = group_by_reason(matching)
+    if json:
+        shown = (
+            {"reasons": [group_json(group, now) for group in groups]}
+            if by_reason
+            else {"letters": [dead_letter_json(dead_letter, now) for dead_letter in matching]}
+        )
+        output.write_json(deployment.aws_environment, {**shown, "complete": not listing.missing})
+        return
+    if matching:
+        output.show(tables.groups_table(groups, now) if by_reason else tables.dead_letters_table(matching, now))
+    count = f"{len(matching)} of {len(listing.dead_letters)}" if listing.dead_letters else "No"
+    output.show(f"{count} dead letters {tables.place(deployment.aws_environment)}.")
+    output.warn_if_incomplete(listing)
+
+
+@app.command(epilog=examples("gluebrake dead-letters show 5f2d9a31"))
+def show(context: typer.Context, message_id: MessageId, *, json: AsJson = False) -> None:
+    """Show one dead letter whole: its reason, its attributes, its body."""
+    now = datetime.now(UTC)
+    deployment = find_deployment(context)
+    listing = progress.read_all(deployment)
+    found = [each for each in listing.dead_letters if each.message_id.startswith(message_id)]
+    if len(found) != 1:
+        output.warn_if_incomplete(listing)
+        raise OperatorError(f"{len(found)} dead letters have an id that begins with {message_id!r}, not one")
+    (dead_letter,) = found
+    if json:
+        details = {"attributes": dead_letter.attributes, "body": dead_letter.body}
+        output.write_json(deployment.aws_environment, dead_letter_json(dead_letter, now) | details)
+    else:
+        output.show(tables.dead_letter_table(dead_letter, now))
+        output.show(f"The dead letter is {tables.place(deployment.aws_environment)}.")

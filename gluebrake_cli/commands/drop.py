@@ -1,0 +1,62 @@
+"""`gluebrake drop`: delete dead letters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from gluebrake_cli import output, progress, removal, tables
+from gluebrake_cli.errors import NOT_OK
+from gluebrake_cli.options import (
+    AsJson,
+    DryRun,
+    Jobs,
+    MessageIds,
+    Reasons,
+    Yes,
+    build_filter,
+    examples,
+    find_deployment,
+)
+from gluebrake_cli.progress import Matches
+
+if TYPE_CHECKING:
+    from gluebrake_cli.stack import Deployment
+
+EXAMPLES: Final = examples(
+    "gluebrake drop --reason InvalidRequest",
+    "gluebrake drop --message-id 5f2d9a31 --yes",
+)
+
+
+def drop(
+    context: typer.Context,
+    *,
+    reason: Reasons = None,
+    job: Jobs = None,
+    message_id: MessageIds = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: AsJson = False,
+) -> None:
+    """Delete dead letters that you no longer need. Shows them and asks first."""
+    deployment = find_deployment(context)
+    filtered = build_filter(reason, job, message_id).matches
+    matches = filtered if yes or dry_run else _confirmed(deployment, filtered)
+    summary = progress.process(deployment, matches, removal.dry_run if dry_run else removal.drop)
+    output.print_summary(summary, "dropped", deployment.aws_environment, dry_run=dry_run, json=json)
+    raise typer.Exit(0 if summary.succeeded else NOT_OK)
+
+
+def _confirmed(deployment: Deployment, matches: Matches) -> Matches:
+    """Show the matching dead letters and ask. Return a predicate for these, so that no later one is deleted."""
+    listing = progress.read_all(deployment)
+    matching = [dead_letter for dead_letter in listing.dead_letters if matches(dead_letter)]
+    output.stderr.print(tables.dead_letters_table(matching, datetime.now(UTC)))
+    if matching:
+        place = tables.place(deployment.aws_environment)
+        output.confirm(f"Delete these {len(matching)} dead letters {place} for good?")
+    message_ids = {dead_letter.message_id for dead_letter in matching}
+    return lambda dead_letter: dead_letter.message_id in message_ids

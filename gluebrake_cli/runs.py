@@ -1,0 +1,180 @@
+"""Runs followed to their end, by their states in Glue and their outcomes in the functions' logs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from msgspec import UNSET, Struct
+
+from gluebrake.contract import StopRequest
+from gluebrake.decisions import selection
+from gluebrake.model import TERMINAL_STATES, ActiveRuns, JobRun, Message, ParsedRequest, RunFacts
+from gluebrake.outcomes import Outcome
+from gluebrake_cli.errors import OperatorError, explain
+
+T = TypeVar("T")
+
+_FINAL: Final = frozenset(str(outcome) for outcome in Outcome if outcome.is_final)
+
+LogLine = Mapping[str, Any]
+"""A line of a function's log that has an outcome."""
+
+
+class RunStatus(Struct, frozen=True, kw_only=True):
+    """The last known state and outcome of a run; empty while unknown."""
+
+    job_name: str
+    job_run_id: str
+    state: str = ""
+    outcome: str = ""
+    error_message: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.state in TERMINAL_STATES or self.outcome in _FINAL
+
+    def is_stopped(self, *, dry_run: bool) -> bool:
+        """Return whether the run is STOPPED or, for a dry run, would be."""
+        return self.outcome == Outcome.WOULD_STOP if dry_run else self.state == "STOPPED"
+
+
+class PollOptions(NamedTuple):
+    """How long runs are followed, the time between two polls, and the least time between two reads of the log.
+
+    The quota of FilterLogEvents is five calls a second for all callers of an account in most Regions:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+    """
+
+    timeout_seconds: float
+    interval_seconds: float
+    log_interval_seconds: float = 5.0
+
+
+class Source(Protocol):
+    """The source of run states and outcomes."""
+
+    def active_runs(self, job_name: str, now: datetime) -> Sequence[RunFacts]:
+        """Return the job's active runs."""
+
+    def states(self, runs: Sequence[JobRun]) -> Mapping[JobRun, str]:
+        """Read the states of runs of one job, as many as Glue returns."""
+
+    def outcomes(self, since: datetime) -> Sequence[LogLine]:
+        """Return the logs' outcomes, oldest first."""
+
+
+def requested_runs(source: Source, request: StopRequest, now: datetime) -> list[JobRun]:
+    """Return the runs of a request: those that it names, or those that its selection matches now."""
+    run_ids = request.job_run_ids or ()
+    if request.select is not UNSET:
+        active = ActiveRuns(
+            request.job_name, complete=True, runs=tuple(source.active_runs(request.job_name, now))
+        )
+        run_ids = selection.select(ParsedRequest(Message("", "", now, ""), request), active).run_ids
+    return [JobRun(request.job_name, run_id) for run_id in run_ids]
+
+
+def follow(  # noqa: PLR0913 - the last three are passed by name
+    source: Source,
+    runs: Sequence[JobRun],
+    message_id: str | None,
+    *,
+    since: datetime,
+    poll_options: PollOptions,
+    warn: Callable[[str], None],
+) -> Iterator[list[RunStatus]]:
+    """Yield the status of the runs at each poll, until all are over or the timeout is.
+
+    States or outcomes alone are enough: `warn` gets each error of the other once. Raises OperatorError when
+    neither can be read.
+    """
+    deadline = time.monotonic() + poll_options.timeout_seconds
+    log_reader = _LogReader(source, since, poll_options.log_interval_seconds)
+    states: dict[JobRun, str] = {}
+    warned: set[str] = set()
+    statuses = run_statuses(runs, states, (), message_id)
+    while True:
+        waiting = [run for run, status in zip(runs, statuses, strict=True) if not status.is_over]
+        is_last = time.monotonic() >= deadline
+        errors: list[str] = []
+        states |= _try(lambda: source.states(waiting), errors) or {}  # noqa: B023 - is called at once
+        log = _try(lambda: log_reader.read(at_once=is_last), errors) or ()  # noqa: B023 - is called at once
+        if len(errors) > 1:
+            raise OperatorError(f"the request was sent, but its runs cannot be followed: {'; '.join(errors)}")
+        for error in set(errors) - warned:
+            warn(f"Run states or outcomes cannot be read; the command continues with the other: {error}")
+        warned.update(errors)
+        statuses = run_statuses(runs, states, log, message_id)
+        yield statuses
+        if is_last or all(status.is_over for status in statuses):
+            return
+        time.sleep(poll_options.interval_seconds)
+
+
+@dataclass
+class _LogReader:
+    """Reads the outcomes, or returns those of the last reading until an interval has passed."""
+
+    source: Source
+    since: datetime
+    interval_seconds: float
+    _next: float = 0.0
+    _last: Sequence[LogLine] = ()
+
+    def read(self, *, at_once: bool) -> Sequence[LogLine]:
+        if at_once or time.monotonic() >= self._next:
+            self._next = time.monotonic() + self.interval_seconds
+            self._last = self.source.outcomes(self.since)
+        return self._last
+
+
+def _try(read: Callable[[], T], errors: list[str]) -> T | None:
+    try:
+        return read()
+    except Exception as error:
+        text = explain(error)
+        if text is None:
+            raise
+        errors.append(text)
+        return None
+
+
+def parse_log_line(message: str) -> LogLine | None:
+    """Parse the message of a log event. Return None if it has no outcome: emulators ignore filter patterns."""
+    try:
+        line = json.loads(message)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "outcome" in line else None
+
+
+def run_statuses(
+    runs: Sequence[JobRun], states: Mapping[JobRun, str], log: Iterable[LogLine], message_id: str | None
+) -> list[RunStatus]:
+    """Combine each run's last state with its last outcome in the log, whose oldest line is first."""
+    run_lines: dict[JobRun, LogLine] = {}
+    message_line: LogLine = {}
+    for line in log:
+        if line.get("will_redeliver"):
+            continue  # SQS redelivers the message, so another line follows
+        if "job_run_id" in line:
+            run_lines[JobRun(line["job_name"], line["job_run_id"])] = line
+        elif message_id in line["message_ids"]:
+            message_line = line  # the outcome of a whole message is that of each of its runs
+    return [_run_status(run, states.get(run, ""), run_lines.get(run, message_line)) for run in runs]
+
+
+def _run_status(run: JobRun, state: str, line: LogLine) -> RunStatus:
+    return RunStatus(
+        job_name=run.job_name,
+        job_run_id=run.run_id,
+        state=state or line.get("state", ""),
+        outcome=line.get("outcome", ""),
+        error_message=line.get("error_message", ""),
+    )

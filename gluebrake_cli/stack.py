@@ -1,0 +1,288 @@
+"""A deployed Gluebrake, found by its CloudFormation stack. The only module that loads boto3."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from gluebrake.aws.call_budget import CallBudget
+from gluebrake.aws.glue import Glue
+from gluebrake.model import AwsEnvironment, JobRun, RunFacts
+from gluebrake.stages import STAGES, Queue
+from gluebrake_cli.errors import OperatorError
+from gluebrake_cli.health import Alarm, MappingState, QueueDepth
+from gluebrake_cli.runs import LogLine, parse_log_line
+from gluebrake_cli.sqs import SqsQueue
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackResourceSummaryTypeDef
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricStatTypeDef, MetricTypeDef
+    from mypy_boto3_glue import GlueClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+QUEUES: Final = {
+    **{stage.queue: f"{stage.title}QueueUrl" for stage in STAGES.values()},
+    Queue.DEAD_LETTER: "DeadLetterQueueUrl",
+}
+FUNCTIONS: Final = {stage.name: f"{stage.title}FunctionName" for stage in STAGES.values()}
+"""The stack's outputs, by the name of the queue or the function."""
+
+_MAX_SINGLE_POLLS: Final = 5
+_AGE_WINDOW: Final = timedelta(minutes=15)
+
+
+class Clients:
+    """AWS clients, each created at its first use."""
+
+    cloudformation: CloudFormationClient
+    cloudwatch: CloudWatchClient
+    glue: GlueClient
+    iam: Any  # a few calls of these three do not justify the dependency on their stubs
+    lambda_: LambdaClient
+    logs: CloudWatchLogsClient
+    resourcegroupstaggingapi: Any
+    sns: SNSClient
+    sqs: SQSClient
+    sts: Any
+
+    def __init__(self, session: boto3.Session, **options: Any) -> None:
+        self._session = session
+        config = Config(
+            connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
+        )
+        self._options = {"config": config, **options}
+
+    def __getattr__(self, name: str) -> Any:
+        """Create the client of a service that is declared above, and keep it."""
+        if name not in Clients.__annotations__:
+            raise AttributeError(name)
+        service: Any = name.rstrip("_")
+        client = self._session.client(service, **self._options)
+        setattr(self, name, client)
+        return client
+
+
+def connect(*, stack: str, profile: str | None, region: str | None) -> Deployment:
+    """Find the stack with the profile's credentials."""
+    session = open_session(profile=profile, region=region)
+    return find(stack, Clients(session), session.region_name, profile)
+
+
+def open_session(*, profile: str | None, region: str | None) -> boto3.Session:
+    """Open a session in `region`, else that of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile.
+
+    boto3 does not read AWS_REGION. The AWS CDK reads it first: without it, the command would act in another
+    Region than the one of the deployment.
+    """
+    environ = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+    return boto3.Session(profile_name=profile, region_name=region or environ)
+
+
+def find(stack: str, clients: Clients, region: str | None, profile: str | None = None) -> Deployment:
+    """Find the stack. Raise OperatorError if it does not exist or is not a Gluebrake stack."""
+    try:
+        (found,) = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        raise OperatorError(
+            f"no stack {stack!r} in {region}{_account(clients)}: "
+            "deploy it (make deploy), or give --stack, GLUEBRAKE_STACK, --profile or --region"
+        ) from error
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    if missing := {*QUEUES.values(), *FUNCTIONS.values()} - outputs.keys():
+        raise OperatorError(
+            f"the stack {stack!r} is not a Gluebrake stack: it has no output {min(missing)}; give --stack"
+        )
+    return Deployment(clients, found["StackId"], outputs, profile)
+
+
+def _account(clients: Clients) -> str:
+    """Return the account of the credentials for an error message, or nothing if STS fails."""
+    try:
+        return f" (account {clients.sts.get_caller_identity()['Account']})"
+    except Exception:  # noqa: BLE001 - the message is useful without the account
+        return ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed Gluebrake."""
+
+    clients: Clients
+    stack_id: str
+    """The stack's ARN."""
+    outputs: Mapping[str, str]
+    profile: str | None = None
+    """The AWS profile of `--profile`."""
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.stack_id.split("/")[1]
+
+    @property
+    def aws_environment(self) -> AwsEnvironment:
+        """The account and the Region of the deployment."""
+        _, _, _, region, account, _ = self.stack_id.split(":")
+        return AwsEnvironment(account, region)
+
+    @property
+    def function_names(self) -> Mapping[str, str]:
+        """The name of each function in AWS."""
+        return {function: self.outputs[output] for function, output in FUNCTIONS.items()}
+
+    @property
+    def stop_queue(self) -> SqsQueue:
+        """The queue for stop requests."""
+        return self._queue(Queue.STOP)
+
+    @property
+    def dead_letter_queue(self) -> SqsQueue:
+        """The queue of messages that failed."""
+        return self._queue(Queue.DEAD_LETTER)
+
+    def _queue(self, name: Queue) -> SqsQueue:
+        return SqsQueue(self.clients.sqs, self.outputs[QUEUES[name]])
+
+    def caller(self) -> str:
+        """Return the ARN of the credentials' identity or, if STS fails, the user's name on this machine."""
+        try:
+            return str(self.clients.sts.get_caller_identity()["Arn"])
+        except Exception:  # noqa: BLE001 - no error of STS may prevent a stop
+            return getpass.getuser()
+
+    def active_runs(self, job_name: str, now: datetime) -> Sequence[RunFacts]:
+        """Return the job's active runs. Raise ClientError if they cannot be listed."""
+        glue = Glue(self.clients.glue, calls_at_once=1, protect_tag="", job_arn_prefix="")
+        active = glue.list_active({job_name: None}, CallBudget(lambda: 600.0), now)[job_name]
+        if active.complete:
+            return active.runs
+        raise ClientError({"Error": {"Code": active.code, "Message": active.error}}, "GetJobRuns")
+
+    def states(self, runs: Iterable[JobRun]) -> dict[JobRun, str]:
+        """Read the states of runs of one job: by pages while they show any, then of a few runs one by one."""
+        waiting = dict.fromkeys(runs)
+        found: dict[JobRun, str] = {}
+        if len(waiting) > _MAX_SINGLE_POLLS:
+            job_name = next(iter(waiting)).job_name
+            for page in self.clients.glue.get_paginator("get_job_runs").paginate(JobName=job_name):
+                shown = {JobRun(job_name, run["Id"]): run["JobRunState"] for run in page["JobRuns"]}
+                on_page = {run: state for run, state in shown.items() if run in waiting}
+                found |= on_page
+                if not on_page or len(found) == len(waiting):
+                    break
+        rest = [run for run in waiting if run not in found]
+        # Runs are chosen at random, so that runs unknown to Glue do not use up every poll.
+        singles = random.sample(rest, min(len(rest), _MAX_SINGLE_POLLS))
+        return {**found, **{run: state for run in singles if (state := self._state(run))}}
+
+    def _state(self, run: JobRun) -> str:
+        try:
+            answer = self.clients.glue.get_job_run(JobName=run.job_name, RunId=run.run_id)
+        except self.clients.glue.exceptions.EntityNotFoundException:
+            return ""
+        return answer["JobRun"]["JobRunState"]
+
+    def outcomes(self, since: datetime, until: datetime | None = None) -> list[LogLine]:
+        """Return the outcomes in both functions' logs from `since` to before `until`, oldest first."""
+        lines = [line for group in self._log_groups for line in self._lines(group, since, until)]
+        return sorted(lines, key=lambda line: str(line["timestamp"]))
+
+    @cached_property
+    def _log_groups(self) -> list[str]:
+        configurations = [self.configuration(function) for function in FUNCTIONS]
+        return [configuration["LoggingConfig"]["LogGroup"] for configuration in configurations]
+
+    def _lines(self, group: str, since: datetime, until: datetime | None) -> Iterator[LogLine]:
+        # The last page may follow empty ones. Each page is read, because the newest events are on the last.
+        end: Any = {} if until is None else {"endTime": _milliseconds(until) - 1}
+        for page in self.clients.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, filterPattern="{ $.outcome = * }", startTime=_milliseconds(since), **end
+        ):
+            yield from filter(None, (parse_log_line(event["message"]) for event in page["events"]))
+
+    def configuration(self, function: str) -> Mapping[str, Any]:
+        """Return a function's configuration as Lambda has it."""
+        return self.clients.lambda_.get_function_configuration(FunctionName=self.function_names[function])
+
+    def depths(self) -> list[QueueDepth]:
+        """Return the depth of each queue."""
+        return [QueueDepth.parse(name, self._queue(name).attributes()) for name in QUEUES]
+
+    def oldest_ages(self, now: datetime) -> Mapping[str, int]:
+        """Return the age in seconds of each queue's oldest message, where CloudWatch has it."""
+        names = dict(enumerate(QUEUES))
+        answer = self.clients.cloudwatch.get_metric_data(
+            StartTime=now - _AGE_WINDOW,
+            EndTime=now,
+            ScanBy="TimestampDescending",
+            MetricDataQueries=[self._age_query(f"q{index}", name) for index, name in names.items()],
+        )
+        newest = {result["Id"]: result["Values"][:1] for result in answer["MetricDataResults"]}
+        return {name: int(*newest[f"q{index}"]) for index, name in names.items() if newest.get(f"q{index}")}
+
+    def _age_query(self, query_id: str, queue: Queue) -> MetricDataQueryTypeDef:
+        queue_name = self.outputs[QUEUES[queue]].rpartition("/")[2]
+        metric: MetricTypeDef = {
+            "Namespace": "AWS/SQS",
+            "MetricName": "ApproximateAgeOfOldestMessage",
+            "Dimensions": [{"Name": "QueueName", "Value": queue_name}],
+        }
+        stat: MetricStatTypeDef = {"Metric": metric, "Period": 60, "Stat": "Maximum"}
+        return {"Id": query_id, "MetricStat": stat}
+
+    def mappings(self) -> list[MappingState]:
+        """Return the state of each function's event source mapping."""
+        return [
+            MappingState(function, mapping["State"], mapping["UUID"])
+            for function, name in self.function_names.items()
+            for mapping in self._mappings(name)
+        ]
+
+    def _mappings(self, function_name: str) -> Sequence[EventSourceMappingConfigurationTypeDef]:
+        return self.clients.lambda_.list_event_source_mappings(FunctionName=function_name)[
+            "EventSourceMappings"
+        ]
+
+    def alarms(self) -> list[Alarm]:
+        """Return the alarms of the stack."""
+        kinds = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+        names = [
+            resource["PhysicalResourceId"] for resource in self.resources() if resource["ResourceType"] in kinds
+        ]
+        return [
+            alarm for start in range(0, len(names), 100) for alarm in self._alarms(names[start : start + 100])
+        ]
+
+    def resources(self) -> list[StackResourceSummaryTypeDef]:
+        """Return the stack's resources."""
+        pages = self.clients.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.stack)
+        return [resource for page in pages for resource in page["StackResourceSummaries"]]
+
+    def _alarms(self, names: Sequence[str]) -> Iterator[Alarm]:
+        answer = self.clients.cloudwatch.describe_alarms(
+            AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
+        )
+        for alarm in (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])):
+            yield Alarm(alarm["AlarmName"], alarm["StateValue"], alarm.get("AlarmDescription", ""))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,216 @@
+"""Runs are followed by their states in Glue and their outcomes in the functions' logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gluebrake.contract import StopRequest
+from gluebrake.model import JobRun, RunFacts
+from gluebrake_cli import runs
+from gluebrake_cli.commands.stop import build_request
+from gluebrake_cli.errors import OperatorError
+from gluebrake_cli.runs import LogLine, PollOptions, RunStatus, Source, parse_log_line, run_statuses
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+RUN, OTHER_RUN = JobRun("etl", "jr_1"), JobRun("etl", "jr_2")
+
+
+def _line(outcome: str, run: JobRun | None = RUN, **more: Any) -> LogLine:
+    names = {"job_name": run.job_name, "job_run_id": run.run_id} if run else {"job_name": "etl"}
+    return {"outcome": outcome, "message_ids": ["m-1"], "error_message": "", **names, **more}
+
+
+def _status(*log: LogLine, state: str = "") -> RunStatus:
+    (status,) = run_statuses([RUN], {RUN: state} if state else {}, log, "m-1")
+    return status
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"])
+def test_a_run_in_a_terminal_state_is_over(state: str) -> None:
+    """The state is enough, and only STOPPED counts as stopped."""
+    assert _status(state=state).is_over
+    assert _status(state=state).is_stopped(dry_run=False) == (state == "STOPPED")
+
+
+@pytest.mark.parametrize("outcome", ["Protected", "NotAllowed", "NotFound", "Failed", "StopTimedOut"])
+def test_a_run_with_a_final_outcome_is_over(outcome: str) -> None:
+    """A run that will not be stopped is not waited for, and counts as not stopped."""
+    status = _status(_line("Retrying"), _line(outcome, error_message="why"), state="RUNNING")
+    assert (status.is_over, status.is_stopped(dry_run=False), status.error_message) == (True, False, "why")
+
+
+@pytest.mark.parametrize(
+    "outcome", ["StopSubmitted", "Retrying", "Deferred", "NotYetConfirmed", "AlreadyStopping"]
+)
+def test_a_run_without_a_final_outcome_is_waited_for(outcome: str) -> None:
+    """A submitted stop is not a stopped run."""
+    assert not _status(_line(outcome), state="STOPPING").is_over
+
+
+def test_the_last_outcome_counts() -> None:
+    """A run that was retried and then stopped is stopped, even where no state can be read."""
+    status = _status(_line("Retrying"), _line("StopSubmitted"), _line("Stopped", state="STOPPED"))
+    assert (status.outcome, status.is_over, status.is_stopped(dry_run=False)) == ("Stopped", True, True)
+
+
+def test_an_outcome_that_will_be_redelivered_does_not_count() -> None:
+    """SQS redelivers the message, and the function logs another outcome."""
+    assert not _status(_line("NotAllowed", will_redeliver=True), state="RUNNING").is_over
+
+
+def test_a_dry_run_ends_with_would_stop() -> None:
+    """A dry run succeeds when the function reports that it would stop the run."""
+    assert _status(_line("WouldStop"), state="RUNNING").is_stopped(dry_run=True)
+    assert not _status(state="STOPPED").is_stopped(dry_run=True)
+
+
+@pytest.mark.parametrize("outcome", ["InvalidRequest", "TooManyRuns", "NoActiveRuns", "NotAllowed"])
+def test_the_outcome_of_a_message_is_that_of_its_runs(outcome: str) -> None:
+    """A request that is refused as a whole ends the wait for each of its runs. Another request does not."""
+    assert _status(_line(outcome, None), state="RUNNING").is_over
+    assert not _status(_line(outcome, None, message_ids=["m-2"]), state="RUNNING").is_over
+
+
+def test_each_run_has_its_own_outcome() -> None:
+    """The outcome of a run is not that of another run, nor of a run of another job with the same id."""
+    log = [_line("Failed", OTHER_RUN), _line("Failed", JobRun("other", "jr_1"))]
+    first, second = run_statuses([RUN, OTHER_RUN], {}, log, "m-1")
+    assert (first.outcome, second.outcome) == ("", "Failed")
+
+
+@pytest.mark.parametrize("message", ["START RequestId: 1", "[]", "12", '{"level": "INFO"}'])
+def test_a_line_without_an_outcome_is_skipped(message: str) -> None:
+    """A log has Lambda's own lines, metrics and tracebacks too."""
+    assert parse_log_line(message) is None
+    assert parse_log_line('{"outcome": "Stopped"}') == {"outcome": "Stopped"}
+
+
+class _Source:
+    """States and logs for each poll. An exception is raised."""
+
+    def __init__(self, states: Sequence[str | Exception], logs: Sequence[list[LogLine] | Exception]) -> None:
+        self._states, self._logs = iter(states), iter(logs)
+        self.polled: list[list[JobRun]] = []
+
+    def active_runs(self, job_name: str, now: datetime) -> Sequence[RunFacts]:
+        """Return three runs of any job: one that started later, one that is STARTING."""
+        assert job_name
+        return [
+            RunFacts("young", "RUNNING", started_on=now.replace(hour=now.hour + 1)),
+            RunFacts("old", "RUNNING", started_on=now.replace(hour=now.hour - 1)),
+            RunFacts("starting", "STARTING"),
+        ]
+
+    def states(self, runs: Sequence[JobRun]) -> Mapping[JobRun, str]:
+        """Return the same state for all runs."""
+        self.polled.append(list(runs))
+        state = next(self._states)
+        if isinstance(state, Exception):
+            raise state
+        return dict.fromkeys(runs, state)
+
+    def outcomes(self, since: datetime) -> Sequence[LogLine]:
+        """Return the next log."""
+        assert since == NOW
+        log = next(self._logs)
+        if isinstance(log, Exception):
+            raise log
+        return log
+
+
+def _follow(
+    source: Source, timeout: float = 60, warn: Callable[[str], None] = lambda _: None
+) -> list[list[RunStatus]]:
+    poll_options = PollOptions(timeout, interval_seconds=0, log_interval_seconds=0)
+    polls = runs.follow(source, [RUN, OTHER_RUN], "m-1", since=NOW, poll_options=poll_options, warn=warn)
+    return list(polls)
+
+
+def test_runs_are_followed_to_their_end() -> None:
+    """Polling ends with the last run, and a run that is over is not polled again."""
+    source = _Source(["RUNNING", "STOPPING", "STOPPED"], [[], [_line("Protected")], [_line("Protected")]])
+    polls = _follow(source)
+    assert [{status.state for status in poll} for poll in polls] == [
+        {"RUNNING"},
+        {"STOPPING"},
+        {"STOPPED", "STOPPING"},
+    ]
+    assert source.polled == [[RUN, OTHER_RUN], [RUN, OTHER_RUN], [OTHER_RUN]]
+
+
+def test_polling_ends_with_the_timeout() -> None:
+    """A run that does not stop in time keeps its last status."""
+    (poll,) = _follow(_Source(["STOPPING"], [[]]), timeout=0)
+    assert not any(status.is_over for status in poll)
+
+
+def test_states_or_outcomes_alone_are_enough() -> None:
+    """Without the permission for one of the two, the runs are followed by the other, with one warning."""
+    warnings: list[str] = []
+    denied = OperatorError("denied")
+    assert _follow(_Source(["STOPPING", "STOPPED"], [denied, denied]), warn=warnings.append)
+    assert len(warnings) == 1
+    assert "denied" in warnings[0]
+    assert _follow(_Source([denied], [[_line("Failed"), _line("Stopped", OTHER_RUN)]]))
+
+
+def test_without_states_and_outcomes_it_is_an_error() -> None:
+    """The error says that the request was sent all the same."""
+    with pytest.raises(OperatorError, match=r"was sent, but .* no states; no log"):
+        _follow(_Source([OperatorError("no states")], [OperatorError("no log")]))
+
+
+def test_an_unexpected_error_is_raised() -> None:
+    """An error that is not AWS's is a bug, and shows its traceback."""
+    with pytest.raises(ZeroDivisionError):
+        _follow(_Source([ZeroDivisionError()], [[]]))
+
+
+def _request(*run_ids: str, older_than_minutes: int | None = None) -> StopRequest:
+    return build_request(
+        "etl",
+        run_ids,
+        older_than_minutes=older_than_minutes,
+        reason="",
+        requested_by="me",
+        dry_run=False,
+        now=NOW,
+    )
+
+
+def test_the_runs_of_a_selection_are_listed() -> None:
+    """The command follows the runs that the function stops: none that starts later, none that is too young."""
+    source = _Source([], [])
+    assert runs.requested_runs(source, _request(), NOW) == [JobRun("etl", "old")]
+    assert runs.requested_runs(source, _request(older_than_minutes=90), NOW) == []
+
+
+def test_named_runs_are_not_listed() -> None:
+    """Run ids are taken as they are, and a repeated one is one run."""
+    named = runs.requested_runs(_Source([], []), _request("a", "b", "a"), NOW)
+    assert named == [JobRun("etl", "a"), JobRun("etl", "b")]
+
+
+def test_the_log_is_read_less_often_than_the_states() -> None:
+    """The quota for log reads is small, so the last reading is used until the interval has passed."""
+    source = _Source(["RUNNING", "RUNNING", "STOPPED"], [[_line("StopSubmitted")]])
+    poll_options = PollOptions(60, interval_seconds=0, log_interval_seconds=1000)
+    polls = list(runs.follow(source, [RUN], "m-1", since=NOW, poll_options=poll_options, warn=lambda _: None))
+    assert [poll[0].outcome for poll in polls] == ["StopSubmitted"] * 3
+
+
+def test_the_log_is_read_at_the_timeout() -> None:
+    """The last status has the last outcome, whenever the log was read before."""
+    source = _Source(["STOPPING", "STOPPING"], [[], [_line("NotYetConfirmed")]])
+    poll_options = PollOptions(0.5, interval_seconds=0.6, log_interval_seconds=1000)
+    *_, last = runs.follow(source, [RUN], "m-1", since=NOW, poll_options=poll_options, warn=lambda _: None)
+    assert last[0].outcome == "NotYetConfirmed"
+
+
+def test_the_log_is_not_read_every_two_seconds() -> None:
+    """Without other options, a reading is used for five seconds."""
+    assert PollOptions(60, 2.0).log_interval_seconds >= 5
