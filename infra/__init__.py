@@ -1,9 +1,10 @@
-"""The infrastructure. Importing it readies what its modules import: `gluebrake`, and a Node for `aws_cdk`."""
+"""The AWS CDK stack. Importing it sets up what its modules import: `gluebrake`, and a Node.js for `aws_cdk`."""
 
 import sys
 from pathlib import Path
 
-from infra.node import use_own_node
+from infra.node import set_node
 
+# requirements.txt does not install this project, so `python app.py` would not find `gluebrake`.
 sys.path.insert(0, str(Path(__file__).parents[1] / "lambda_src"))
-use_own_node()
+set_node()

@@ -1,10 +1,9 @@
-"""The alarms: what each of the runbook's lines looks at, and from when on it matters."""
+"""The alarms: one for each entry of the runbook, with its metric and its threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
@@ -14,22 +13,20 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gluebrake.model import Count
-from gluebrake.outcomes import Outcome
+from gluebrake.outcomes import OUTCOMES, Outcome
+from gluebrake.stages import STAGES
 from infra.config import Config
-from infra.metrics import PERIOD, counted, lost_events, new_dead_letters, oldest, total
-from infra.queues import Messaging
+from infra.metrics import PERIOD, count_metric, lost_events, new_dead_letters, oldest_message_age, sum_of
+from infra.queues import Queues
 from infra.runbook import RUNBOOK
-
-# What STOP refuses. What CONFIRM cannot read was put on its queue by somebody else.
-_REFUSALS: Final = (Outcome.INVALID_REQUEST, Outcome.TOO_MANY_RUNS, Outcome.NOT_ALLOWED, Outcome.NOT_FOUND)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Monitored:
-    """What something can be the matter with; `functions` by their names in the metrics."""
+    """The resources that alarms and dashboard monitor. `functions` are by the `service` of their metrics."""
 
     config: Config
-    messaging: Messaging
+    queues: Queues
     functions: Mapping[str, lambda_.Function]
     rules: Sequence[events.CfnRule]
     signal_topic: sns.Topic
@@ -37,7 +34,7 @@ class Monitored:
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """When an alarm goes off: when so many of the last periods reach the threshold."""
+    """An alarm's condition: `breaching` of the last `periods` reach the threshold."""
 
     metric: cloudwatch.IMetric
     threshold: float = 1
@@ -45,12 +42,12 @@ class AlarmSpec:
     periods: int = 1
 
     def alarm(self, scope: Construct, name: str) -> cloudwatch.Alarm:
-        """Define the alarm; while there is no data, nothing is the matter."""
-        line = RUNBOOK[name]
+        """Create the alarm. Missing data is not breaching."""
+        entry = RUNBOOK[name]
         return cloudwatch.Alarm(
             scope,
             name,
-            alarm_description=f"{line.means} {line.do} More: docs/operations.md",
+            alarm_description=f"{entry.meaning} {entry.action} More: docs/operations.md",
             metric=self.metric,
             threshold=self.threshold,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -60,74 +57,82 @@ class AlarmSpec:
         )
 
 
-def alarms(scope: Construct, monitored: Monitored) -> list[cloudwatch.Alarm]:
-    """Define an alarm for each line of the runbook, in its order."""
-    conditions = {
-        **_of_counts(monitored),
-        **_of_queues(monitored.config, monitored.messaging),
-        **_of_dead_letters(monitored.messaging.dead_letter_queue),
-        **_of_deliveries(monitored),
-        **_of_functions(monitored),
+def create_alarms(scope: Construct, monitored: Monitored) -> list[cloudwatch.Alarm]:
+    """Create an alarm for each entry of the runbook, in its order."""
+    specs = {
+        **_outcome_alarms(),
+        **_count_alarms(monitored),
+        **_queue_alarms(monitored.config, monitored.queues),
+        **_dead_letter_alarms(monitored.queues.dead_letter_queue),
+        **_delivery_alarms(monitored),
+        **_function_alarms(monitored),
     }
-    return [conditions[name].alarm(scope, name) for name in RUNBOOK]
+    return [specs[name].alarm(scope, name) for name in RUNBOOK]
 
 
-def _of_counts(monitored: Monitored) -> dict[str, AlarmSpec]:
-    refused = [
-        *(counted("stop", outcome) for outcome in _REFUSALS),
-        counted("confirm", Outcome.INVALID_REQUEST),
-    ]
-    unexpected = [counted(name, Count.UNEXPECTED_ERRORS) for name in monitored.functions]
-    lost = [counted(name, Count.OUTCOME_EVENTS_LOST) for name in monitored.functions]
+def _outcome_alarms() -> dict[str, AlarmSpec]:
+    entries = {name: entry for name, entry in RUNBOOK.items() if entry.outcomes}
+    return {name: AlarmSpec(metric=_count_of(name, entry.outcomes)) for name, entry in entries.items()}
+
+
+def _count_of(label: str, outcomes: Sequence[Outcome]) -> cloudwatch.IMetric:
+    """Return the number of the outcomes, at each stage that decides them."""
+    decided = [(stage, o) for stage in STAGES for o in outcomes if stage in OUTCOMES[o].stages]
+    metrics = [count_metric(stage, outcome) for stage, outcome in decided]
+    return sum_of(label, metrics) if len(metrics) > 1 else metrics[0]
+
+
+def _count_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
+    unexpected = [count_metric(service, Count.UNEXPECTED_ERRORS) for service in monitored.functions]
+    lost = [count_metric(service, Count.OUTCOME_EVENTS_LOST) for service in monitored.functions]
     return {
-        "RunsFailed": AlarmSpec(metric=counted("stop", Outcome.FAILED)),
-        "StopTimedOut": AlarmSpec(metric=counted("confirm", Outcome.STOP_TIMED_OUT)),
-        "RequestsRefused": AlarmSpec(metric=total("refused", refused)),
-        "UnexpectedErrors": AlarmSpec(metric=total("unexpected errors", unexpected)),
-        "OutcomeEventsLost": AlarmSpec(metric=total("outcome events lost", lost)),
+        "UnexpectedErrors": AlarmSpec(metric=sum_of("unexpected errors", unexpected)),
+        "OutcomeEventsLost": AlarmSpec(metric=sum_of("outcome events lost", lost)),
     }
 
 
-def _of_queues(config: Config, messaging: Messaging) -> dict[str, AlarmSpec]:
-    # A message may wait for the longest delay, and lie hidden once after a crash. More is not our doing.
-    hidden = messaging.visibility_timeout.to_seconds()
+def _queue_alarms(config: Config, queues: Queues) -> dict[str, AlarmSpec]:
+    # A message waits at most for the longest delay, plus one visibility timeout after a crash. An older message
+    # shows that the queue is not consumed.
+    hidden = queues.visibility_timeout.to_seconds()
     first, longest = config.retry_seconds
-    retry = min(longest, first << max(config.max_attempts - 2, 0))
-    look = config.confirm_seconds[1]
+    retry_delay = min(longest, first << max(config.max_attempts - 2, 0))
+    poll_delay = config.confirm_seconds[1]
+    stop_age, confirm_age = map(oldest_message_age, (queues.stop_queue, queues.confirm_queue))
     return {
-        "StopQueueStalls": AlarmSpec(metric=oldest(messaging.stop_queue), threshold=retry + hidden),
-        "ConfirmQueueStalls": AlarmSpec(metric=oldest(messaging.confirm_queue), threshold=look + hidden),
+        "StopQueueStalls": AlarmSpec(metric=stop_age, threshold=retry_delay + hidden),
+        "ConfirmQueueStalls": AlarmSpec(metric=confirm_age, threshold=poll_delay + hidden),
     }
 
 
-def _of_dead_letters(queue: sqs.IQueue) -> dict[str, AlarmSpec]:
-    lying = queue.metric_approximate_number_of_messages_visible(statistic="Minimum", period=PERIOD)
+def _dead_letter_alarms(queue: sqs.IQueue) -> dict[str, AlarmSpec]:
+    visible = queue.metric_approximate_number_of_messages_visible(statistic="Minimum", period=PERIOD)
     return {
-        # A queue that was asleep shows its metrics up to a quarter of an hour late: one of three periods.
+        # The metrics of an inactive queue arrive up to 15 minutes late, so one of three periods is enough.
         "DeadLettersArrive": AlarmSpec(metric=new_dead_letters(queue), breaching=1, periods=3),
-        "DeadLettersWait": AlarmSpec(metric=lying, breaching=12, periods=12),
+        "DeadLettersWait": AlarmSpec(metric=visible, breaching=12, periods=12),
     }
 
 
-def _of_deliveries(monitored: Monitored) -> dict[str, AlarmSpec]:
+def _delivery_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
     topic = monitored.signal_topic
     lost = [
         *(f.metric("DeadLetterErrors", statistic="Sum", period=PERIOD) for f in monitored.functions.values()),
         *(lost_events(rule) for rule in monitored.rules),
         topic.metric("NumberOfNotificationsFailedToRedriveToDlq", statistic="Sum", period=PERIOD),
     ]
-    return {"DeliveriesLost": AlarmSpec(metric=total("lost", lost))}
+    return {"DeliveriesLost": AlarmSpec(metric=sum_of("lost", lost))}
 
 
-def _of_functions(monitored: Monitored) -> dict[str, AlarmSpec]:
-    # What is to be done is the same for each function, so each alarm looks at both.
+def _function_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
+    # The runbook's action is the same for every function, so one alarm covers them all.
     return {
-        "FunctionErrors": AlarmSpec(metric=_over_all(monitored, "Errors")),
-        "FunctionThrottles": AlarmSpec(metric=_over_all(monitored, "Throttles")),
-        "RecursionDropped": AlarmSpec(metric=_over_all(monitored, "RecursiveInvocationsDropped")),
+        "FunctionErrors": AlarmSpec(metric=_sum_over_functions(monitored, "Errors")),
+        "FunctionThrottles": AlarmSpec(metric=_sum_over_functions(monitored, "Throttles")),
+        "RecursionDropped": AlarmSpec(metric=_sum_over_functions(monitored, "RecursiveInvocationsDropped")),
     }
 
 
-def _over_all(monitored: Monitored, metric_name: str) -> cloudwatch.IMetric:
+def _sum_over_functions(monitored: Monitored, metric_name: str) -> cloudwatch.IMetric:
     functions = monitored.functions.values()
-    return total(metric_name, [f.metric(metric_name, statistic="Sum", period=PERIOD) for f in functions])
+    return sum_of(metric_name, [f.metric(metric_name, statistic="Sum", period=PERIOD) for f in functions])

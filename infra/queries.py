@@ -1,4 +1,4 @@
-"""The questions that operators ask of the log; the fields are those that `gluebrake.telemetry` writes.
+"""The saved queries of CloudWatch Logs Insights, over the fields that `gluebrake.telemetry` logs.
 
 Language: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
 """
@@ -17,27 +17,27 @@ from gluebrake.outcomes import Outcome
 
 QUERIES: Final = {
     "who-stopped-this-run": f"""\
-# Put the run's id in the place of jr_0. Each stage of each stop is a line; Stopped is the last, if it did stop.
+# Replace jr_0 with the run id. Each line is a step of a stop. The last outcome is Stopped if the run stopped.
 filter job_run_id = "jr_0"
 | fields @timestamp, service, outcome, requested_by, sender, reason, error_code, error_message, state, attempt,
     {Measure.TIME_TO_STOP}, will_redeliver, function_request_id
 | sort @timestamp asc
 | limit 1000""",
     "failures-by-reason": """\
-# Warnings are the outcomes that somebody must see to, and lost events; an UnexpectedError is an error.
+# Level WARNING: outcomes that need an operator, and lost outcome events. Level ERROR: unhandled exceptions.
 filter level in ["WARNING", "ERROR"]
 | stats count(*) as lines, count_distinct(job_run_id) as runs, latest(job_run_id) as last_run,
     latest(error_message) as last_message, latest(@timestamp) as last_seen by outcome, error_code, job_name
 | sort lines desc""",
     "slowest-stops": f"""\
-# Seconds from our submission to Glue's CompletedOn.
+# Seconds from the submission of the stop to the run's CompletedOn in Glue.
 filter outcome = "{Outcome.STOPPED}" and {Measure.TIME_TO_STOP} >= 0
 | fields @timestamp, job_name, job_run_id, {Measure.TIME_TO_STOP}, {Measure.DPUS_RELEASED}, \
 {Measure.DPU_HOURS_CONSUMED}, requested_by, reason
 | sort {Measure.TIME_TO_STOP} desc
 | limit 50""",
     "requests-by-sender": f"""\
-# `sender` is SQS's own word, `requested_by` only a claim. Our retries are left out.
+# SQS reports `sender`. Nothing verifies `requested_by`. Retries are left out.
 filter service = "stop" and ispresent(outcome) and attempt = 0 and outcome != "{Outcome.DEFERRED}"
 | stats count(*) as requests, count_distinct(job_run_id) as runs, count_distinct(job_name) as jobs
     by requested_by, sender, outcome
@@ -46,7 +46,7 @@ filter service = "stop" and ispresent(outcome) and attempt = 0 and outcome != "{
 
 
 def save(scope: Construct, log_groups: Sequence[logs.ILogGroup]) -> None:
-    """Save the queries over the log groups, in a folder of the stack's name."""
+    """Save the queries over the log groups, in a folder with the stack's name."""
     for name, query in QUERIES.items():
         logs.CfnQueryDefinition(
             scope,

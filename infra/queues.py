@@ -1,4 +1,4 @@
-"""The queues: work to do, and what could not be done."""
+"""The SQS queues: a work queue for each stage, and the dead-letter queue."""
 
 from typing import Final
 
@@ -8,45 +8,53 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.suppressions import acknowledge, skip
+from gluebrake.stages import STAGES, Queue
+from infra.suppressions import suppress_checkov, suppress_nag
 
-_CRASHES_BEFORE_DEAD: Final = 5
-_WORK_KEPT: Final = cdk.Duration.days(4)
-_DEAD_LETTERS_KEPT: Final = cdk.Duration.days(14)
+_MAX_RECEIVE_COUNT: Final = 5
+_WORK_RETENTION: Final = cdk.Duration.days(4)
+_DEAD_LETTER_RETENTION: Final = cdk.Duration.days(14)
 
 
-class Messaging(Construct):
-    """A work queue for each function, and the dead-letter queue for everything that fails."""
+class Queues(Construct):
+    """A work queue for each stage, and one dead-letter queue for all failures."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, function_timeout: cdk.Duration, batch_window: cdk.Duration
     ) -> None:
         super().__init__(scope, construct_id)
-        # No redriveAllowPolicy: it would name the work queues, which name this queue.
+        # No redriveAllowPolicy: it would refer to the work queues, which refer to this queue. CloudFormation
+        # rejects circular references.
         self.dead_letter_queue = sqs.Queue(
             self,
             "DeadLetterQueue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=_DEAD_LETTERS_KEPT,
+            retention_period=_DEAD_LETTER_RETENTION,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        acknowledge(
+        suppress_nag(
             self.dead_letter_queue,
             "Serverless::Serverless-SQSRedrivePolicy",
-            reason="It is where the others redrive to.",
+            reason="This is the dead-letter queue of the other queues.",
         )
-        # AWS's advice for a mapping: six times the function's timeout, and the window on top.
+        # AWS recommends six times the function's timeout plus the batch window:
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
         self.visibility_timeout = cdk.Duration.seconds(
             6 * function_timeout.to_seconds() + batch_window.to_seconds()
         )
-        self.stop_queue = self._work_queue("StopQueue")
-        self.confirm_queue = self._work_queue("ConfirmQueue")
-        for queue in (self.dead_letter_queue, self.stop_queue, self.confirm_queue):
-            skip(queue, "CKV_AWS_27", "SQS encrypts it with its own key (SSE-SQS); the rule knows KMS alone.")
+        self.work_queues = {stage.queue: self._work_queue(f"{stage.title}Queue") for stage in STAGES.values()}
+        self.stop_queue = self.work_queues[Queue.STOP]
+        self.confirm_queue = self.work_queues[Queue.CONFIRM]
+        for queue in (self.dead_letter_queue, *self.work_queues.values()):
+            suppress_checkov(
+                queue,
+                "CKV_AWS_27",
+                "SQS encrypts the queue with its own key (SSE-SQS). The rule accepts only KMS.",
+            )
 
     def rule_target(self) -> events.CfnRule.TargetProperty:
-        """Return the target that puts events on the stop queue or, failing that, on the dead-letter queue."""
+        """Return a rule's target: the stop queue, and the dead-letter queue for failed deliveries."""
         return events.CfnRule.TargetProperty(
             id="StopQueue",
             arn=self.stop_queue.queue_arn,
@@ -54,8 +62,8 @@ class Messaging(Construct):
         )
 
     def allow_rule(self, rule: events.CfnRule) -> None:
-        """Let a rule send to where its target leads."""
-        # Not through the CDK's own target: it would grant the service reading the queue's attributes as well.
+        """Allow a rule to send to both queues of its target."""
+        # The CDK's own SqsQueue target would also allow EventBridge to read the queue's attributes.
         for queue in (self.stop_queue, self.dead_letter_queue):
             queue.add_to_resource_policy(
                 iam.PolicyStatement(
@@ -73,9 +81,9 @@ class Messaging(Construct):
             construct_id,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=_WORK_KEPT,
+            retention_period=_WORK_RETENTION,
             visibility_timeout=self.visibility_timeout,
             dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self.dead_letter_queue, max_receive_count=_CRASHES_BEFORE_DEAD
+                queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVE_COUNT
             ),
         )

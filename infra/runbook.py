@@ -1,76 +1,138 @@
-"""A line for each alarm, the most urgent first; docs/operations.md has them at length."""
+"""The runbook: what each alarm watches, what it means and what to do, most urgent first.
 
+The alarms, the dashboard and the table in docs/operations.md are made of these texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from gluebrake.outcomes import OUTCOMES, Outcome
+from gluebrake.stages import STAGES
 
 
 class RunbookEntry(NamedTuple):
-    """What it means that the alarm goes off, and what to do."""
+    """What an alarm watches, what it means that it fires, and the action to take.
 
-    means: str
-    do: str
+    `outcomes` are the outcomes that it counts, if it counts any.
+    """
+
+    watches: str
+    meaning: str
+    action: str
+    outcomes: tuple[Outcome, ...] = ()
 
 
-RUNBOOK: Final = {
-    "RunsFailed": RunbookEntry(
-        "Runs could not be stopped and go on: no attempt is left, or no retry would mend the error.",
-        "The saved query failures-by-reason has the error. Stop the runs by hand if they cannot wait. Mend the"
-        " permission, or wait for Glue; then redrive the dead letters.",
+def _count_of(*outcomes: Outcome, meaning: str, action: str) -> RunbookEntry:
+    """Return the entry of an alarm that counts the outcomes, at each stage that decides them."""
+    by_stage = {stage: [o for o in outcomes if stage in OUTCOMES[o].stages] for stage in STAGES}
+    watches = [
+        f"{', '.join(f'`{outcome}`' for outcome in decided)} at {stage.upper()}"
+        for stage, decided in by_stage.items()
+        if decided
+    ]
+    return RunbookEntry("; ".join(watches), meaning, action, outcomes)
+
+
+def _check_consumer(function: str) -> str:
+    return (
+        f"Check that the event source mapping of the {function} function is enabled, and that the function"
+        " neither fails nor is throttled. Under high load, raise `maxConcurrency`, `batchSize`"
+        " and `batchWindowSeconds`."
+    )
+
+
+RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
+    "RunsFailed": _count_of(
+        Outcome.FAILED,
+        meaning="Runs could not be stopped and are still running: retries are exhausted, or the error is not"
+        " retryable. Treat this as most urgent.",
+        action="The saved query `failures-by-reason` shows the error. Stop urgent runs by hand. Fix the"
+        " permission, or wait until Glue recovers, then redrive the dead letters.",
     ),
-    "StopTimedOut": RunbookEntry(
-        "Glue took the stop, but the run had not stopped by the deadline: it hangs in STOPPING.",
-        "Redrive the dead letter, since stopping again is the remedy. If the run hangs still, ask AWS Support.",
+    "StopTimedOut": _count_of(
+        Outcome.STOP_TIMED_OUT,
+        Outcome.UNCONFIRMED,
+        meaning="Glue accepted the stop, but after `confirmDeadlineSeconds` the run had not stopped, or its"
+        " state could not be read for twice as long. The run may still cost money, and it counts towards the"
+        " job's concurrency.",
+        action="Fix what denies or fails the reads, if the dead letter has such an error. Then redrive it,"
+        " which stops the run again. If the run stays stuck in STOPPING, contact AWS Support.",
     ),
-    "RequestsRefused": RunbookEntry(
-        "Somebody asks for what cannot be done: it cannot be read, it means too many runs or a job outside"
-        " `jobs`, or Glue does not know the run.",
-        "The saved queries failures-by-reason and requests-by-sender tell what was asked, and by whom. Mend the"
-        " sender; drop the dead letters, or redrive those that are right by now.",
+    "RequestsRefused": _count_of(
+        Outcome.INVALID_REQUEST,
+        Outcome.TOO_MANY_RUNS,
+        Outcome.NOT_ALLOWED,
+        Outcome.NOT_FOUND,
+        meaning="Stop requests were refused. They are invalid, exceed `maxRunsPerRequest`, name a job that"
+        " `jobs` does not allow, or name a job or run that Glue does not know.",
+        action="The saved queries `failures-by-reason` and `requests-by-sender` show what was requested and"
+        " who sent it. Fix the sender. Drop the dead letters, or redrive those that are valid now.",
     ),
     "StopQueueStalls": RunbookEntry(
-        "A stop request has waited longer than any delay of ours explains: runs are not being stopped.",
-        "Is the queue's mapping to the STOP function enabled? Does the function fail, or is it throttled? In"
-        " a storm raise maxConcurrency, batchSize and batchWindowSeconds.",
+        "the age of the stop queue's oldest message: over the longest retry delay plus the visibility"
+        " timeout, by default 500 s",
+        "A stop request has waited longer than any configured delay explains: runs are not being stopped.",
+        _check_consumer("STOP"),
     ),
     "ConfirmQueueStalls": RunbookEntry(
-        "Runs were submitted for stopping, but nobody looks whether they have stopped.",
-        "Is the queue's mapping to the CONFIRM function enabled? Does the function fail, or is it throttled? In"
-        " a storm raise maxConcurrency, batchSize and batchWindowSeconds.",
+        "the age of the confirm queue's oldest message: over the longest delay between polls plus the"
+        " visibility timeout, by default 480 s",
+        "Glue was asked to stop runs, but CONFIRM does not check whether they have stopped.",
+        _check_consumer("CONFIRM"),
     ),
     "DeadLettersArrive": RunbookEntry(
-        "There are new dead letters: runs that could not be stopped, or messages that could not be used.",
-        "Read them with `gluebrake dead-letters`; the runbook has a row for each ERROR_CODE. Mend the"
-        " cause, then redrive or drop.",
+        "messages sent to the dead-letter queue, or its growth, in any of the last three periods: SQS does"
+        " not count a message that it moves itself as sent",
+        "There are new dead letters: runs that could not be stopped, or messages that could not be processed.",
+        "List them with `gluebrake dead-letters --by-reason`, which shows the meaning and the remedy of each"
+        " error code. Fix the cause, then redrive or drop them.",
     ),
     "DeadLettersWait": RunbookEntry(
-        "Dead letters have lain for an hour. Their runs may go on, and after 14 days the letters are gone.",
-        "Somebody must see to them: `gluebrake dead-letters`.",
+        "visible dead letters in each period of an hour",
+        "Dead letters have been waiting for an hour. Their runs may still be running. SQS deletes a dead"
+        " letter after 14 days.",
+        "List them with `gluebrake dead-letters`, then redrive or drop each of them.",
     ),
     "DeliveriesLost": RunbookEntry(
-        "An event, a notification or an asynchronous invocation reached neither its target nor the dead-letter"
-        " queue: it is lost, and with it the stop that it asked for.",
-        "Have CloudFormation detect drift: somebody changed a queue's policy or a role. Deploy again, and have"
-        " sent again what was lost.",
+        "`DeadLetterErrors` of the functions, `InvocationsFailedToBeSentToDlq` of the rules,"
+        " `NumberOfNotificationsFailedToRedriveToDlq` of the signal topic",
+        "An event, a notification or an asynchronous invocation reached neither its target nor the"
+        " dead-letter queue. It is lost, and the stop that it requested does not happen.",
+        "A queue policy or a role was changed: detect drift on the CloudFormation stack. Deploy again, then"
+        " send the lost requests again.",
     ),
     "RecursionDropped": RunbookEntry(
-        "Lambda took our retries for an endless loop and dropped them: their runs may go on.",
-        "Somebody set a function's RecursiveLoop back to Terminate. Deploy again, then redrive the letters.",
+        "`RecursiveInvocationsDropped` of the functions",
+        "Lambda's recursive loop detection dropped retries. Their runs may still be running.",
+        "`RecursiveLoop` of a function was changed to `Terminate`. Deploy again, then redrive the dead"
+        " letters.",
     ),
     "FunctionErrors": RunbookEntry(
-        "A function crashed, ran out of time or memory, or could not send on what a caller asked for.",
-        "Read the log before the error, and its REPORT lines for time and memory; raise memoryMb or lower"
-        " batchSize. The messages come back; after five crashes they are dead letters.",
+        "`Errors` of the functions",
+        "A function crashed, timed out, ran out of memory, or could not send what a direct invocation"
+        " requested.",
+        "Read the log lines before the error, and the REPORT lines for duration and memory. Raise `memoryMb`"
+        " or lower `batchSize`. SQS redelivers the messages; after five receives they become dead letters.",
     ),
     "FunctionThrottles": RunbookEntry(
-        "Lambda has no concurrency left for a function. Messages wait; turned away five times, they are dead"
-        " letters.",
-        "Raise the account's concurrency, or the function's reserved one.",
+        "`Throttles` of the functions",
+        "Lambda has no concurrency left for a function. Messages wait; after five throttled receives they"
+        " become dead letters.",
+        "Raise the account's concurrency quota, or the function's reserved concurrency.",
     ),
     "UnexpectedErrors": RunbookEntry(
-        "Our code raised what nobody foresaw. Its messages come back, and end as dead letters.",
-        "Read the traceback in the log (level ERROR). Go back to the version before, and report it.",
+        "`UnexpectedErrors` of the functions",
+        "Gluebrake raised an unhandled exception. SQS redelivers the messages; after five receives they"
+        " become dead letters.",
+        "Read the traceback in the log (level ERROR). Deploy the previous version, and report the exception.",
     ),
     "OutcomeEventsLost": RunbookEntry(
-        "Final outcomes could not be published on the bus. No stop is touched, but who listens has not heard.",
-        "The log has the error (OutcomeEventsLost) and every outcome. Is it the role, a quota, or EventBridge?",
+        "`OutcomeEventsLost` of the functions",
+        "Final outcomes could not be published on the event bus. Stops are not affected, but subscribers do"
+        " not receive these outcomes.",
+        "The log line `OutcomeEventsLost` has the error code, and the log has every outcome. Check the"
+        " function's role, the PutEvents quota and the health of EventBridge.",
     ),
 }

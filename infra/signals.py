@@ -1,4 +1,4 @@
-"""What stops runs without being a stop request: Glue's and CloudWatch's events, and alarms' own actions."""
+"""Signals: the events and alarm actions that stop runs without a stop request."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import Config
-from infra.queues import Messaging
-from infra.topics import alarm_arn, topic_for_alarms
+from infra.queues import Queues
+from infra.topics import alarm_arn, alarm_topic
 
 
 class Signals(Construct):
-    """The rules that were asked for, and what any alarm of this account and Region may use as its action.
+    """The configured EventBridge rules, and the two actions for an alarm of this account and Region.
 
-    That is a topic in front of the stop queue, and the STOP function itself.
+    An alarm can notify a topic, which sends to the stop queue, or invoke the STOP function.
     """
 
     def __init__(
@@ -29,19 +29,19 @@ class Signals(Construct):
         construct_id: str,
         *,
         config: Config,
-        messaging: Messaging,
+        queues: Queues,
         stop_function: lambda_.Function,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = cdk.Stack.of(self)
         self.rules: list[events.CfnRule] = []
         if config.stop_on_run_status:
-            self._on_run_status(config.stop_on_run_status, messaging)
+            self._add_run_status_rule(config.stop_on_run_status, queues)
         if config.stop_on_alarms:
-            self._on_alarms(config.stop_on_alarms, messaging)
-        self.topic = topic_for_alarms(self, "Topic")
+            self._add_alarm_rule(config.stop_on_alarms, queues)
+        self.topic = alarm_topic(self, "Topic")
         self.topic.add_subscription(
-            subscriptions.SqsSubscription(messaging.stop_queue, dead_letter_queue=messaging.dead_letter_queue)
+            subscriptions.SqsSubscription(queues.stop_queue, dead_letter_queue=queues.dead_letter_queue)
         )
         stop_function.add_permission(
             "Alarms",
@@ -50,57 +50,57 @@ class Signals(Construct):
             source_arn=alarm_arn(self._stack, "*"),
         )
 
-    def _on_run_status(self, patterns: Sequence[str], messaging: Messaging) -> None:
+    def _add_run_status_rule(self, patterns: Sequence[str], queues: Queues) -> None:
         rule = events.CfnRule(
             self,
             "RunStatus",
-            description="Has Gluebrake stop runs that take longer than their NotifyDelayAfter",
+            description="Stops AWS Glue job runs that exceed their NotifyDelayAfter",
             event_pattern={
                 "source": ["aws.glue"],
                 "detail-type": ["Glue Job Run Status"],
-                **self._home(),
-                # The third state, STOPPING, leaves nothing to do.
+                **self._same_account_and_region(),
+                # Glue also sends STOPPING, for a run that needs no stop.
                 "detail": {
                     "state": ["STARTING", "RUNNING"],
                     "jobName": [event_filter(pattern) for pattern in patterns],
                 },
             },
-            targets=[messaging.rule_target()],
+            targets=[queues.rule_target()],
         )
-        messaging.allow_rule(rule)
+        queues.allow_rule(rule)
         self.rules.append(rule)
 
-    def _on_alarms(self, prefixes: Sequence[str], messaging: Messaging) -> None:
-        ours = alarm_arn(self._stack, f"{self._stack.stack_name}-")
+    def _add_alarm_rule(self, prefixes: Sequence[str], queues: Queues) -> None:
+        stack_alarms = alarm_arn(self._stack, f"{self._stack.stack_name}-")
         rule = events.CfnRule(
             self,
             "AlarmState",
-            description="Has Gluebrake stop the runs that an alarm names",
+            description="Stops the AWS Glue job runs that a CloudWatch alarm names",
             event_pattern={
                 "source": ["aws.cloudwatch"],
                 "detail-type": ["CloudWatch Alarm State Change"],
-                **self._home(),
-                # Our own alarms name no job: each would come back as a dead letter, which sets off the next.
-                "resources": [{"anything-but": {"prefix": ours}}],
+                **self._same_account_and_region(),
+                # This stack's alarms name no job: each would become a dead letter, which fires the next alarm.
+                "resources": [{"anything-but": {"prefix": stack_alarms}}],
                 "detail": {
                     "state": {"value": ["ALARM"]},
                     "alarmName": [{"prefix": prefix} for prefix in prefixes],
                 },
             },
-            targets=[messaging.rule_target()],
+            targets=[queues.rule_target()],
         )
-        messaging.allow_rule(rule)
+        queues.allow_rule(rule)
         self.rules.append(rule)
 
-    def _home(self) -> dict[str, list[str]]:
-        # A bus may be sent other accounts' and Regions' events, whose runs we could not stop.
+    def _same_account_and_region(self) -> dict[str, list[str]]:
+        # A bus can receive events of other accounts and Regions, whose runs STOP cannot stop.
         return {"account": [self._stack.account], "region": [self._stack.region]}
 
 
 def event_filter(pattern: str) -> str | dict[str, str]:
-    """Write one of our patterns for EventBridge, with its `wildcard` only where no other filter will do.
+    """Convert a job name pattern to an EventBridge filter, with `wildcard` only where no other filter fits.
 
-    A bus takes 30 rules with wildcards, and none whose wildcards leave too much open:
+    A bus allows 30 rules with wildcards, and rejects a rule whose wildcards are too complex:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
     """
     match re.split(r"\*+", pattern):

@@ -1,73 +1,96 @@
-"""The stack: composes the constructs, defines no resource itself."""
+"""The CloudFormation stack. It composes the constructs and defines no resource itself."""
+
+from collections.abc import Mapping
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from gluebrake import __version__
+from gluebrake.stages import STAGES
 from infra.alarms import Monitored
 from infra.artifact import Artifact
 from infra.config import Config
-from infra.event_bus import Intake, ProducerPolicy
+from infra.confirm_function import ConfirmFunction
+from infra.event_bus import RequestBus
 from infra.observability import Observability
-from infra.queue_function import TIMEOUT, QueueFunction, confirm_function, set_trusted_senders, stop_function
-from infra.queues import Messaging
+from infra.producer_policy import ProducerPolicy
+from infra.queue_function import TIMEOUT, Foundation, QueueFunction, set_trusted_senders
+from infra.queues import Queues
 from infra.signals import Signals
+from infra.stop_function import StopFunction
 
 
 class Gluebrake(cdk.Stack):
-    """The brake pedal for AWS Glue."""
+    """The stack for one account and Region.
+
+    A changed construct id changes logical ids. CloudFormation would then replace a queue with its messages, or
+    a role whose id is a trusted sender. So the ids "Messaging" and "Intake" stay, unlike the class names.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, artifact: Artifact) -> None:
         super().__init__(scope, construct_id, description="Gluebrake: stops AWS Glue job runs in batches")
-        messaging = Messaging(
-            self,
-            "Messaging",
-            function_timeout=TIMEOUT,
-            batch_window=cdk.Duration.seconds(config.batch_window_seconds),
+        window = cdk.Duration.seconds(config.batch_window_seconds)
+        queues = Queues(self, "Messaging", function_timeout=TIMEOUT, batch_window=window)
+        request_bus = RequestBus(self, "Intake", queues=queues)
+        foundation = Foundation(config=config, artifact=artifact, queues=queues, bus=request_bus.bus)
+        functions = self._functions(foundation)
+        signals = Signals(self, "Signals", config=config, queues=queues, stop_function=functions["stop"])
+        monitored = Monitored(
+            config=config,
+            queues=queues,
+            functions=functions,
+            rules=[request_bus.rule, *signals.rules],
+            signal_topic=signals.topic,
         )
-        intake = Intake(self, "Intake", messaging=messaging)
-        specs = {
-            "Stop": stop_function(self, config=config, messaging=messaging, bus=intake.bus),
-            "Confirm": confirm_function(self, config=config, messaging=messaging, bus=intake.bus),
-        }
-        functions = {
-            name: QueueFunction(self, name, spec=spec, config=config, artifact=artifact).function
-            for name, spec in specs.items()
-        }
-        set_trusted_senders(list(functions.values()), config)
-        signals = Signals(self, "Signals", config=config, messaging=messaging, stop_function=functions["Stop"])
-        observability = Observability(
-            self,
-            "Observability",
-            monitored=Monitored(
-                config=config,
-                messaging=messaging,
-                functions={name.lower(): function for name, function in functions.items()},
-                rules=[intake.rule, *signals.rules],
-                signal_topic=signals.topic,
-            ),
-        )
-        producer_policy = ProducerPolicy(
-            self,
-            "ProducerPolicy",
-            ways_in={
-                "sqs:SendMessage": messaging.stop_queue.queue_arn,
-                "events:PutEvents": intake.bus.event_bus_arn,
-                "sns:Publish": signals.topic.topic_arn,
-                "lambda:InvokeFunction": functions["Stop"].function_arn,
-            },
-        )
+        observability = Observability(self, "Observability", monitored=monitored)
+        producer_policy = self._producer_policy(queues, request_bus, signals, functions["stop"])
         if artifact.warning:
             cdk.Annotations.of(self).add_warning_v2("gluebrake:artifact", artifact.warning)
-        outputs = {
-            "StopQueueUrl": messaging.stop_queue.queue_url,
-            "ConfirmQueueUrl": messaging.confirm_queue.queue_url,
-            "DeadLetterQueueUrl": messaging.dead_letter_queue.queue_url,
-            "EventBusName": intake.bus.event_bus_name,
-            "SignalTopicArn": signals.topic.topic_arn,
-            "ProducerPolicyArn": producer_policy.managed_policy_arn,
-            "AlarmTopicArn": observability.topic.topic_arn,
-            "DashboardName": observability.dashboard.dashboard_name,
-            **{f"{name}FunctionName": function.function_name for name, function in functions.items()},
+        self._add_outputs(
+            {
+                "Version": __version__,
+                **_queue_outputs(queues),
+                "EventBusName": request_bus.bus.event_bus_name,
+                "EventBusArn": request_bus.bus.event_bus_arn,
+                "SignalTopicArn": signals.topic.topic_arn,
+                "ProducerPolicyArn": producer_policy.managed_policy_arn,
+                "AlarmTopicArn": observability.topic.topic_arn,
+                "DashboardName": observability.dashboard.dashboard_name,
+                **{f"{STAGES[name].title}FunctionName": f.function_name for name, f in functions.items()},
+                "StopFunctionArn": functions["stop"].function_arn,
+            }
+        )
+
+    def _functions(self, foundation: Foundation) -> dict[str, lambda_.Function]:
+        """Create the function of each stage. Return them by the names of the stages."""
+        functions: list[QueueFunction] = [
+            StopFunction(self, "Stop", foundation=foundation),
+            ConfirmFunction(self, "Confirm", foundation=foundation),
+        ]
+        set_trusted_senders(functions, foundation.config)
+        return {function.stage.name: function.function for function in functions}
+
+    def _producer_policy(
+        self, queues: Queues, request_bus: RequestBus, signals: Signals, stop_function: lambda_.Function
+    ) -> ProducerPolicy:
+        targets = {
+            "sqs:SendMessage": queues.stop_queue.queue_arn,
+            "events:PutEvents": request_bus.bus.event_bus_arn,
+            "sns:Publish": signals.topic.topic_arn,
+            "lambda:InvokeFunction": stop_function.function_arn,
         }
-        for name, value in outputs.items():
+        return ProducerPolicy(self, "ProducerPolicy", targets=targets)
+
+    def _add_outputs(self, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
             cdk.CfnOutput(self, name, value=value)
+
+
+def _queue_outputs(queues: Queues) -> dict[str, str]:
+    named = {f"{stage.title}Queue": queues.work_queues[stage.queue] for stage in STAGES.values()}
+    named["DeadLetterQueue"] = queues.dead_letter_queue
+    return {
+        **{f"{name}Url": queue.queue_url for name, queue in named.items()},
+        **{f"{name}Arn": queue.queue_arn for name, queue in named.items()},
+    }

@@ -1,4 +1,4 @@
-"""Why a finding of a rule pack stands: said on the construct; checkov reads it in the template."""
+"""Suppressions of findings by cdk-nag and checkov, each on the construct concerned and with its reason."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import aws_cdk as cdk
 from constructs import Construct
 
 
-def acknowledge(construct: Construct, *rules: str, reason: str) -> None:
-    """Let findings of cdk-nag stand."""
-    # With the pack's name before the rule's, the CDK compares and reports; cdk-nag itself stumbles over spaces.
+def suppress_nag(construct: Construct, *rules: str, reason: str) -> None:
+    """Acknowledge findings of cdk-nag on a construct. `rules` start with the name of their rule pack."""
+    # The CDK matches ids that include the pack's name. cdk-nag's own suppressions fail on an id with spaces.
     cdk.Validations.of(construct).acknowledge(*[cdk.Acknowledgment(id=rule, reason=reason) for rule in rules])
 
 
-def skip(construct: Construct, rule: str, reason: str) -> None:
-    """Let a finding of checkov stand."""
+def suppress_checkov(construct: Construct, rule: str, reason: str) -> None:
+    """Skip a checkov rule on a construct, in the template metadata that checkov reads."""
     resource = cast("cdk.CfnResource", construct.node.default_child)
     skipped = (resource.get_metadata("checkov") or {"skip": []})["skip"]
     resource.add_metadata("checkov", {"skip": [*skipped, {"id": rule, "comment": reason}]})

@@ -1,15 +1,15 @@
-"""Topics on which CloudWatch's alarms publish, and the alarms that are let in."""
+"""SNS topics to which CloudWatch alarms publish."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.suppressions import skip
+from infra.suppressions import suppress_checkov
 
 
 def alarm_arn(stack: cdk.Stack, name: str) -> str:
-    """Return the ARN of an alarm of the stack's account and Region; `*` in its name is any text."""
+    """Return the ARN of an alarm in the stack's account and Region. In `name`, `*` matches any text."""
     return stack.format_arn(
         service="cloudwatch",
         resource="alarm",
@@ -18,14 +18,19 @@ def alarm_arn(stack: cdk.Stack, name: str) -> str:
     )
 
 
-def topic_for_alarms(scope: Construct, construct_id: str) -> sns.Topic:
-    """Return a topic that takes messages over TLS alone, and of the services only from alarms at home."""
+def alarm_topic(scope: Construct, construct_id: str) -> sns.Topic:
+    """Return a topic to which alarms of this account and Region can publish, over TLS only."""
     stack = cdk.Stack.of(scope)
-    # No key: AWS's own for SNS locks alarms out, and one of ours costs by the month, for names of jobs.
+    # No KMS key: alarms cannot publish with the AWS managed key of SNS, and a customer managed key has a
+    # monthly price.
     topic = sns.Topic(scope, construct_id, enforce_ssl=True)
-    skip(topic, "CKV_AWS_26", "AWS's own key for SNS locks alarms out, and one of ours costs by the month.")
-    # The account's own identities need no statement: their IAM policies are enough. Neither AWS Budgets nor
-    # cost anomalies are let in: they name no job.
+    suppress_checkov(
+        topic,
+        "CKV_AWS_26",
+        "Alarms cannot publish with the AWS managed key of SNS. A customer managed key has a monthly price.",
+    )
+    # Principals of this account need no statement: their IAM policies suffice. AWS Budgets and Cost Anomaly
+    # Detection are not allowed, because their notifications name no job.
     topic.add_to_resource_policy(
         iam.PolicyStatement(
             sid="AllowAlarms",

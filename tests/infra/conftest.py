@@ -1,4 +1,4 @@
-"""Synthesis in this process, with a stub in place of the functions' code."""
+"""Fixtures that synthesise templates in this process, with a stub in place of the functions' code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +15,15 @@ Synthesise = Callable[..., Template]
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
-    """Return what synthesises a template for config keys that differ from cdk.json's."""
+    """Return a function that synthesises a template for configuration keys that override cdk.json's."""
     stub = tmp_path_factory.mktemp("stub")
     (stub / "stub.py").touch()
 
     def synthesised(*, warning: str = "", **config: Any) -> Template:
         directory: Path = tmp_path_factory.mktemp("cdk.out")
         context = plain_context([])
-        context["gluebrake"] |= config
+        # The default runtime is this Python. The recorded templates are the same for every Python.
+        context["gluebrake"] |= {"python": "3.13", **config}
         synthesise(context=context, outdir=str(directory), build=lambda _: Artifact(stub, warning))
         return Template(directory)
 
@@ -31,5 +32,5 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
 
 @pytest.fixture(scope="session")
 def template(synthesised: Synthesise) -> Template:
-    """Return the template of cdk.json's own configuration."""
+    """Return the template of the configuration in cdk.json."""
     return synthesised()

@@ -1,4 +1,4 @@
-"""EventBridge's pattern language, as far as our rules use it."""
+"""A matcher for EventBridge's event patterns, with the filters that the stack's rules use."""
 
 import re
 from collections.abc import Mapping
@@ -7,23 +7,24 @@ from typing import Any
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:
-    """Tell whether a rule with this event pattern takes an event."""
+    """Return whether an event pattern matches an event."""
     return isinstance(event, Mapping) and all(
-        key in event and _matches_field(asked, event[key]) for key, asked in pattern.items()
+        key in event and _matches_field(expected, event[key]) for key, expected in pattern.items()
     )
 
 
-def _matches_field(asked: Any, value: Any) -> bool:
-    if isinstance(asked, Mapping):
-        return matches(asked, value)
-    return any(accepts(one, each) for one in asked for each in (value if isinstance(value, list) else [value]))
+def _matches_field(expected: Any, value: Any) -> bool:
+    if isinstance(expected, Mapping):
+        return matches(expected, value)
+    items = value if isinstance(value, list) else [value]
+    return any(accepts(event_filter, item) for event_filter in expected for item in items)
 
 
-def accepts(one: Any, value: str) -> bool:
-    """Tell whether a filter accepts a field's text; raise ValueError for one that EventBridge refuses."""
-    match one:
+def accepts(event_filter: Any, value: str) -> bool:
+    """Return whether a filter accepts a field's text. Raise ValueError if EventBridge rejects the filter."""
+    match event_filter:
         case str():
-            return one == value
+            return event_filter == value
         case {"prefix": start}:
             return value.startswith(start)
         case {"suffix": end}:
@@ -33,14 +34,14 @@ def accepts(one: Any, value: str) -> bool:
         case {"anything-but": {"prefix": start}}:
             return not value.startswith(start)
         case _:
-            raise ValueError(f"no filter of EventBridge: {one}")
+            raise ValueError(f"not a filter of EventBridge: {event_filter}")
 
 
 def _regex(wildcard: str) -> str:
-    """Read `*` as any text, and a backslash as what makes a `*` or a backslash a character of the name."""
-    read = re.findall(r"\\.?|[^\\]", wildcard, re.DOTALL)
-    if ("*", "*") in pairwise(read):
+    """Return the regular expression of a wildcard filter, in which a backslash escapes `*` and itself."""
+    symbols = re.findall(r"\\.?|[^\\]", wildcard, re.DOTALL)
+    if ("*", "*") in pairwise(symbols):
         raise ValueError(f"consecutive wildcards: {wildcard}")
-    if any(one[0] == "\\" and one not in {r"\*", r"\\"} for one in read):
+    if any(symbol[0] == "\\" and symbol not in {r"\*", r"\\"} for symbol in symbols):
         raise ValueError(f"invalid escape: {wildcard}")
-    return "".join(".*" if one == "*" else re.escape(one[-1]) for one in read)
+    return "".join(".*" if symbol == "*" else re.escape(symbol[-1]) for symbol in symbols)

@@ -1,4 +1,4 @@
-"""A synthesised template, read as its reader would."""
+"""A synthesised template, with shortcuts for assertions."""
 
 import json
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId"
 
 @dataclass(frozen=True)
 class Template:
-    """A template and the validation report beside it."""
+    """A template and its validation report, in the cloud assembly's directory."""
 
     directory: Path
 
     @property
     def body(self) -> dict[str, Any]:
-        """The template as CloudFormation gets it."""
+        """The template that CloudFormation receives."""
         body: dict[str, Any] = json.loads((self.directory / "Gluebrake.template.json").read_text())
         return body
 
@@ -29,18 +29,18 @@ class Template:
         }
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Resources of a type by logical id."""
+        """Return the resources of a type, by logical id."""
         return {name: r for name, r in self.body["Resources"].items() if r["Type"] == kind}
 
-    def only(self, kind: str, of: str = "") -> dict[str, Any]:
-        """Return the properties of the one resource of a type, or the one in the construct named `of`."""
-        (resource,) = (r for name, r in self.resources(kind).items() if name.startswith(of))
+    def only(self, kind: str, construct: str = "") -> dict[str, Any]:
+        """Return the properties of the only resource of a type, or of the only one in a construct."""
+        (resource,) = (r for name, r in self.resources(kind).items() if name.startswith(construct))
         properties: dict[str, Any] = plain(resource["Properties"])
         return properties
 
 
 def plain(value: Any) -> Any:
-    """Return a value with each reference as text: `<Queue.Arn>`, or a pseudo parameter's example."""
+    """Return a value with each reference as text: `<Queue.Arn>`, or an example for a pseudo parameter."""
     match value:
         case {"Ref": name}:
             return _PSEUDO.get(name, f"<{_short(name)}>")

@@ -1,4 +1,4 @@
-"""The functions' code as it ships: whole, small, and the same each time."""
+"""The deployment package is complete, small and reproducible."""
 
 import io
 import json
@@ -43,7 +43,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Return what builds an artifact in a directory that starts empty."""
+    """Return a function that builds an artifact in a directory that is empty at first."""
     parent = tmp_path_factory.mktemp("build")
     return lambda config: build(config, parent=parent)
 
@@ -54,7 +54,7 @@ def _files(directory: Path) -> dict[str, bytes]:
 
 
 def _zipped(directory: Path) -> bytes:
-    """Zip as the CDK does: by name, with the modes, and with one date for all."""
+    """Return a zip like the CDK's: sorted by name, with file modes, and with one date for all files."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
@@ -75,21 +75,21 @@ def _umask(mask: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("config", [*_FOR_AWS, _LOCAL], ids=["arm64", "x86_64", "local"])
 def test_the_zip_is_small(built: Built, config: Config) -> None:
-    """Lambda has at most 4 MB to fetch, whichever processor it is for."""
+    """Lambda downloads at most 4 MB, for either architecture."""
     assert len(_zipped(built(config).directory)) <= 4_000_000
 
 
 @pytest.mark.parametrize("config", _FOR_AWS, ids=["arm64", "x86_64"])
-def test_machine_code_is_for_the_functions_processor(built: Built, config: Config) -> None:
-    """What was compiled from C runs on the processor that the functions run on, not on this one."""
+def test_machine_code_is_for_the_configured_architecture(built: Built, config: Config) -> None:
+    """Compiled extensions are for the functions' architecture, not for this machine's."""
     libraries = list(built(config).directory.rglob("*.so"))
     assert libraries
     for library in libraries:
         assert int.from_bytes(library.read_bytes()[18:20], "little") == _ELF_MACHINES[config.architecture]
 
 
-def test_two_machines_make_the_same_zip(built: Built, tmp_path: Path) -> None:
-    """Neither the directory nor the umask of a build is seen in it: its zip does not differ in a byte."""
+def test_two_machines_build_the_same_zip(built: Built, tmp_path: Path) -> None:
+    """Neither the directory nor the umask of a build changes a byte of the zip."""
     directory = built(_LOCAL).directory
     with _umask(0o077):
         again = build(_LOCAL, parent=tmp_path / "elsewhere").directory
@@ -97,59 +97,57 @@ def test_two_machines_make_the_same_zip(built: Built, tmp_path: Path) -> None:
     assert _zipped(again) == _zipped(directory)
 
 
-def test_everything_that_the_functions_import_ships_with_bytecode(built: Built) -> None:
-    """Without this environment's packages the handler imports, and nothing is left to compile at start-up."""
+def test_every_imported_module_ships_with_bytecode(built: Built) -> None:
+    """A handler imports without this environment's packages, and compiles nothing at start-up."""
     directory = built(_LOCAL).directory
-    # Neither this environment's packages nor bytecode written here may help.
-    done = subprocess.run(
+    # The options hide this environment's packages and write no bytecode.
+    process = subprocess.run(
         [sys.executable, "-ISB", "-c", _PROBE, str(directory)], capture_output=True, text=True, check=True
     )
-    probe = json.loads(done.stdout)
+    probe = json.loads(process.stdout)
     assert not [file for file in probe["files"] if "site-packages" in file]
     assert probe["uncompiled"] == []
 
 
-def test_bytecode_does_not_tell_where_it_was_made(built: Built) -> None:
-    """A traceback in Lambda names Lambda's paths, and two machines make the same bytes."""
+def test_bytecode_has_no_path_of_the_build_machine(built: Built) -> None:
+    """A traceback in Lambda has Lambda's paths, and two machines compile the same bytes."""
     directory = built(_LOCAL).directory
     compiled = [data for name, data in _files(directory).items() if name.endswith(".pyc")]
     assert compiled
     assert not [data for data in compiled if str(directory.parent).encode() in data]
 
 
-def test_an_artifact_is_built_once(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second synthesis with the same inputs takes what the first one left."""
+def test_an_artifact_is_reused(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second synthesis with the same inputs reuses the first one's artifact."""
     first = built(_LOCAL)
     _break_uv(monkeypatch, tmp_path)
     assert built(_LOCAL) == first
 
 
-def test_two_builds_side_by_side_leave_one_whole_artifact(tmp_path: Path) -> None:
-    """Neither sees the other's half, whoever is first."""
+def test_concurrent_builds_leave_one_complete_artifact(tmp_path: Path) -> None:
+    """No build sees the other's incomplete files, in either order."""
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(lambda _: build(_LOCAL, parent=tmp_path), range(2))
     assert first == second
     assert list(tmp_path.iterdir()) == [first.directory]
 
 
-def test_a_missing_interpreter_is_a_warning_with_its_cost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An interpreter that cannot be found or that fails costs bytecode, and the user is told so."""
+def test_a_missing_interpreter_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a working interpreter no bytecode ships, and the warning says so."""
     monkeypatch.setenv("PATH", str(_failing(tmp_path / "python3.14").parent))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "managed"))
-    other = build(Config(python="3.14"), parent=tmp_path / "build")
-    assert "No Python 3.14 was found" in other.warning
-    assert not list(other.directory.rglob("*.pyc"))
+    uncompiled = build(Config(python="3.14"), parent=tmp_path / "build")
+    assert "No Python 3.14 was found" in uncompiled.warning
+    assert not list(uncompiled.directory.rglob("*.pyc"))
 
 
-def test_nobody_is_warned_when_bytecode_ships(built: Built) -> None:
-    """The warning is for those whom it concerns."""
+def test_no_warning_when_bytecode_ships(built: Built) -> None:
+    """The warning is only for an artifact without bytecode."""
     assert built(_LOCAL).warning == ""
 
 
-def test_a_failing_uv_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build that cannot be made says what uv said, and leaves nothing behind."""
+def test_the_error_of_a_failed_build_quotes_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed build reports uv's output, and leaves no file."""
     _break_uv(monkeypatch, tmp_path)
     parent = tmp_path / "build"
     with pytest.raises(ArtifactError, match=r"pip install (.|\n)*network was disabled"):
@@ -163,19 +161,19 @@ def _break_uv(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 
 
 def _failing(program: Path) -> Path:
-    program.write_text("#!/bin/sh\necho no such luck >&2\nexit 127\n")
+    program.write_text("#!/bin/sh\necho broken interpreter >&2\nexit 127\n")
     program.chmod(0o755)
     return program
 
 
-def test_a_cut_model_keeps_whatever_its_operations_and_errors_refer_to() -> None:
-    """Shapes are followed to the end, a shape that refers to itself included; any error may be an answer."""
+def test_a_cut_model_keeps_every_shape_that_its_operations_and_errors_refer_to() -> None:
+    """References are followed through other shapes, also where a shape refers to itself. All errors stay."""
     tree = {"type": "list", "member": {"shape": "Tree"}}
     kept = {
         "Input": {"type": "structure", "members": {"Tree": {"shape": "Tree"}}},
         "Tree": tree,
-        "Refusal": {"type": "structure", "exception": True, "members": {"Why": {"shape": "Why"}}},
-        "Why": {"type": "string"},
+        "Error": {"type": "structure", "exception": True, "members": {"Reason": {"shape": "Reason"}}},
+        "Reason": {"type": "string"},
     }
     operations = {"Op": {"input": {"shape": "Input"}}, "Other": {"input": {"shape": "Else"}}}
     model = {

@@ -1,4 +1,4 @@
-"""The configuration: layers, limits, and mistakes told all at once."""
+"""The configuration: its sources, its limits, and errors reported all at once."""
 
 import json
 import sys
@@ -9,42 +9,43 @@ from typing import Any
 import msgspec
 import pytest
 
-from gluebrake.settings import Settings, environment, settings
+from gluebrake.settings import StopSettings, environment
+from gluebrake.settings import load as load_settings
 from infra.config import Config, ConfigError, load
 
 _KEYS = sorted(field.encode_name for field in msgspec.structs.fields(Config))
-_JOB = "a job's name, or a pattern without brackets, of 1 to 255 characters"
-_PREFIX = "what alarms' names begin with, without a wildcard, of 1 to 255 characters"
+_JOB = "a job name or a pattern without brackets, 1 to 255 characters"
+_PREFIX = "a prefix of alarm names without a wildcard, 1 to 255 characters"
 
 
-def _mistakes(context: Mapping[str, object]) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
+def _errors(context: Mapping[str, object]) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
         load(context.get)
-    return str(caught.value).splitlines()[1:]
+    return str(raised.value).splitlines()[1:]
 
 
 def test_an_empty_context_gives_the_defaults() -> None:
-    """Nothing has to be chosen."""
+    """Every key is optional."""
     assert load({"other": 1}.get) == load({"gluebrake": {}}.get) == Config()
 
 
-def test_a_file_is_laid_over_the_context(tmp_path: Path) -> None:
-    """A file's keys win, and those it lacks stay as the context has them."""
+def test_a_file_overrides_the_context(tmp_path: Path) -> None:
+    """The keys of a file win. The other keys keep the context's values."""
     file = tmp_path / "production.json"
     file.write_text(json.dumps({"jobs": ["etl-*"], "memoryMb": 1024}))
     config = load({"gluebrake": {"memoryMb": 256, "callsAtOnce": 4}, "config": str(file)}.get)
     assert config == Config(jobs=("etl-*",), memory_mb=1024, calls_at_once=4)
 
 
-def test_the_local_target_is_this_interpreter_on_this_processor() -> None:
-    """What is built for this machine can run on it."""
+def test_the_local_target_uses_this_interpreter_and_processor() -> None:
+    """An artifact that is built for the local target can run on this machine."""
     config = load({"target": "local", "gluebrake": {"python": "3.14"}}.get)
     assert config.python == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert config.target == "local"
 
 
-def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
-    """One attempt shows all there is to mend: in the context, in the file, and between keys."""
+def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> None:
+    """One attempt shows all errors to fix: in the context, in the file, and between keys."""
     file = tmp_path / "bad.json"
     file.write_text(json.dumps({"memoryMb": True, "batchSize": 100}))
     context = {
@@ -58,7 +59,7 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         "stopOnAlarms": ["glue-*", ""],
         "alarmEmail": "on-call",
     }
-    assert _mistakes({"gluebrake": context, "config": str(file), "target": "mars"}) == [
+    assert _errors({"gluebrake": context, "config": str(file), "target": "mars"}) == [
         f'gluebrake.jobs[1]: "" should be {_JOB}',
         f'gluebrake.jobs[2]: "[a]*" should be {_JOB}',
         'gluebrake.protectedJobs: "etl" should be a list of jobs',
@@ -78,7 +79,7 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "path"),
+    ("values", "path"),
     [
         ({"batchSize": 11}, "batchSize, batchWindowSeconds"),
         ({"batchSize": 10_001, "batchWindowSeconds": 1}, "gluebrake.batchSize"),
@@ -99,22 +100,22 @@ def test_every_mistake_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         ({"maxAttempts": None}, "gluebrake.maxAttempts"),
     ],
 )
-def test_a_value_past_its_limit_is_refused(chosen: dict[str, Any], path: str) -> None:
-    """What AWS would refuse at deployment, or the function at its start, is refused here."""
-    (mistake,) = _mistakes({"gluebrake": chosen})
-    assert mistake.startswith(path + ": ")
+def test_a_value_beyond_its_limit_is_rejected(values: dict[str, Any], path: str) -> None:
+    """A value that AWS would reject at deployment, or a function at its start, is rejected at synthesis."""
+    (error,) = _errors({"gluebrake": values})
+    assert error.startswith(path + ": ")
 
 
 @pytest.mark.parametrize("value", [[], "text", 1, False])
-def test_a_configuration_that_is_no_object_is_refused(value: Any) -> None:
-    """A list, a text or a number in the object's place is not taken for an empty one."""
+def test_a_configuration_that_is_not_an_object_is_rejected(value: Any) -> None:
+    """A list, a string or a number is not read as an empty object."""
     with pytest.raises(ConfigError, match=r"gluebrake: .* should be an object"):
         load({"gluebrake": value}.get)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
-    """A missing file, broken JSON and JSON of another kind are told apart from a mistake in a key."""
+def test_an_unreadable_file_is_named(tmp_path: Path, content: str | None) -> None:
+    """The error for a missing file, invalid JSON, or JSON that is not an object has the file's name."""
     file = tmp_path / "absent.json"
     if content is not None:
         file.write_text(content)
@@ -122,17 +123,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str | None
         load({"config": str(file)}.get)
 
 
-@pytest.mark.parametrize("edge", ["ge", "le"])
-def test_the_functions_take_what_the_configuration_allows(edge: str) -> None:
-    """A number at either limit is within the limits of the functions' own settings."""
-    shared = {f.name for f in msgspec.structs.fields(Settings)} & {
-        f.name for f in msgspec.structs.fields(Config)
-    }
-    kinds = {f.name: f.type for f in msgspec.structs.fields(Config)}
+@pytest.mark.parametrize("bound", ["ge", "le"])
+def test_functions_accept_every_number_that_the_configuration_allows(bound: str) -> None:
+    """A number at either limit is within the limits of the functions' settings."""
+    types = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    shared = types.keys() & {field.name for field in msgspec.structs.fields(StopSettings)}
     for name in shared:
-        limits = [getattr(meta, edge, None) for meta in kinds[name].__metadata__]
-        if numbers := [limit for limit in limits if limit is not None]:
-            assert getattr(settings(environment(_SETTINGS | {name: numbers[0]})), name) == numbers[0]
+        bounds = [getattr(meta, bound, None) for meta in types[name].__metadata__]
+        if limits := [limit for limit in bounds if limit is not None]:
+            variables = environment(_SETTINGS | {name: limits[0]})
+            assert getattr(load_settings(StopSettings, variables), name) == limits[0]
 
 
 _SETTINGS = {

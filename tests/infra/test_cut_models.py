@@ -1,4 +1,4 @@
-"""What is cut from botocore changes nothing that the functions send, read or raise."""
+"""The cut botocore data changes nothing that the functions send, receive or raise."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 from botocore.regions import EndpointResolver
 from botocore.session import Session
 
+from gluebrake.stages import STAGES, Stage
 from infra import artifact, config
 from infra.artifact import OPERATIONS
 
-WHOLE: Final = Path(botocore.__file__).parent / "data"
+FULL: Final = Path(botocore.__file__).parent / "data"
 CALLS: Final = [(service, operation) for service, operations in OPERATIONS.items() for operation in operations]
-UNHEARD_OF: Final = (
+UNMODELLED_CODES: Final = (
     "AccessDeniedException",
     "ExpiredTokenException",
     "ThrottlingException",
-    "UnheardOfException",
+    "UnknownFutureException",
 )
 REGIONS: Final = ("eu-west-1", "us-east-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "eu-nowhere-9")
 
@@ -43,12 +44,12 @@ _VALUES: Final[Mapping[str, Any]] = {
     "float": 1.5,
     "timestamp": _MOMENT,
 }
-# A global endpoint would be signed by a library that does not ship.
-_LEFT_OUT: Final = frozenset({"EndpointId"})
+# A global endpoint needs a signing library that does not ship.
+_EXCLUDED_MEMBERS: Final = frozenset({"EndpointId"})
 
 
 class Exchange(NamedTuple):
-    """What went out, and what came of the answer."""
+    """A request, and the result of its response."""
 
     method: str
     url: str
@@ -58,72 +59,82 @@ class Exchange(NamedTuple):
 
 
 class Raw(BytesIO):
-    """The body of an answer."""
+    """The body of a response."""
 
     def stream(self) -> Iterator[bytes]:
-        """Yield all of it."""
+        """Yield the whole body."""
         yield self.read()
 
 
 @pytest.fixture(scope="module")
 def cut() -> Path:
-    """Return what botocore knows in the functions' code as it ships."""
+    """Return the directory of botocore's data in the deployment package."""
     return artifact.build(config.load({"target": "local"}.get)).directory / "botocore" / "data"
 
 
-def test_what_ships_is_cut_from_the_botocore_that_is_tested(cut: Path) -> None:
-    """The comparison is with the same release, and something is cut."""
+def test_the_shipped_data_is_cut_from_the_tested_botocore(cut: Path) -> None:
+    """Both sides of the comparison are the same release, and the shipped models have only OPERATIONS."""
     shipped = (cut.parent / "__init__.py").read_text()
     assert f"__version__ = '{botocore.__version__}'" in shipped
     for service, operations in OPERATIONS.items():
         assert sorted(_model(service, cut).operation_names) == sorted(operations)
 
 
-@pytest.mark.parametrize(("service", "operation"), CALLS)
-def test_requests_and_answers_are_the_same(cut: Path, service: str, operation: str) -> None:
-    """With every parameter and every field of the answer, both send the same bytes and read the same values."""
-    model = _model(service, WHOLE).operation_model(operation)
-    answer = json.dumps(_sample(model.output_shape, wire=True)).encode() if model.output_shape else b"{}"
-    whole, shipped = (_exchange(data, model, status=200, body=answer) for data in (WHOLE, cut))
-    assert shipped == whole
-    assert whole.result.keys() > {"ResponseMetadata"}
+@pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
+def test_each_stage_can_call_its_operations(cut: Path, stage: Stage) -> None:
+    """The shipped clients have a method for each operation that a stage declares, and a call succeeds."""
+    for service, operations in stage.operations.items():
+        for operation in operations:
+            model = _model(service, cut).operation_model(operation)
+            exchange = _exchange(cut, model, status=200, body=b"{}")
+            assert exchange.result["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 @pytest.mark.parametrize(("service", "operation"), CALLS)
-def test_refusals_are_the_same(cut: Path, service: str, operation: str) -> None:
-    """Every error that a service has, and some that its model does not know, is raised and read the same."""
-    whole_model = _model(service, WHOLE)
-    model = whole_model.operation_model(operation)
-    known = {_code(shape): _sample(shape, wire=True) for shape in whole_model.error_shapes}
+def test_requests_and_responses_are_the_same(cut: Path, service: str, operation: str) -> None:
+    """With every parameter and every response field, both send the same bytes and return the same values."""
+    model = _model(service, FULL).operation_model(operation)
+    body = json.dumps(_sample(model.output_shape, wire=True)).encode() if model.output_shape else b"{}"
+    full, shipped = (_exchange(data, model, status=200, body=body) for data in (FULL, cut))
+    assert shipped == full
+    assert full.result.keys() > {"ResponseMetadata"}
+
+
+@pytest.mark.parametrize(("service", "operation"), CALLS)
+def test_errors_are_the_same(cut: Path, service: str, operation: str) -> None:
+    """Both raise every modelled error of a service alike, and some errors that its model does not have."""
+    full_model = _model(service, FULL)
+    model = full_model.operation_model(operation)
+    known = {_code(shape): _sample(shape, wire=True) for shape in full_model.error_shapes}
     assert known
-    for code in (*UNHEARD_OF, *known):
+    for code in (*UNMODELLED_CODES, *known):
         fields = {"message": "No.", **known.get(code, {}), "__type": f"com.amazonaws#{code}"}
         body = json.dumps(fields).encode()
-        whole, shipped = (_exchange(data, model, status=400, body=body) for data in (WHOLE, cut))
-        assert shipped == whole
-        assert whole.result[1]["Error"]["Code"] == code
+        full, shipped = (_exchange(data, model, status=400, body=body) for data in (FULL, cut))
+        assert shipped == full
+        assert full.result[1]["Error"]["Code"] == code
 
 
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_clients_speak_to_the_same_hosts(cut: Path, service: str, region: str) -> None:
-    """In every partition, and in a Region that is not known yet, the request goes to the same place."""
-    model = _model(service, WHOLE).operation_model(OPERATIONS[service][0])
-    whole, shipped = (
+def test_clients_send_to_the_same_hosts(cut: Path, service: str, region: str) -> None:
+    """In every partition, and in an unknown Region, both send to the same URL."""
+    model = _model(service, FULL).operation_model(OPERATIONS[service][0])
+    full, shipped = (
         _exchange(data, model, status=200, body=b"{}", region=region)._replace(result=None)
-        for data in (WHOLE, cut)
+        for data in (FULL, cut)
     )
-    assert shipped == whole
-    assert region in whole.url
+    assert shipped == full
+    assert region in full.url
 
 
 def test_every_region_has_the_same_endpoints(cut: Path) -> None:
-    """Of each service that is called, all endpoints of all Regions and their variants are kept."""
-    whole, shipped = (EndpointResolver(_json(data / "endpoints.json")) for data in (WHOLE, cut))
-    regions = [region for name in whole.get_available_partitions() for region in _regions(whole, name)]
+    """The shipped data has every endpoint and variant of each called service, in all Regions."""
+    full, shipped = (EndpointResolver(_json(data / "endpoints.json")) for data in (FULL, cut))
+    regions = [region for name in full.get_available_partitions() for region in _regions(full, name)]
     assert len(regions) > 30
     for service in OPERATIONS:
-        assert _endpoints(shipped, service, regions) == _endpoints(whole, service, regions)
+        assert _endpoints(shipped, service, regions) == _endpoints(full, service, regions)
 
 
 def _regions(resolver: EndpointResolver, partition: str) -> list[str]:
@@ -134,10 +145,12 @@ def _regions(resolver: EndpointResolver, partition: str) -> list[str]:
 
 
 def _endpoints(resolver: EndpointResolver, service: str, regions: list[str]) -> list[Any]:
-    listed = [resolver.get_available_endpoints(service, name) for name in resolver.get_available_partitions()]
+    available = [
+        resolver.get_available_endpoints(service, name) for name in resolver.get_available_partitions()
+    ]
     variants = [(dual, fips) for dual in (False, True) for fips in (False, True)]
     return [
-        listed,
+        available,
         [_endpoint(resolver, service, region, *variant) for region in regions for variant in variants],
     ]
 
@@ -152,19 +165,19 @@ def _endpoint(resolver: EndpointResolver, service: str, region: str, dual: bool,
 def _exchange(
     data: Path, model: OperationModel, *, status: int, body: bytes, region: str = "eu-west-1"
 ) -> Exchange:
-    """Call the operation with every parameter, have it answered, and tell both."""
+    """Call the operation with every parameter, and return the request and the result."""
     sent: list[Any] = []
 
-    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def respond(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         sent.append(request)
         return AWSResponse(request.url, status, {"x-amzn-requestid": "1"}, Raw(body))  # type: ignore[arg-type]
 
     client = _client(data, model.service_model.service_name, region)
-    client.meta.events.register("before-send", answer)
+    client.meta.events.register("before-send", respond)
     result = _result(client, model)
-    client.meta.events.unregister("before-send", answer)
+    client.meta.events.unregister("before-send", respond)
     (request,) = sent
-    return Exchange(request.method, request.url, _timeless(request.headers), _bytes(request.body), result)
+    return Exchange(request.method, request.url, _comparable(request.headers), _bytes(request.body), result)
 
 
 @cache
@@ -175,7 +188,7 @@ def _client(data: Path, service: str, region: str) -> Any:
         service,
         region,
         aws_access_key_id="fake",
-        aws_secret_access_key="fake",  # noqa: S106 - made up
+        aws_secret_access_key="fake",  # noqa: S106 - not a secret
         config=Config(retries={"total_max_attempts": 1}),
     )
 
@@ -188,8 +201,8 @@ def _result(client: Any, model: OperationModel) -> Any:
         return type(error).__name__, error.response
 
 
-def _timeless(headers: Mapping[str, str | bytes]) -> dict[str, str]:
-    """Leave out what no two requests share; of the signature the scope stays, without its date."""
+def _comparable(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Remove what differs between any two requests. Of the signature, the scope without its date remains."""
     texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in headers.items()}
     scope, _, _ = texts["Authorization"].partition(", Signature=")
     unique = {"X-Amz-Date", "amz-sdk-invocation-id"}
@@ -201,31 +214,31 @@ def _bytes(body: str | bytes) -> bytes:
     return body.encode() if isinstance(body, str) else body
 
 
-def _sample(shape: Shape | None, *, wire: bool = False, inside: tuple[str, ...] = ()) -> Any:
-    """Make up a value with every member; `wire` is how JSON carries it. A shape inside itself is left empty."""
+def _sample(shape: Shape | None, *, wire: bool = False, ancestors: tuple[str, ...] = ()) -> Any:
+    """Return a sample value with every member, except a shape's own recursion. `wire`: as in JSON."""
     if shape is None:
         return {}
-    inside = (*inside, shape.name)
+    ancestors = (*ancestors, shape.name)
     match shape.type_name:
         case "structure":
             return {
-                name: _sample(member, wire=wire, inside=inside)
+                name: _sample(member, wire=wire, ancestors=ancestors)
                 for name, member in _members(shape).items()
-                if name not in _LEFT_OUT and member.name not in inside
+                if name not in _EXCLUDED_MEMBERS and member.name not in ancestors
             }
         case "list":
-            return [_sample(shape.member, wire=wire, inside=inside)]  # type: ignore[attr-defined]
+            return [_sample(shape.member, wire=wire, ancestors=ancestors)]  # type: ignore[attr-defined]
         case "map":
             key, value = shape.key, shape.value  # type: ignore[attr-defined]
-            return {_sample(key): _sample(value, wire=wire, inside=inside)}
-        case "string" | "integer" | "long" as kind:
-            return _plain(kind, shape)
+            return {_sample(key): _sample(value, wire=wire, ancestors=ancestors)}
+        case "string" | "integer" | "long" as type_name:
+            return _scalar(type_name, shape)
         case "blob" if wire:
             return base64.b64encode(_VALUES["blob"]).decode()
         case "timestamp" if wire:
             return _MOMENT.timestamp()
-        case other:
-            return _VALUES[other]
+        case type_name:
+            return _VALUES[type_name]
 
 
 def _code(shape: Shape) -> str:
@@ -238,11 +251,11 @@ def _members(shape: Shape) -> Mapping[str, Shape]:
     return shape.members
 
 
-def _plain(kind: str, shape: Shape) -> str | int:
-    least = int(shape.metadata.get("min", 1))
-    if kind == "string":
-        return next(iter(shape.metadata.get("enum", ())), "x" * max(least, 1))
-    return least
+def _scalar(type_name: str, shape: Shape) -> str | int:
+    minimum = int(shape.metadata.get("min", 1))
+    if type_name == "string":
+        return next(iter(shape.metadata.get("enum", ())), "x" * max(minimum, 1))
+    return minimum
 
 
 def _model(service: str, data: Path) -> ServiceModel:

@@ -1,4 +1,4 @@
-"""Dashboard, alarms and saved queries: they look at what is there, and say what to do."""
+"""Dashboard, alarms and saved queries: they use metrics and fields that exist, and name the action to take."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ import pytest
 
 from gluebrake.contract import NAMESPACE
 from gluebrake.decisions.routing import Backoff
-from gluebrake.model import AwsEnvironment, Invalid
+from gluebrake.model import AwsEnvironment
+from gluebrake.outcomes import failures_of
 from gluebrake.parsing import dispatcher
+from gluebrake.parsing.errors import ParsingError
+from gluebrake.parsing.messages import parse_message
+from gluebrake.stages import STAGES
 from infra.config import Config
 from infra.queries import QUERIES
 from infra.runbook import RUNBOOK
 from tests.infra.conftest import Synthesise
-from tests.infra.emitted import Emitted, everything
+from tests.infra.emitted import Emitted, simulate_all_outcomes
 from tests.infra.event_patterns import matches
 from tests.infra.template import Template, plain
 from tests.support.builders import message
 from tests.support.insights import fields_of
 
-_TOPIC: Final = "<ObservabilityAlarmTopic>"
+_ALARM_TOPIC: Final = "<ObservabilityAlarmTopic>"
 _ALARM: Final = "AWS::CloudWatch::Alarm"
 
-# What AWS emits, by namespace and dimensions, as far as we look at it.
-_OF_AWS: Final = {
+# The metrics of AWS services that the stack uses, by namespace and dimensions.
+_AWS_METRICS: Final = {
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     ("AWS/SQS", ("QueueName",)): {
         "ApproximateAgeOfOldestMessage",
@@ -46,7 +50,7 @@ _OF_AWS: Final = {
         "Throttles",
     },
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-    # A rule of the default bus goes by its name, one of another bus by both names.
+    # A rule of the default bus has the dimension RuleName, a rule of another bus has both.
     ("AWS/Events", ("EventBusName", "RuleName")): {"InvocationsFailedToBeSentToDlq"},
     ("AWS/Events", ("RuleName",)): {"InvocationsFailedToBeSentToDlq"},
     # https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
@@ -59,14 +63,14 @@ Metric = tuple[str, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def every_option(synthesised: Synthesise) -> Template:
-    """Return the template with every rule that there can be, and somebody to call."""
+    """Return the template with every optional rule and an e-mail subscription."""
     return synthesised(stopOnRunStatus=["etl"], stopOnAlarms=["Glue"], alarmEmail="on-call@example.com")
 
 
 @pytest.fixture(scope="module")
 def emitted() -> Emitted:
-    """Return what the functions write when everything happens."""
-    return everything()
+    """Return what the functions write when every outcome occurs."""
+    return simulate_all_outcomes()
 
 
 def _alarms(template: Template) -> dict[str, dict[str, Any]]:
@@ -86,52 +90,52 @@ def _queries(template: Template) -> dict[str, dict[str, Any]]:
     return {query["Name"]: query for query in queries}
 
 
-def _of_alarm(alarm: Mapping[str, Any]) -> Iterator[Metric]:
-    stats = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
-    for metric in stats or [alarm]:
+def _metrics_of_alarm(alarm: Mapping[str, Any]) -> Iterator[Metric]:
+    metrics = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+    for metric in metrics or [alarm]:
         dimensions = {pair["Name"]: pair["Value"] for pair in metric["Dimensions"]}
         yield metric["Namespace"], metric["MetricName"], dimensions
 
 
-def _of_widget(widget: Mapping[str, Any]) -> Iterator[Metric]:
+def _metrics_of_widget(widget: Mapping[str, Any]) -> Iterator[Metric]:
     for row in widget["properties"].get("metrics", []):
         if isinstance(row[0], str):
             namespace, name, *pairs = (part for part in row if isinstance(part, str))
             yield namespace, name, dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
-def _looked_at(template: Template) -> list[Metric]:
-    """Return each metric that an alarm or a widget names."""
-    by_alarms = [metric for alarm in _alarms(template).values() for metric in _of_alarm(alarm)]
-    return [*by_alarms, *(metric for widget in _widgets(template) for metric in _of_widget(widget))]
+def _all_metrics(template: Template) -> list[Metric]:
+    """Return the metrics of all alarms and widgets."""
+    by_alarms = [metric for alarm in _alarms(template).values() for metric in _metrics_of_alarm(alarm)]
+    return [*by_alarms, *(metric for widget in _widgets(template) for metric in _metrics_of_widget(widget))]
 
 
-def test_every_metric_of_ours_is_one_that_the_functions_emit(template: Template, emitted: Emitted) -> None:
-    """Name and dimensions are those of a real run: a misspelt metric would be silent for ever."""
-    ours = {(n, name, frozenset(d.items())) for n, name, d in _looked_at(template) if n == NAMESPACE}
-    assert ours <= emitted.metrics
+def test_every_custom_metric_is_emitted_by_the_functions(template: Template, emitted: Emitted) -> None:
+    """A metric with a wrong name or dimension would never have data."""
+    used = {(n, name, frozenset(d.items())) for n, name, d in _all_metrics(template) if n == NAMESPACE}
+    assert used <= emitted.metrics
     not_shown = {("StopCalls", "confirm"), ("StateReads", "stop"), ("StateReads", "confirm")}
-    assert {(name, dict(d)["service"]) for _, name, d in emitted.metrics - ours} == not_shown
+    assert {(name, dict(d)["service"]) for _, name, d in emitted.metrics - used} == not_shown
 
 
-def test_every_other_metric_is_one_that_aws_emits(every_option: Template) -> None:
-    """Namespace, name and dimensions stand in AWS's documentation, and each value is a resource of ours."""
-    for namespace, name, dimensions in _looked_at(every_option):
+def test_every_other_metric_is_documented_by_aws(every_option: Template) -> None:
+    """Namespace, name and dimensions are documented, and each dimension's value is a resource of the stack."""
+    for namespace, name, dimensions in _all_metrics(every_option):
         if namespace == NAMESPACE:
             continue
-        assert name in _OF_AWS[namespace, tuple(sorted(dimensions))]
-        assert all(_is_ours(value) for value in dimensions.values())
+        assert name in _AWS_METRICS[namespace, tuple(sorted(dimensions))]
+        assert all(_is_in_stack(value) for value in dimensions.values())
 
 
-def _is_ours(value: Any) -> bool:
-    # The name of a rule is a part of its ARN.
+def _is_in_stack(value: Any) -> bool:
+    # A rule's name is a part of its ARN.
     text = value["Fn::Select"][1]["Fn::Split"][1] if isinstance(value, dict) else value
     return bool(re.fullmatch(r"<\w+(\.(Arn|QueueName|TopicName))?>", text))
 
 
-def test_each_rule_goes_by_the_name_that_its_arn_ends_in(every_option: Template) -> None:
-    """A rule of the default bus is the ARN's second part, one of our own bus the third."""
-    lost = _of_alarm(_alarms(every_option)["DeliveriesLost"])
+def test_a_rules_dimension_is_the_name_at_the_end_of_its_arn(every_option: Template) -> None:
+    """The name is the ARN's second part for a rule of the default bus, and the third on another bus."""
+    lost = _metrics_of_alarm(_alarms(every_option)["DeliveriesLost"])
     selected = [dimensions["RuleName"]["Fn::Select"] for _, _, dimensions in lost if "RuleName" in dimensions]
     assert {split["Fn::Split"][1]: index for index, split in selected} == {
         "<IntakeStopRequests.Arn>": 2,
@@ -140,9 +144,9 @@ def test_each_rule_goes_by_the_name_that_its_arn_ends_in(every_option: Template)
     }
 
 
-def test_nothing_that_is_lost_goes_unnoticed(every_option: Template) -> None:
-    """Whatever can fail to reach even the dead-letter queue is watched: functions, every rule, the topic."""
-    lost = list(_of_alarm(_alarms(every_option)["DeliveriesLost"]))
+def test_every_lost_delivery_fires_an_alarm(every_option: Template) -> None:
+    """The alarm covers everything that sends to the dead-letter queue: functions, rules and the topic."""
+    lost = list(_metrics_of_alarm(_alarms(every_option)["DeliveriesLost"]))
     assert [name for _, name, _ in lost].count("DeadLetterErrors") == len(
         every_option.resources("AWS::Lambda::Function")
     )
@@ -155,39 +159,51 @@ def test_nothing_that_is_lost_goes_unnoticed(every_option: Template) -> None:
     ) in lost
 
 
-def test_every_expression_is_over_metrics_that_stand_beside_it(template: Template) -> None:
-    """An id that is not there, or is not used, would be a slip."""
+def test_every_expression_uses_exactly_its_own_metrics(template: Template) -> None:
+    """An expression has no undefined id, and no metric is unused."""
     queries = [alarm["Metrics"] for alarm in _alarms(template).values() if "Metrics" in alarm]
     assert queries
     for query in queries:
-        (expression,) = (one["Expression"] for one in query if "Expression" in one)
-        ids = {one["Id"] for one in query if "MetricStat" in one}
-        assert set(re.findall(r"\b[a-z]\w*", expression)) == ids
-        assert [one["Id"] for one in query if one["ReturnData"]] == [
-            one["Id"] for one in query if "Expression" in one
-        ]
+        (expression,) = (metric for metric in query if "Expression" in metric)
+        ids = {metric["Id"] for metric in query if "MetricStat" in metric}
+        assert set(re.findall(r"\b[a-z]\w*", expression["Expression"])) == ids
+        assert [metric["Id"] for metric in query if metric["ReturnData"]] == [expression["Id"]]
 
 
-def test_each_alarm_says_what_it_means_and_what_to_do(template: Template) -> None:
-    """The runbook's line is the description, within CloudWatch's 1,024 characters."""
+def test_an_alarms_description_has_its_meaning_and_action(template: Template) -> None:
+    """The description is the runbook's entry, within CloudWatch's 1,024 characters."""
     alarms = _alarms(template)
     assert list(alarms) == list(RUNBOOK)
     for name, alarm in alarms.items():
-        assert alarm["AlarmDescription"].startswith(f"{RUNBOOK[name].means} {RUNBOOK[name].do} ")
+        assert alarm["AlarmDescription"].startswith(f"{RUNBOOK[name].meaning} {RUNBOOK[name].action} ")
         assert len(alarm["AlarmDescription"]) <= 1024
 
 
-def test_alarms_call_people_and_nothing_else(template: Template) -> None:
-    """Their one action is the topic of their own, which stops no run; without data they are quiet."""
+def test_each_failure_fires_exactly_one_alarm(template: Template) -> None:
+    """At each stage that decides it, an outcome that leads to a dead letter is counted by one alarm."""
+    alarms = _alarms(template)
+    counted = {
+        name: {(dict(d)["service"], metric) for n, metric, d in _metrics_of_alarm(alarm) if n == NAMESPACE}
+        for name, alarm in alarms.items()
+    }
+    failures = {(stage, outcome) for stage in STAGES for outcome in failures_of(stage)}
+    assert len(failures) > len({outcome for _, outcome in failures}) > 1
+    assert {
+        failure: len([name for name in counted if failure in counted[name]]) for failure in failures
+    } == dict.fromkeys(failures, 1)
+
+
+def test_alarms_only_notify_their_topic(template: Template) -> None:
+    """The only action is the alarm topic, which stops no run. Missing data is not breaching."""
     for alarm in _alarms(template).values():
-        assert alarm["AlarmActions"] == [_TOPIC]
+        assert alarm["AlarmActions"] == [_ALARM_TOPIC]
         assert not {"OKActions", "InsufficientDataActions", "ActionsEnabled", "AlarmName"} & alarm.keys()
         assert alarm["TreatMissingData"] == "notBreaching"
         assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
-def test_one_of_anything_bad_is_enough(template: Template) -> None:
-    """Only ages have a threshold of their own; a period is five minutes, and the last one counts."""
+def test_an_alarm_fires_on_the_first_failure(template: Template) -> None:
+    """The threshold is 1, except for ages. By default, one breaching period of five minutes is enough."""
     ages = {"StopQueueStalls", "ConfirmQueueStalls"}
     longer = {"DeadLettersArrive": (1, 3), "DeadLettersWait": (12, 12)}
     for name, alarm in _alarms(template).items():
@@ -198,7 +214,7 @@ def test_one_of_anything_bad_is_enough(template: Template) -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    "values",
     [
         {},
         {"retrySeconds": [900, 900], "maxAttempts": 1},
@@ -206,53 +222,57 @@ def test_one_of_anything_bad_is_enough(template: Template) -> None:
         {"batchSize": 1000, "batchWindowSeconds": 300},
     ],
 )
-def test_a_queue_stalls_only_when_no_delay_of_ours_explains_it(
-    synthesised: Synthesise, chosen: dict[str, Any]
+def test_a_queue_stalls_only_beyond_every_configured_delay(
+    synthesised: Synthesise, values: dict[str, Any]
 ) -> None:
-    """The threshold is the longest delay that can be, and once the time for which a crash hides a message."""
-    template, config = synthesised(**chosen), Config()
-    attempts = chosen.get("maxAttempts", config.max_attempts)
-    first, longest = chosen.get("retrySeconds", config.retry_seconds)
+    """The threshold is the longest possible delay, plus one visibility timeout."""
+    template, config = synthesised(**values), Config()
+    attempts = values.get("maxAttempts", config.max_attempts)
+    first, longest = values.get("retrySeconds", config.retry_seconds)
     retry = Backoff(first, longest, first_attempt=1)
     hidden = template.only("AWS::SQS::Queue", "MessagingStopQueue")["VisibilityTimeout"]
     longest_retry = max(retry.seconds(attempt, 1.0) for attempt in range(attempts))
-    _, longest_look = chosen.get("confirmSeconds", config.confirm_seconds)
+    _, longest_poll_delay = values.get("confirmSeconds", config.confirm_seconds)
     alarms = _alarms(template)
     assert alarms["StopQueueStalls"]["Threshold"] == longest_retry + hidden
-    assert alarms["ConfirmQueueStalls"]["Threshold"] == longest_look + hidden
+    assert alarms["ConfirmQueueStalls"]["Threshold"] == longest_poll_delay + hidden
 
 
-def test_dead_letters_are_counted_whoever_puts_them_there(template: Template) -> None:
-    """What SQS moves is not among what it counts as sent, so growth is looked at as well."""
+def test_dead_letters_of_every_sender_are_counted(template: Template) -> None:
+    """SQS does not count messages that it moves itself as sent, so the expression adds the queue's growth."""
     metrics = {metric["Id"]: metric for metric in _alarms(template)["DeadLettersArrive"]["Metrics"]}
     (expression,) = (metric["Expression"] for metric in metrics.values() if "Expression" in metric)
-    assert expression == "MAX([sent, DIFF(FILL(lying, 0))])"
+    assert expression == "MAX([sent, DIFF(FILL(visible, 0))])"
     assert metrics["sent"]["MetricStat"]["Metric"]["MetricName"] == "NumberOfMessagesSent"
-    assert metrics["lying"]["MetricStat"]["Metric"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert metrics["visible"]["MetricStat"]["Metric"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
     queues = {
-        name: dimensions["QueueName"] for _, name, dimensions in _of_alarm(_alarms(template)["DeadLettersWait"])
+        name: dimensions["QueueName"]
+        for _, name, dimensions in _metrics_of_alarm(_alarms(template)["DeadLettersWait"])
     }
     assert queues == {"ApproximateNumberOfMessagesVisible": "<MessagingDeadLetterQueue.QueueName>"}
 
 
-def test_the_alarm_topic_lets_in_alarms_by_tls_alone(template: Template) -> None:
-    """It is as closed as the signals' topic, whose test says how."""
-    ours, theirs = (template.only("AWS::SNS::TopicPolicy", of) for of in ("Observability", "Signals"))
-    assert json.loads(json.dumps(theirs).replace("<SignalsTopic>", _TOPIC)) == ours
+def test_the_alarm_topic_has_the_policy_of_the_signal_topic(template: Template) -> None:
+    """The test of the signal topic holds what the policy allows."""
+    alarm_topic, signal_topic = (
+        template.only("AWS::SNS::TopicPolicy", construct) for construct in ("Observability", "Signals")
+    )
+    assert json.loads(json.dumps(signal_topic).replace("<SignalsTopic>", _ALARM_TOPIC)) == alarm_topic
 
 
-def test_nobody_is_written_to_unless_asked_for(template: Template) -> None:
-    """Without `alarmEmail` the topic has no subscription: the only one is the signals'."""
+def test_by_default_the_alarm_topic_has_no_subscription(template: Template) -> None:
+    """Without `alarmEmail`, the only subscription is that of the signal topic."""
     assert [plain(s["Properties"]["TopicArn"]) for s in _subscriptions(template)] == ["<SignalsTopic>"]
 
 
-def test_whoever_is_to_be_called_gets_an_e_mail(every_option: Template) -> None:
-    """With `alarmEmail` the alarms' topic writes to that address, and to nobody else."""
-    (theirs,) = (s for s in _subscriptions(every_option) if plain(s["Properties"]["TopicArn"]) == _TOPIC)
-    assert plain(theirs["Properties"]) == {
+def test_alarm_email_subscribes_to_the_alarm_topic(every_option: Template) -> None:
+    """With `alarmEmail`, the alarm topic has one subscription: that address."""
+    properties = [plain(s["Properties"]) for s in _subscriptions(every_option)]
+    (subscription,) = (p for p in properties if p["TopicArn"] == _ALARM_TOPIC)
+    assert subscription == {
         "Protocol": "email",
         "Endpoint": "on-call@example.com",
-        "TopicArn": _TOPIC,
+        "TopicArn": _ALARM_TOPIC,
     }
 
 
@@ -261,7 +281,7 @@ def _subscriptions(template: Template) -> list[dict[str, Any]]:
 
 
 def _state_change(template: Template, name: str) -> dict[str, Any]:
-    """Write the event that an alarm of that name sends when it goes off; the metric is the first of ours."""
+    """Return the event that an alarm sends when it fires, with one of the stack's metrics."""
     return {
         "version": "0",
         "source": "aws.cloudwatch",
@@ -276,56 +296,56 @@ def _state_change(template: Template, name: str) -> dict[str, Any]:
             "configuration": {
                 "metrics": [
                     {"metricStat": {"metric": {"namespace": n, "name": metric, "dimensions": {}}}}
-                    for n, metric, _ in _looked_at(template)[:1]
+                    for n, metric, _ in _all_metrics(template)[:1]
                 ]
             },
         },
     }
 
 
-def test_no_alarm_of_ours_sets_off_another(every_option: Template) -> None:
-    """However wide a prefix in `stopOnAlarms`, our own alarms do not reach the stop queue; others do.
+def test_an_alarm_of_the_stack_fires_no_other_alarm(every_option: Template) -> None:
+    """With any prefix in `stopOnAlarms`, the stack's own alarms do not reach the stop queue.
 
-    One that did would be a dead letter, since it names no job; that would set off the next alarm, and so on.
+    An alarm of the stack names no job. It would become a dead letter, which fires the next alarm, and so on.
     """
     pattern = every_option.only("AWS::Events::Rule", "SignalsAlarmState")["EventPattern"]
-    # CloudFormation's own names: the stack's, the logical id, something random.
-    ours = [
+    # CloudFormation generates names of the stack's name, the logical id and a random suffix.
+    own = [
         _state_change(every_option, f"Gluebrake-{name}-1A2B3C4D5E6F") for name in every_option.resources(_ALARM)
     ]
-    assert not [event for event in ours if matches(pattern, event)]
+    assert not [event for event in own if matches(pattern, event)]
     assert matches(pattern, _state_change(every_option, "Gluebrakes-are-slow"))
-    read = dispatcher.read(message(body=json.dumps(ours[0])), AwsEnvironment("123456789012", "eu-west-1"))
-    assert isinstance(read, Invalid)
-    assert "names no job" in read.why
+    environment = AwsEnvironment("123456789012", "eu-west-1")
+    with pytest.raises(ParsingError, match="names no job"):
+        parse_message(message(body=json.dumps(own[0])), dispatcher.parse, environment)
 
 
-def test_the_dashboard_fits_together(every_option: Template) -> None:
-    """Its body is JSON; no widget lies over another or beyond the grid's 24 columns."""
+def test_no_two_widgets_overlap(every_option: Template) -> None:
+    """Every widget is within the grid's 24 columns and overlaps no other."""
     widgets = _widgets(every_option)
     assert all(w["x"] + w["width"] <= 24 for w in widgets)
     assert not [pair for pair in combinations(widgets, 2) if _overlap(*pair)]
 
 
-def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _overlap(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return all(
-        max(one[at], other[at]) < min(one[at] + one[size], other[at] + other[size])
-        for at, size in (("x", "width"), ("y", "height"))
+        max(a[start], b[start]) < min(a[start] + a[size], b[start] + b[size])
+        for start, size in (("x", "width"), ("y", "height"))
     )
 
 
-def test_the_dashboard_says_what_to_do(template: Template) -> None:
-    """A line for each alarm, the queries, the operator's command; and beside it the alarms' states."""
+def test_the_dashboard_has_the_action_for_each_alarm(template: Template) -> None:
+    """The text names each alarm's action, the queries and the operator's command, beside the alarm states."""
     text, states, *_ = (widget["properties"] for widget in _widgets(template))
-    for name, line in RUNBOOK.items():
-        assert f"- **{name}** {line.do}\n" in text["markdown"]
+    for name, entry in RUNBOOK.items():
+        assert f"- **{name}** {entry.action}\n" in text["markdown"]
     assert all(f"`{name}`" in text["markdown"] for name in QUERIES)
     assert "gluebrake" in text["markdown"]
     assert states["alarms"] == [f"<Observability{name}.Arn>" for name in RUNBOOK]
 
 
 def test_queries_are_saved_over_both_logs(template: Template) -> None:
-    """They stand in a folder of the stack's name, and look at what both functions wrote."""
+    """The folder has the stack's name, and the queries read the logs of both functions."""
     assert {name: query["QueryString"] for name, query in _queries(template).items()} == {
         f"Gluebrake/{name}": query for name, query in QUERIES.items()
     }
@@ -335,7 +355,7 @@ def test_queries_are_saved_over_both_logs(template: Template) -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_query_reads_fields_that_are_logged(emitted: Emitted, name: str) -> None:
-    """Every field of a saved query occurs in real lines, and so does every value that it compares with."""
+    """Every field of a saved query is in the log, and so is every value that the query compares with."""
     assert fields_of(QUERIES[name])
     assert fields_of(QUERIES[name]) <= emitted.fields
     compared = re.findall(r'(\w+) !?= "([^"]+)"', re.sub(r"^#.*$", "", QUERIES[name], flags=re.MULTILINE))
@@ -345,16 +365,17 @@ def test_a_query_reads_fields_that_are_logged(emitted: Emitted, name: str) -> No
     }
 
 
-def test_a_query_with_a_slip_would_be_seen(emitted: Emitted) -> None:
-    """The reading of queries finds each field that is not logged, wherever it stands."""
+def test_an_unknown_field_in_a_query_is_found(emitted: Emitted) -> None:
+    """`fields_of` finds a field in every clause of a query."""
     query = (
         '# note\nfilter outcom = "x" and ispresent(job)\n| stats count(*) as n, latest(eror) by whom\n| sort n'
     )
     assert fields_of(query) - emitted.fields == {"outcom", "job", "eror", "whom"}
 
 
-def test_what_must_be_seen_to_is_a_warning(emitted: Emitted) -> None:
-    """The query for failures goes by the level: what becomes a dead letter has it, and nothing else."""
+def test_only_failures_are_logged_as_warnings(emitted: Emitted) -> None:
+    """The query for failures selects by level: exactly the outcomes with a dead letter have WARNING."""
     levels = {line["outcome"]: line["level"] for line in emitted.lines if "outcome" in line}
-    dead = {"Failed", "NotFound", "NotAllowed", "InvalidRequest", "TooManyRuns", "StopTimedOut"}
-    assert {outcome for outcome, level in levels.items() if level == "WARNING"} == dead
+    failures = {"Failed", "NotFound", "NotAllowed", "InvalidRequest", "TooManyRuns"}
+    failures |= {"StopTimedOut", "Unconfirmed"}
+    assert {outcome for outcome, level in levels.items() if level == "WARNING"} == failures

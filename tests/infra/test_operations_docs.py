@@ -1,4 +1,4 @@
-"""docs/operations.md against what it tells of: alarms, codes, permissions, costs."""
+"""docs/operations.md names exactly the stack's alarms, error codes, permissions and costs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ import botocore.model
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from gluebrake.aws import glue
-from gluebrake.decisions import routing, stop_outcomes
+from gluebrake import error_codes
 from gluebrake.outcomes import Outcome
-from infra.artifact import GLUE_OPERATIONS
+from infra.artifact import OPERATIONS
 from infra.queries import QUERIES
 from infra.runbook import RUNBOOK
-from tests.infra.emitted import everything
+from tests.infra.emitted import simulate_all_outcomes
 from tests.infra.template import Template, plain
-from tests.support.simulated_aws import Invocation, World
+from tests.support.simulated_aws import Invocation, SimulatedAws
 
 _TEXT: Final = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
@@ -48,7 +47,7 @@ _COMMON_ERRORS: Final = {
     "ValidationError",
 }
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-_OF_EVENTBRIDGE: Final = {
+_EVENTBRIDGE_CODES: Final = {
     "CONNECTION_FAILURE",
     "CROSS_ACCOUNT_INGESTION_FAILED",
     "CROSS_REGION_INGESTION_FAILED",
@@ -74,7 +73,7 @@ _OF_EVENTBRIDGE: Final = {
 
 
 def _rows(header: str) -> list[list[str]]:
-    """Return the cells of the rows of each table whose header begins so."""
+    """Return the rows of all tables whose header starts with a cell, as lists of cells."""
     tables = re.findall(rf"^\| {re.escape(header)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", _TEXT, re.MULTILINE)
     assert tables
     return [
@@ -82,95 +81,99 @@ def _rows(header: str) -> list[list[str]]:
     ]
 
 
-def _named(cells: Iterable[str]) -> list[str]:
+def _quoted(cells: Iterable[str]) -> list[str]:
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
 
 
-def _first(header: str) -> list[str]:
-    """Return what the first column of a table names, in its order."""
-    return _named(row[0] for row in _rows(header))
+def _first_column(header: str) -> list[str]:
+    """Return the names that a table's first column quotes, in order."""
+    return _quoted(row[0] for row in _rows(header))
 
 
-def test_every_alarm_has_its_row_and_no_row_is_without_alarm() -> None:
-    """The table has the alarms of the runbook, in its order."""
-    assert _first("alarm") == list(RUNBOOK)
+def test_every_alarm_has_one_row() -> None:
+    """The table has the runbook's alarms, in order."""
+    assert _first_column("alarm") == list(RUNBOOK)
 
 
-def test_ages_that_are_told_are_those_of_the_alarms(template: Template) -> None:
-    """The two thresholds that follow from the configuration are told for the defaults."""
+def test_documented_thresholds_are_those_of_the_alarms(template: Template) -> None:
+    """For the two thresholds that the configuration determines, the page has the default."""
     alarms = template.resources("AWS::CloudWatch::Alarm").items()
     thresholds = {name: alarm["Properties"]["Threshold"] for name, alarm in alarms}
-    for name, looks_at in ((row[0].strip("`"), row[1]) for row in _rows("alarm")):
+    for name, metric in ((row[0].strip("`"), row[1]) for row in _rows("alarm")):
         (threshold,) = (value for alarm, value in thresholds.items() if name in alarm)
-        assert threshold == 1 or looks_at.endswith(f"by default {threshold} s")
+        assert threshold == 1 or metric.endswith(f"by default {threshold} s")
 
 
-def test_every_saved_query_has_its_row() -> None:
-    """The table of questions has the saved ones."""
-    assert _first("query") == list(QUERIES)
+def test_every_saved_query_has_one_row() -> None:
+    """The table has the saved queries, in order."""
+    assert _first_column("query") == list(QUERIES)
 
 
-def test_every_code_that_we_can_write_has_its_row() -> None:
-    """Our outcomes, Glue's codes, AWS's common ones, botocore's for the network: each once, and no other."""
-    rows = _first("`ERROR_CODE`")
+def test_every_error_code_of_gluebrake_has_one_row() -> None:
+    """The table has the outcomes, Glue's codes, AWS's common codes and botocore's network errors, each once."""
+    rows = _first_column("`ERROR_CODE`")
     assert [code for code, count in Counter(rows).items() if count > 1] == []
-    assert set(rows) == {*_of_outcomes(), *_of_glue(), *_of_the_network(), *_COMMON_ERRORS}
+    assert set(rows) == {*_outcome_codes(), *_glue_codes(), *_network_errors(), *_COMMON_ERRORS}
 
 
-def _of_outcomes() -> set[str]:
-    dead = routing.ROUTES[Outcome.FAILED]
-    return {outcome.value for outcome, to in routing.ROUTES.items() if to is dead} | {vars(glue)["_NO_ANSWER"]}
+def _outcome_codes() -> set[str]:
+    return {outcome.value for outcome in Outcome if outcome.is_failure} | {error_codes.NO_ANSWER}
 
 
-def _of_glue() -> set[str]:
-    """Return the codes of Glue's model, those that our tables know, and those that were seen of single runs."""
+def _glue_codes() -> set[str]:
+    """Return the codes of Glue's model, of Gluebrake's table, and the code that Glue gives for single runs."""
     model = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("glue", "service-2"))
-    modelled = {e.name for operation in GLUE_OPERATIONS for e in model.operation_model(operation).error_shapes}
-    # The per-run code is in no model: it stands in AWS's own test data.
-    return modelled | glue.THROTTLED | stop_outcomes.FINAL_ERRORS | {"JobRunCannotBeStoppedException"}
+    modelled = {
+        e.name for operation in OPERATIONS["glue"] for e in model.operation_model(operation).error_shapes
+    }
+    # No model has the code for single runs. It is in the test data of AWS.
+    return modelled | error_codes.THROTTLED | error_codes.FINAL | {"JobRunCannotBeStoppedException"}
 
 
-def _of_the_network() -> set[str]:
-    """Return the exceptions that botocore's session raises when a call is not answered."""
+def _network_errors() -> set[str]:
+    """Return the exceptions that botocore raises when a call has no response."""
     raised = set(re.findall(r"raise (\w+)\(", inspect.getsource(botocore.httpsession.URLLib3Session.send)))
     assert all(issubclass(getattr(botocore.exceptions, name), BotoCoreError) for name in raised)
     return raised
 
 
-def test_what_a_run_of_everything_dead_letters_has_its_row() -> None:
-    """The codes of real dead letters are in the table."""
-    codes = {line["error_code"] or line["outcome"] for line in everything().lines if line["level"] == "WARNING"}
-    assert codes - {"NoTime"} <= set(_first("`ERROR_CODE`"))
+def test_every_code_of_the_simulation_has_a_row() -> None:
+    """The codes of simulated dead letters are in the table."""
+    warnings = [line for line in simulate_all_outcomes().lines if line["level"] == "WARNING"]
+    codes = {line["error_code"] or line["outcome"] for line in warnings}
+    assert codes - {"NoTime"} <= set(_first_column("`ERROR_CODE`"))
 
 
-def test_every_code_of_eventbridge_has_its_row() -> None:
-    """The codes that AWS documents for a rule's dead letters: each once, and no other."""
-    assert Counter(_first("EventBridge's `ERROR_CODE`")) == Counter(_OF_EVENTBRIDGE)
+def test_every_eventbridge_code_has_one_row() -> None:
+    """The table has the codes that AWS documents for a rule's dead letters, each once."""
+    assert Counter(_first_column("EventBridge's `ERROR_CODE`")) == Counter(_EVENTBRIDGE_CODES)
 
 
-def test_the_outputs_that_are_named_are_there(template: Template) -> None:
-    """What the page sends a reader to is an output of the stack."""
+def test_named_outputs_exist(template: Template) -> None:
+    """Every output that the page names is an output of the stack."""
     named = set(re.findall(r"`([A-Z][A-Za-z]+(?:Arn|Name|Url))`", _TEXT))
     assert named - {"DeadLetterQueueSourceArn"} == {"DashboardName", "AlarmTopicArn", "ProducerPolicyArn"}
     assert named & set(template.body["Outputs"]) == named - {"DeadLetterQueueSourceArn"}
 
 
 @pytest.mark.parametrize(("function", "who"), [("Stop", "STOP's role"), ("Confirm", "CONFIRM's role")])
-def test_a_role_may_do_what_the_page_says(template: Template, function: str, who: str) -> None:
-    """The actions in its row, and in the row of both, are those that the template permits."""
-    told = {name for row in _rows("who") if row[0] in {who, "both"} for name in _named([row[1]]) if ":" in name}
+def test_a_role_has_the_documented_permissions(template: Template, function: str, who: str) -> None:
+    """The actions in the role's row, and in the row of both, are those that the template allows."""
+    documented = {
+        name for row in _rows("who") if row[0] in {who, "both"} for name in _quoted([row[1]]) if ":" in name
+    }
     statements = template.only("AWS::IAM::Policy", function)["PolicyDocument"]["Statement"]
     allowed = [statement["Action"] for statement in statements if statement["Effect"] == "Allow"]
-    assert told == {
+    assert documented == {
         action for actions in allowed for action in ([actions] if isinstance(actions, str) else actions)
     }
 
 
-def test_a_producer_may_do_what_the_page_says(template: Template) -> None:
+def test_a_producer_has_the_documented_permissions(template: Template) -> None:
     """The actions in the producers' row are those of the policy."""
     (row,) = (row for row in _rows("who") if "ProducerPolicyArn" in row[0])
     policy = plain(template.only("AWS::IAM::ManagedPolicy"))["PolicyDocument"]["Statement"]
-    assert set(_named([row[1]])) == {statement["Action"] for statement in policy}
+    assert set(_quoted([row[1]])) == {statement["Action"] for statement in policy}
 
 
 def _number(cell: str) -> float:
@@ -182,16 +185,16 @@ def _per_unit(price: str) -> float:
 
 
 def test_each_cost_is_its_quantity_by_its_price() -> None:
-    """The sums in both tables are those of their lines, to the cent."""
-    *lines, together = _rows("line")[:8]
+    """In both tables, the costs and their totals are right to the cent."""
+    *lines, total = _rows("line")[:8]
     for quantity, usd in ((1, 2), (3, 4)):
         costs = [_number(line[quantity]) * _per_unit(line[5]) for line in lines]
         assert [f"{cost:.2f}" for cost in costs] == [line[usd] for line in lines]
-        assert together[usd] == f"**{sum(round(cost, 2) for cost in costs):.2f}**"
-    *lines, together = _rows("line")[8:]
+        assert total[usd] == f"**{sum(round(cost, 2) for cost in costs):.2f}**"
+    *lines, total = _rows("line")[8:]
     costs = [_number(line[1]) * _per_unit(line[3]) for line in lines]
     assert [f"{cost:.2f}" for cost in costs] == [line[2] for line in lines]
-    assert together[2] == f"**{sum(round(cost, 2) for cost in costs):.2f}**"
+    assert total[2] == f"**{sum(round(cost, 2) for cost in costs):.2f}**"
 
 
 def _quantity(line: str, column: int = 1) -> float:
@@ -199,65 +202,65 @@ def _quantity(line: str, column: int = 1) -> float:
     return _number(cell)
 
 
-def test_what_is_paid_by_the_month_is_counted(template: Template) -> None:
-    """Alarms are paid by the metrics that they look at, metrics by their names and dimensions."""
+def test_monthly_quantities_are_those_of_the_template(template: Template) -> None:
+    """Alarms are billed by the metrics that they use, metrics by their names and dimensions."""
     alarms = [alarm["Properties"] for alarm in template.resources("AWS::CloudWatch::Alarm").values()]
-    metrics = [sum("MetricStat" in one for one in alarm.get("Metrics", [])) or 1 for alarm in alarms]
+    metrics = [sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms]
     assert _quantity("CloudWatch: alarms") == sum(metrics)
     assert _quantity("CloudWatch: dashboard") == len(template.resources("AWS::CloudWatch::Dashboard"))
-    assert _quantity("CloudWatch: custom metrics") == len(everything().metrics)
+    assert _quantity("CloudWatch: custom metrics") == len(simulate_all_outcomes().metrics)
     polls = 30 * 24 * 3600 / 20
     assert _quantity("SQS: five long polls") == 5 * polls * len(template.resources("AWS::Lambda::Function"))
 
 
-_BYTES_OF_LAMBDA: Final = 400
-"""START, END and REPORT of an invocation: as the page assumes, since they are not ours."""
+_LAMBDA_LOG_BYTES: Final = 400
+"""The page's assumption for the START, END and REPORT lines of an invocation, which Lambda writes."""
 
 
 def _stopped(size: int) -> list[Invocation]:
-    """Stop so many runs in one invocation, 25 of a job, and confirm them in one; return both."""
-    with World(batch_size=size) as world:
+    """Stop runs in one invocation, 25 of each job, and confirm them in another. Return both invocations."""
+    with SimulatedAws(batch_size=size) as simulation:
         for number in range(size):
             job_name, run_id = f"nightly-etl-{number // 25:02}", f"jr_{number:064x}"
-            world.aws.glue.add_run(job_name, run_id, WorkerType="G.1X", NumberOfWorkers=10)
-            world.ask(job_name, run_id, Reason="over budget", RequestedBy="guardrail/nightly")
-        world.run()
-        return world.invocations
+            simulation.aws.glue.add_run(job_name, run_id, WorkerType="G.1X", NumberOfWorkers=10)
+            simulation.request_stop(job_name, run_id, Reason="over budget", RequestedBy="guardrail/nightly")
+        simulation.run()
+        return simulation.invocations
 
 
-def _bytes(invocation: Invocation, *, of_metrics: bool) -> int:
-    lines = [line for line in invocation.output.split("\n") if ('"_aws"' in line) is of_metrics]
+def _bytes(invocation: Invocation, *, metrics: bool) -> int:
+    lines = [line for line in invocation.output.split("\n") if ('"_aws"' in line) is metrics]
     return sum(len(line.encode()) for line in lines)
 
 
 @pytest.mark.parametrize(("size", "column"), [(10, 1), (1000, 3)])
-def test_quantities_are_those_of_real_invocations(size: int, column: int) -> None:
-    """Calls and bytes of a full batch, times the batches in a million requests."""
+def test_quantities_are_those_of_simulated_invocations(size: int, column: int) -> None:
+    """A quantity is the calls or bytes of a full batch, times the batches of a million requests."""
     stop, confirm = _stopped(size)
     batches, sends = 1_000_000 // size, len(stop.called("SendMessageBatch"))
-    # A poll takes ten messages, and so does a deletion; what is sent in one batch is received in one.
+    # A poll and a deletion have ten messages each. The messages of one send are received together.
     assert _quantity("SQS: receiving", column) == 2 * 1_000_000 / 10 + 3 * sends * batches
     assert _quantity("Lambda: invocations", column) == 2 * batches
-    of_lambda = 400
-    written = (
-        sum(_bytes(one, of_metrics=yes) for one in (stop, confirm) for yes in (True, False)) + 2 * of_lambda
+    written = sum(
+        len(line.encode()) for invocation in (stop, confirm) for line in invocation.output.split("\n")
     )
-    assert _quantity("CloudWatch: logs", column) == pytest.approx(written * batches / 1e9, abs=0.005)
+    logged = (written + 2 * _LAMBDA_LOG_BYTES) * batches
+    assert _quantity("CloudWatch: logs", column) == pytest.approx(logged / 1e9, abs=0.005)
 
 
-def test_what_the_page_calls_measured_was_measured() -> None:
-    """Its figures are those of lines, metrics and calls of the functions."""
+def test_measured_figures_are_those_of_simulated_invocations() -> None:
+    """The page has the sizes of lines and metrics, and the numbers of calls."""
     (stop, confirm), (many, confirmed) = _stopped(10), _stopped(1000)
-    line = [_bytes(one, of_metrics=False) // 10 for one in (stop, confirm)]
-    blob = [f"{_bytes(one, of_metrics=True):,}" for one in (stop, confirm, many, confirmed)]
+    line = [_bytes(invocation, metrics=False) // 10 for invocation in (stop, confirm)]
+    blob = [f"{_bytes(invocation, metrics=True):,}" for invocation in (stop, confirm, many, confirmed)]
     assert _calls(stop, confirm) == [1, 1, 1]
     calls = _calls(many, confirmed)
-    told = (
+    figures = (
         f"{line[0]} bytes a line at STOP, {line[1]} at CONFIRM; metrics of {blob[0]} and {blob[1]} bytes an"
         f" invocation with 10 runs, of {blob[2]} and {blob[3]} with 1,000; one call, one send and one"
         f" publication for 10 runs; {calls[0]}, {calls[1]} and {calls[2]} for 1,000."
     )
-    assert told in " ".join(_TEXT.split())
+    assert figures in " ".join(_TEXT.split())
 
 
 def _calls(stop: Invocation, confirm: Invocation) -> list[int]:

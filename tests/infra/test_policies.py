@@ -1,4 +1,4 @@
-"""Whom the template's policies let in, where the emulator does not ask them: an evaluator decides."""
+"""Which senders the template's policies allow. The emulator enforces none, so an evaluator decides."""
 
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ both_functions = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def open_to_all(synthesised: Synthesise) -> Template:
-    """Return the template with every way in that can be asked for."""
+def every_rule(synthesised: Synthesise) -> Template:
+    """Return the template with every optional rule."""
     return synthesised(stopOnRunStatus=["nightly-*"], stopOnAlarms=["glue-"])
 
 
@@ -40,73 +40,71 @@ def _context(action: str, resource: str, *, by: str = "", secure: bool = True, s
     )
 
 
-def _queue_takes(template: Template, queue: str, **sender: Any) -> bool:
+def _queue_accepts(template: Template, queue: str, **sender: Any) -> bool:
     policy = template.only("AWS::SQS::QueuePolicy", f"Messaging{queue}")["PolicyDocument"]
     context = _context("sqs:SendMessage", f"<Messaging{queue}.Arn>", **sender)
     return str(evaluate_resource_policy(policy, context, service=sender["by"]).decision) == "Allow"
 
 
-def _topic_takes(template: Template, **sender: Any) -> bool:
+def _topic_accepts(template: Template, **sender: Any) -> bool:
     policy = template.only("AWS::SNS::TopicPolicy", "Signals")["PolicyDocument"]
     context = _context("sns:Publish", _TOPIC, **sender)
     return str(evaluate_resource_policy(policy, context, service=sender["by"]).decision) == "Allow"
 
 
 _EVENTBRIDGE: Final = [{"by": "events.amazonaws.com", "source": f"<{rule}.Arn>"} for rule in _RULES.values()]
-_INSIDERS: Final = [*_EVENTBRIDGE, {"by": "sns.amazonaws.com", "source": _TOPIC}]
+_ALLOWED_SENDERS: Final = [*_EVENTBRIDGE, {"by": "sns.amazonaws.com", "source": _TOPIC}]
 
-_OUTSIDERS: Final = [
+_OTHER_SENDERS: Final = [
     {"by": "events.amazonaws.com"},
-    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{_REGION}:{_ACCOUNT}:rule/mine"},
-    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{_REGION}:210987654321:rule/theirs"},
-    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:mine"},
-    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{_REGION}:210987654321:theirs"},
+    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{_REGION}:{_ACCOUNT}:rule/another"},
+    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{_REGION}:210987654321:rule/other"},
+    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:another"},
+    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{_REGION}:210987654321:other"},
     {"by": "sns.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
     {"by": "s3.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
     {"by": "scheduler.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
     {"by": "arn:aws:iam::210987654321:root"},
-    {"by": "arn:aws:iam::210987654321:user/theirs", "source": _TOPIC},
+    {"by": "arn:aws:iam::210987654321:user/other", "source": _TOPIC},
 ]
 
 
 @pytest.mark.parametrize("queue", ["StopQueue", "DeadLetterQueue"])
-@pytest.mark.parametrize("sender", _INSIDERS)
-def test_a_queue_takes_what_the_stacks_own_rules_and_topic_send(
-    open_to_all: Template, queue: str, sender: dict[str, str]
+@pytest.mark.parametrize("sender", _ALLOWED_SENDERS)
+def test_a_queue_accepts_messages_of_the_stacks_rules_and_topic(
+    every_rule: Template, queue: str, sender: dict[str, str]
 ) -> None:
-    """Each rule and the topic reach the stop queue and, failing that, the dead-letter queue; by TLS alone."""
-    assert _queue_takes(open_to_all, queue, **sender)
-    assert not _queue_takes(open_to_all, queue, **sender, secure=False)
+    """Each rule and the topic can send to the stop queue and the dead-letter queue, over TLS only."""
+    assert _queue_accepts(every_rule, queue, **sender)
+    assert not _queue_accepts(every_rule, queue, **sender, secure=False)
 
 
 @pytest.mark.parametrize("queue", ["StopQueue", "DeadLetterQueue", "ConfirmQueue"])
-@pytest.mark.parametrize("sender", _OUTSIDERS)
-def test_a_queue_takes_nothing_from_anybody_else(
-    open_to_all: Template, queue: str, sender: dict[str, str]
-) -> None:
-    """Other rules, topics, services and accounts are let into no queue."""
-    assert not _queue_takes(open_to_all, queue, **sender)
+@pytest.mark.parametrize("sender", _OTHER_SENDERS)
+def test_a_queue_denies_every_other_sender(every_rule: Template, queue: str, sender: dict[str, str]) -> None:
+    """Other rules, topics, services and accounts can send to no queue."""
+    assert not _queue_accepts(every_rule, queue, **sender)
 
 
-@pytest.mark.parametrize("sender", _INSIDERS)
-def test_nobody_but_the_functions_puts_a_run_under_watch(open_to_all: Template, sender: dict[str, str]) -> None:
-    """The confirm queue's policy lets in nobody at all."""
-    assert not _queue_takes(open_to_all, "ConfirmQueue", **sender)
+@pytest.mark.parametrize("sender", _ALLOWED_SENDERS)
+def test_the_confirm_queues_policy_allows_no_sender(every_rule: Template, sender: dict[str, str]) -> None:
+    """Only the functions' roles send to the confirm queue, by their own policies."""
+    assert not _queue_accepts(every_rule, "ConfirmQueue", **sender)
 
 
-def test_a_rule_that_was_not_asked_for_has_no_way_in(template: Template) -> None:
-    """Without signals only the bus's own rule and the topic are let in."""
-    taken = [one for one in _INSIDERS if _queue_takes(template, "StopQueue", **one)]
-    assert taken == [_EVENTBRIDGE[0], _INSIDERS[-1]]
+def test_an_absent_rule_has_no_permission(template: Template) -> None:
+    """Without the optional rules, the stop queue accepts only the bus's rule and the topic."""
+    allowed = [sender for sender in _ALLOWED_SENDERS if _queue_accepts(template, "StopQueue", **sender)]
+    assert allowed == [_EVENTBRIDGE[0], _ALLOWED_SENDERS[-1]]
 
 
 _CLOUDWATCH: Final = {"by": "cloudwatch.amazonaws.com", "source": _ALARM}
 
 
-def test_the_topic_takes_what_alarms_of_home_publish(template: Template) -> None:
-    """Alarms of this account and Region are let in, by TLS alone."""
-    assert _topic_takes(template, **_CLOUDWATCH)
-    assert not _topic_takes(template, **_CLOUDWATCH, secure=False)
+def test_the_topic_accepts_alarms_of_this_account_and_region(template: Template) -> None:
+    """CloudWatch can publish for these alarms, over TLS only."""
+    assert _topic_accepts(template, **_CLOUDWATCH)
+    assert not _topic_accepts(template, **_CLOUDWATCH, secure=False)
 
 
 @pytest.mark.parametrize(
@@ -122,34 +120,32 @@ def test_the_topic_takes_what_alarms_of_home_publish(template: Template) -> None
         {"by": "arn:aws:iam::210987654321:root"},
     ],
 )
-def test_the_topic_takes_nothing_from_anybody_else(template: Template, changed: dict[str, str]) -> None:
-    """Alarms of elsewhere, other services and other accounts are not let in."""
-    assert not _topic_takes(template, **{**_CLOUDWATCH, **changed})
+def test_the_topic_denies_every_other_sender(template: Template, changed: dict[str, str]) -> None:
+    """Alarms of another account or Region, other services and other accounts cannot publish."""
+    assert not _topic_accepts(template, **{**_CLOUDWATCH, **changed})
 
 
-def test_no_other_account_may_put_events_on_the_bus(open_to_all: Template) -> None:
-    """A bus without a policy takes events from its own account alone; and no function is open to another's."""
-    assert not open_to_all.resources("AWS::Events::EventBusPolicy")
-    assert {
-        p["Properties"]["Principal"] for p in open_to_all.resources("AWS::Lambda::Permission").values()
-    } == {"lambda.alarms.cloudwatch.amazonaws.com"}
+def test_no_other_account_can_put_events_on_the_bus(every_rule: Template) -> None:
+    """Without a policy, a bus accepts only its own account's events. Only alarms can invoke a function."""
+    assert not every_rule.resources("AWS::Events::EventBusPolicy")
+    assert {p["Properties"]["Principal"] for p in every_rule.resources("AWS::Lambda::Permission").values()} == {
+        "lambda.alarms.cloudwatch.amazonaws.com"
+    }
 
 
 @both_functions
-def test_a_role_is_enough_for_lambda_to_work_its_queue_off(
-    template: Template, function: str, queue: str
-) -> None:
-    """What Lambda does in the function's name is allowed: take messages from its queue, log, trace."""
+def test_a_role_suffices_to_consume_its_queue(template: Template, function: str, queue: str) -> None:
+    """Lambda uses the role to receive and delete messages of its queue, to log, and to trace."""
     statements = [parse_policy_document(template.only("AWS::IAM::Policy", function)["PolicyDocument"])]
-    other = {"StopQueue": "ConfirmQueue", "ConfirmQueue": "StopQueue"}[queue]
+    other_queue = {"StopQueue": "ConfirmQueue", "ConfirmQueue": "StopQueue"}[queue]
 
-    def may(action: str, resource: str) -> bool:
+    def is_allowed(action: str, resource: str) -> bool:
         return str(evaluate(_context(action, resource), statements).decision) == "Allow"
 
     consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    assert all(may(action, f"<Messaging{queue}.Arn>") for action in consume)
-    assert not any(may(action, f"<Messaging{other}.Arn>") for action in consume)
-    assert all(may(action, f"<{function}Logs.Arn>") for action in _LOG_STREAM)
-    assert not any(may(action, "<AnotherLogs.Arn>") for action in [*_LOG_STREAM, "logs:CreateLogGroup"])
-    assert may("xray:PutTraceSegments", "*")
-    assert not may("xray:GetTraceSummaries", "*")
+    assert all(is_allowed(action, f"<Messaging{queue}.Arn>") for action in consume)
+    assert not any(is_allowed(action, f"<Messaging{other_queue}.Arn>") for action in consume)
+    assert all(is_allowed(action, f"<{function}Logs.Arn>") for action in _LOG_STREAM)
+    assert not any(is_allowed(action, "<AnotherLogs.Arn>") for action in [*_LOG_STREAM, "logs:CreateLogGroup"])
+    assert is_allowed("xray:PutTraceSegments", "*")
+    assert not is_allowed("xray:GetTraceSummaries", "*")

@@ -1,4 +1,4 @@
-"""What the template promises: least privilege, nothing lost, nothing open."""
+"""The template's contract: least privilege, no lost message, no open access."""
 
 import ast
 import re
@@ -10,19 +10,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 from syrupy.assertion import SnapshotAssertion
 
-from gluebrake import contract
-from gluebrake.settings import Settings, settings
-from infra.queue_function import iam_pattern
+from gluebrake import __version__, contract
+from gluebrake.settings import ConfirmSettings, Settings, StopSettings, load
+from gluebrake_cli.shell import OUTPUTS
+from infra.statements import iam_pattern
 from tests.infra.conftest import Synthesise
 from tests.infra.template import Template, plain
 
 _SOURCES = Path(__file__).parents[2] / "lambda_src"
 _JOB = "arn:aws:glue:eu-west-1:123456789012:job/"
-_DEAD = "<MessagingDeadLetterQueue.Arn>"
-_STOP = "<MessagingStopQueue.Arn>"
-_CONFIRM = "<MessagingConfirmQueue.Arn>"
+_DEAD_LETTER_QUEUE = "<MessagingDeadLetterQueue.Arn>"
+_STOP_QUEUE = "<MessagingStopQueue.Arn>"
+_CONFIRM_QUEUE = "<MessagingConfirmQueue.Arn>"
 
 both_functions = pytest.mark.parametrize("function", ["Stop", "Confirm"])
 
@@ -33,6 +35,11 @@ _PROTECT_BY_TAG = {
     "Resource": f"{_JOB}*",
     "Condition": {"Null": {"aws:ResourceTag/gluebrake:protect": "false"}},
 }
+_PROTECT_BY_TAG_VALUE = {
+    **_PROTECT_BY_TAG,
+    "Sid": "ProtectByTagValue",
+    "Condition": {"StringLike": {"aws:ResourceTag/gluebrake:protect": "*"}},
+}
 
 
 _PUBLISH = {
@@ -41,10 +48,11 @@ _PUBLISH = {
     "Action": "events:PutEvents",
     "Resource": "<IntakeBus.Arn>",
     "Condition": {
-        "StringEquals": {
+        "ForAllValues:StringEquals": {
             "events:source": "gluebrake",
             "events:detail-type": "Glue Job Run Stop Outcome",
-        }
+        },
+        "Null": {"events:source": "false", "events:detail-type": "false"},
     },
 }
 
@@ -58,62 +66,63 @@ def _allow(sid: str, actions: str | list[str], resource: str) -> dict[str, Any]:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
 
 
-def _works_off(queue: str, function: str) -> list[dict[str, Any]]:
-    """Return what every function may do, whatever its duty."""
+def _common_statements(queue: str, function: str) -> list[dict[str, Any]]:
+    """Return the statements that every function has."""
     consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     trace = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     return [
         _allow("ConsumeMessages", consume, queue),
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"<{function}Logs.Arn>"),
-        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": _DEAD},
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": _DEAD_LETTER_QUEUE},
         {"Effect": "Allow", "Action": trace, "Resource": "*"},
     ]
 
 
-def test_the_stop_role_may_do_what_it_does_and_no_more(template: Template) -> None:
-    """Each action is one that the function uses, on the one resource that it uses it on."""
+def test_the_stop_role_has_only_the_permissions_that_stop_needs(template: Template) -> None:
+    """Each action is one that the function calls, on the resource that it calls it for."""
     glue = ["glue:BatchStopJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:GetTags"]
     assert _policy(template, "Stop") == [
         _allow("StopRuns", glue, f"{_JOB}*"),
         _PROTECT_BY_TAG,
-        _allow("SendToStopQueue", "sqs:SendMessage", _STOP),
-        _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM),
+        _PROTECT_BY_TAG_VALUE,
+        _allow("SendToStopQueue", "sqs:SendMessage", _STOP_QUEUE),
+        _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM_QUEUE),
         _PUBLISH,
-        *_works_off(_STOP, "Stop"),
+        *_common_statements(_STOP_QUEUE, "Stop"),
     ]
 
 
-def test_the_confirm_role_may_only_read_runs(template: Template) -> None:
-    """It looks at runs and sends to its own queue; it can stop nothing."""
+def test_the_confirm_role_can_read_runs_and_stop_none(template: Template) -> None:
+    """CONFIRM reads runs and sends to its own queue."""
     assert _policy(template, "Confirm") == [
         _allow("ReadJobRuns", ["glue:GetJobRun", "glue:GetJobRuns"], f"{_JOB}*"),
-        _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM),
+        _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM_QUEUE),
         _PUBLISH,
-        *_works_off(_CONFIRM, "Confirm"),
+        *_common_statements(_CONFIRM_QUEUE, "Confirm"),
     ]
 
 
 @both_functions
 def test_outcome_events_can_be_switched_off(synthesised: Synthesise, function: str) -> None:
-    """Without them a function knows no bus, and may put nothing on one."""
+    """Without them a function has no bus name, and no permission to put events."""
     template = synthesised(outcomeEvents=False)
     assert _PUBLISH not in _policy(template, function)
     assert _variables(template, function)["GLUEBRAKE_EVENT_BUS_NAME"] == ""
 
 
-def test_no_rule_of_ours_feeds_outcomes_back(synthesised: Synthesise) -> None:
-    """Whatever is switched on, an event that tells an outcome matches none of the rules."""
+def test_no_rule_matches_outcome_events(synthesised: Synthesise) -> None:
+    """With every optional rule, an outcome event reaches no queue of the stack."""
     template = synthesised(stopOnRunStatus=["*"], stopOnAlarms=["a"])
     rules = plain(template.resources("AWS::Events::Rule")).values()
     detail_types = [rule["Properties"]["EventPattern"]["detail-type"] for rule in rules]
     assert len(detail_types) == 3
-    assert all(contract.STOP_OUTCOME not in some for some in detail_types)
+    assert all(contract.STOP_OUTCOME not in rule for rule in detail_types)
 
 
-def test_a_function_knows_its_own_by_the_account_on_the_emulator(synthesised: Synthesise) -> None:
-    """The emulator names no other sender; on AWS it is the two roles."""
+def test_the_account_is_the_trusted_sender_on_the_emulator(synthesised: Synthesise) -> None:
+    """The emulator reports the account as every sender. On AWS the two roles are trusted."""
     local = synthesised(target="local")
-    assert settings(_variables(local, "Stop")).trusted_sender_ids == ("123456789012",)
+    assert load(StopSettings, _variables(local, "Stop")).trusted_sender_ids == ("123456789012",)
 
 
 def _variables(template: Template, function: str) -> dict[str, str]:
@@ -123,7 +132,7 @@ def _variables(template: Template, function: str) -> dict[str, str]:
 
 @both_functions
 def test_a_role_has_no_other_source_of_permissions(template: Template, function: str) -> None:
-    """No managed policy widens a role, and only Lambda may take it."""
+    """A role has no managed policy, and only Lambda can assume it."""
     assert template.only("AWS::IAM::Role", function) == {
         "AssumeRolePolicyDocument": {
             "Statement": [
@@ -138,14 +147,14 @@ def test_a_role_has_no_other_source_of_permissions(template: Template, function:
     }
 
 
-def test_iam_knows_which_jobs_may_be_stopped_and_which_never(synthesised: Synthesise) -> None:
-    """The configured patterns bound the permission and its denial, each written in IAM's own syntax."""
+def test_iam_allows_and_denies_the_configured_jobs(synthesised: Synthesise) -> None:
+    """The Allow and Deny statements have the configured patterns, in IAM's syntax."""
     jobs = ["etl-*", "what? now*", "cost$"]
     template = synthesised(jobs=jobs, protectedJobs=["*-prod", "{billing}"], protectTag="keep")
     by_sid = {statement.get("Sid"): statement for statement in _policy(template, "Stop")}
-    (look, *_) = _policy(template, "Confirm")
+    (read, *_) = _policy(template, "Confirm")
     arns = [f"{_JOB}etl-*", f"{_JOB}what${{?}} now*", f"{_JOB}cost${{$}}"]
-    assert by_sid["StopRuns"]["Resource"] == look["Resource"] == arns
+    assert by_sid["StopRuns"]["Resource"] == read["Resource"] == arns
     assert by_sid["ProtectByName"] == {
         "Sid": "ProtectByName",
         "Effect": "Deny",
@@ -159,62 +168,72 @@ _TEXT = st.text("ab*?${}[]", min_size=1, max_size=8)
 
 
 @given(pattern=_TEXT, name=_TEXT)
-def test_a_pattern_means_the_same_to_iam_as_to_us(pattern: str, name: str) -> None:
-    """Whatever is in a pattern, IAM matches exactly the names that `*` alone as a wildcard does."""
-    ours = ".*".join(map(re.escape, pattern.split("*")))
-    assert bool(re.fullmatch(ours, name)) == bool(re.fullmatch(_iam_regex(iam_pattern(pattern)), name))
+def test_a_pattern_matches_the_same_names_in_iam(pattern: str, name: str) -> None:
+    """For every pattern, `*` is the only wildcard in IAM as well."""
+    expected = ".*".join(map(re.escape, pattern.split("*")))
+    assert bool(re.fullmatch(expected, name)) == bool(re.fullmatch(_iam_regex(iam_pattern(pattern)), name))
 
 
 def _iam_regex(pattern: str) -> str:
-    """Read a pattern as IAM does: `${?}` and its like are characters, `*` and `?` wildcards."""
+    """Convert an IAM pattern: `*` and `?` are wildcards, `${?}` and its like are characters."""
     parts = re.findall(r"\$\{([*?$])\}|(.)", pattern)
     wild = {"*": ".*", "?": "."}
     return "".join(re.escape(escaped) if escaped else wild.get(c, re.escape(c)) for escaped, c in parts)
 
 
 @both_functions
-def test_the_handler_is_there_to_be_called(template: Template, function: str) -> None:
-    """The configured handler names a module that ships and a function in it."""
+def test_the_handler_exists(template: Template, function: str) -> None:
+    """The configured handler is a function in a module that ships."""
     module, _, name = template.only("AWS::Lambda::Function", function)["Handler"].rpartition(".")
-    assert module == f"gluebrake.{function.lower()}"
+    assert module == f"gluebrake.handlers.{function.lower()}"
     tree = ast.parse((_SOURCES / f"{module.replace('.', '/')}.py").read_text())
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-@both_functions
-def test_a_function_can_read_its_environment(template: Template, function: str) -> None:
-    """What the template writes, the function's settings read back."""
-    assert settings(template.only("AWS::Lambda::Function", function)["Environment"]["Variables"]) == Settings(
-        event_bus_name="<IntakeBus>",
-        trusted_sender_ids=("<StopRole.RoleId>", "<ConfirmRole.RoleId>"),
-        stop_queue_url="<MessagingStopQueue>",
-        confirm_queue_url="<MessagingConfirmQueue>",
-        dead_letter_queue_url="<MessagingDeadLetterQueue>",
-        job_arn_prefix=_JOB,
-        jobs=("*",),
-        protected_jobs=(),
-        protect_tag="gluebrake:protect",
-        max_runs_per_request=1000,
-        calls_at_once=8,
-        max_attempts=8,
-        retry_seconds=(5, 900),
-        confirm_seconds=(15, 300),
-        confirm_deadline_seconds=1800,
-    )
+_COMMON_SETTINGS: dict[str, Any] = {
+    "event_bus_name": "<IntakeBus>",
+    "trusted_sender_ids": ("<StopRole.RoleId>", "<ConfirmRole.RoleId>"),
+    "confirm_queue_url": "<MessagingConfirmQueue>",
+    "dead_letter_queue_url": "<MessagingDeadLetterQueue>",
+    "job_arn_prefix": _JOB,
+    "max_runs_per_request": 1000,
+    "calls_at_once": 8,
+    "confirm_seconds": (15, 300),
+    "confirm_deadline_seconds": 1800,
+}
+_STOP_SETTINGS = StopSettings(
+    **_COMMON_SETTINGS,
+    stop_queue_url="<MessagingStopQueue>",
+    jobs=("*",),
+    protected_jobs=(),
+    protect_tag="gluebrake:protect",
+    max_attempts=8,
+    retry_seconds=(5, 900),
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"), [("Stop", _STOP_SETTINGS), ("Confirm", ConfirmSettings(**_COMMON_SETTINGS))]
+)
+def test_a_function_can_read_its_environment(template: Template, function: str, expected: Settings) -> None:
+    """A function's environment has exactly the variables of its settings."""
+    variables = _variables(template, function)
+    assert load(type(expected), variables) == expected
+    assert set(variables) == {field.encode_name for field in fields(expected)}
 
 
 @both_functions
-def test_a_function_may_send_to_its_own_queue_for_good(template: Template, function: str) -> None:
-    """Lambda's loop detection, which would drop a retry, is off; traces and the dead-letter queue are on."""
+def test_a_function_can_keep_sending_to_its_own_queue(template: Template, function: str) -> None:
+    """Lambda's recursive loop detection, which would drop retries, is off. Tracing is on."""
     properties = template.only("AWS::Lambda::Function", function)
     assert properties["RecursiveLoop"] == "Allow"
     assert properties["TracingConfig"] == {"Mode": "Active"}
-    assert properties["DeadLetterConfig"] == {"TargetArn": _DEAD}
+    assert properties["DeadLetterConfig"] == {"TargetArn": _DEAD_LETTER_QUEUE}
 
 
 @both_functions
-def test_a_function_is_built_as_configured(synthesised: Synthesise, function: str) -> None:
-    """Version, processor, memory and log retention are the user's choice."""
+def test_a_function_has_the_configured_runtime(synthesised: Synthesise, function: str) -> None:
+    """Python version, architecture, memory and log retention are configurable."""
     template = synthesised(python="3.14", architecture="x86_64", memoryMb=1024, logRetentionDays=365)
     properties = template.only("AWS::Lambda::Function", function)
     assert (properties["Runtime"], properties["Architectures"]) == ("python3.14", ["x86_64"])
@@ -222,8 +241,8 @@ def test_a_function_is_built_as_configured(synthesised: Synthesise, function: st
     assert template.only("AWS::Logs::LogGroup", function) == {"RetentionInDays": 365}
 
 
-def test_no_function_runs_before_its_role_is_complete(template: Template) -> None:
-    """No message meets a function that may not yet do what it has to."""
+def test_a_function_is_created_after_its_roles_policy(template: Template) -> None:
+    """No message is received before the function has its permissions."""
     policies = set(template.resources("AWS::IAM::Policy"))
     functions = template.resources("AWS::Lambda::Function").values()
     assert [len(policies & set(function["DependsOn"])) for function in functions] == [1, 1]
@@ -231,10 +250,10 @@ def test_no_function_runs_before_its_role_is_complete(template: Template) -> Non
 
 @both_functions
 @pytest.mark.parametrize(("size", "window"), [(10, 0), (1000, 5), (10_000, 300)])
-def test_a_message_stays_hidden_until_its_batch_is_done(
+def test_a_message_stays_hidden_while_its_batch_is_processed(
     synthesised: Synthesise, function: str, size: int, window: int
 ) -> None:
-    """Visibility is six times the function's timeout and the window, whatever the window."""
+    """The visibility timeout is six times the function's timeout, plus the batch window."""
     template = synthesised(batchSize=size, batchWindowSeconds=window, maxConcurrency=7)
     timeout = template.only("AWS::Lambda::Function", function)["Timeout"]
     queue = template.only("AWS::SQS::Queue", f"Messaging{function}Queue")
@@ -253,37 +272,44 @@ def _queues(template: Template) -> list[dict[str, Any]]:
     return list(plain(template.resources("AWS::SQS::Queue")).values())
 
 
-def test_work_is_redriven_and_dead_letters_are_kept(template: Template) -> None:
-    """A message that crashes the function five times is kept for two weeks, and through an uninstallation."""
-    dead, *work = _queues(template)
-    assert dead["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
-    assert (dead["DeletionPolicy"], dead["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    for queue in work:
+def test_failing_messages_become_dead_letters_that_are_retained(template: Template) -> None:
+    """After five receives SQS moves a message. Dead letters stay for 14 days, and when the stack is deleted."""
+    dead_letter_queue, *work_queues = _queues(template)
+    assert dead_letter_queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    policies = (dead_letter_queue["DeletionPolicy"], dead_letter_queue["UpdateReplacePolicy"])
+    assert policies == ("Retain", "Retain")
+    for queue in work_queues:
         assert queue["Properties"]["MessageRetentionPeriod"] == 4 * 24 * 3600
-        assert queue["Properties"]["RedrivePolicy"] == {"deadLetterTargetArn": _DEAD, "maxReceiveCount": 5}
+        redrive_policy = queue["Properties"]["RedrivePolicy"]
+        assert redrive_policy == {"deadLetterTargetArn": _DEAD_LETTER_QUEUE, "maxReceiveCount": 5}
 
 
 def test_every_queue_is_encrypted(template: Template) -> None:
-    """No message rests in the clear."""
+    """SQS encrypts the messages of every queue."""
     assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in _queues(template))
 
 
-def test_queues_let_in_the_rule_and_the_topic_alone_and_by_tls_alone(template: Template) -> None:
-    """Each queue's policy denies what is not encrypted; only named senders are let in, where they send to."""
+def test_queue_policies_allow_only_the_rule_and_the_topic(template: Template) -> None:
+    """Each queue denies requests without TLS, and allows only the senders that have it as a target."""
     assert _queue_policies(template) == [
-        [_tls_only(_DEAD), _from_rule(_DEAD, "IntakeStopRequests"), _from_topic(_DEAD)],
-        [_tls_only(_STOP), _from_rule(_STOP, "IntakeStopRequests"), _from_topic(_STOP)],
-        [_tls_only(_CONFIRM)],
+        _statements_of_rules(_DEAD_LETTER_QUEUE, "IntakeStopRequests"),
+        _statements_of_rules(_STOP_QUEUE, "IntakeStopRequests"),
+        [_tls_only(_CONFIRM_QUEUE)],
     ]
 
 
-def test_queues_let_in_each_rule_by_its_name(synthesised: Synthesise) -> None:
-    """A rule for signals is let in like the one for stop requests."""
-    dead, stop, confirm = _queue_policies(synthesised(stopOnRunStatus=["etl"], stopOnAlarms=["glue-"]))
+def test_queue_policies_allow_each_rule_by_its_arn(synthesised: Synthesise) -> None:
+    """An optional rule has the same statement as the rule for stop requests."""
     rules = ["IntakeStopRequests", "SignalsRunStatus", "SignalsAlarmState"]
-    assert dead == [_tls_only(_DEAD), *[_from_rule(_DEAD, rule) for rule in rules], _from_topic(_DEAD)]
-    assert stop == [_tls_only(_STOP), *[_from_rule(_STOP, rule) for rule in rules], _from_topic(_STOP)]
-    assert confirm == [_tls_only(_CONFIRM)]
+    assert _queue_policies(synthesised(stopOnRunStatus=["etl"], stopOnAlarms=["glue-"])) == [
+        _statements_of_rules(_DEAD_LETTER_QUEUE, *rules),
+        _statements_of_rules(_STOP_QUEUE, *rules),
+        [_tls_only(_CONFIRM_QUEUE)],
+    ]
+
+
+def _statements_of_rules(queue: str, *rules: str) -> list[dict[str, Any]]:
+    return [_tls_only(queue), *[_from_rule(queue, rule) for rule in rules], _from_topic(queue)]
 
 
 def _queue_policies(template: Template) -> list[Any]:
@@ -323,22 +349,24 @@ def _from_topic(queue: str) -> dict[str, Any]:
 
 
 def test_stop_requests_on_the_bus_reach_the_stop_queue(template: Template) -> None:
-    """The rule listens to our own bus, and what it cannot deliver becomes a dead letter."""
+    """The rule is on the stack's bus. A failed delivery becomes a dead letter."""
     rule = template.only("AWS::Events::Rule")
     assert rule["EventBusName"] == "<IntakeBus>"
     assert rule["EventPattern"] == {"detail-type": [contract.STOP_REQUESTED]}
-    assert rule["Targets"] == [{"Id": "StopQueue", "Arn": _STOP, "DeadLetterConfig": {"Arn": _DEAD}}]
+    assert rule["Targets"] == [
+        {"Id": "StopQueue", "Arn": _STOP_QUEUE, "DeadLetterConfig": {"Arn": _DEAD_LETTER_QUEUE}}
+    ]
 
 
 def test_nothing_has_a_physical_name(template: Template) -> None:
-    """Names are CloudFormation's own; where it demands one, the CDK makes it of the stack's."""
+    """CloudFormation generates names. Where it requires one, the CDK derives it from the stack's name."""
     names = {
         (resource["Type"], key): value
         for resource in template.body["Resources"].values()
         for key, value in resource.get("Properties", {}).items()
         if key.endswith("Name") and isinstance(value, str)
     }
-    # Alarms name metrics, not themselves; a saved query's name begins with its folder.
+    # An alarm has the name of a metric, not its own. A saved query's name starts with its folder.
     metric = names.pop(("AWS::CloudWatch::Alarm", "MetricName"))
     query = names.pop(("AWS::Logs::QueryDefinition", "Name"))
     assert set(names) == {("AWS::Events::EventBus", "Name"), ("AWS::IAM::Policy", "PolicyName")}
@@ -347,24 +375,35 @@ def test_nothing_has_a_physical_name(template: Template) -> None:
     assert query.startswith("Gluebrake/")
 
 
-def test_outputs_say_where_to_send_and_where_to_look(template: Template) -> None:
-    """A producer and an operator need no console to find the queues, the bus and the function."""
+def test_outputs_name_the_resources_to_use(template: Template) -> None:
+    """A producer and an operator find the queues, the bus and the functions without the console."""
     assert {name: plain(output["Value"]) for name, output in template.body["Outputs"].items()} == {
+        "Version": __version__,
         "StopQueueUrl": "<MessagingStopQueue>",
+        "StopQueueArn": "<MessagingStopQueue.Arn>",
         "ConfirmQueueUrl": "<MessagingConfirmQueue>",
+        "ConfirmQueueArn": "<MessagingConfirmQueue.Arn>",
         "DeadLetterQueueUrl": "<MessagingDeadLetterQueue>",
+        "DeadLetterQueueArn": "<MessagingDeadLetterQueue.Arn>",
         "EventBusName": "<IntakeBus>",
+        "EventBusArn": "<IntakeBus.Arn>",
         "SignalTopicArn": "<SignalsTopic>",
         "ProducerPolicyArn": "<ProducerPolicy>",
         "AlarmTopicArn": "<ObservabilityAlarmTopic>",
         "DashboardName": "<ObservabilityDashboard>",
         "StopFunctionName": "<StopFunction>",
         "ConfirmFunctionName": "<ConfirmFunction>",
+        "StopFunctionArn": "<StopFunction.Arn>",
     }
 
 
-def test_cdk_nag_finds_nothing_unacknowledged(template: Template) -> None:
-    """Both rule packs ran, neither has an objection left, and what was acknowledged is known."""
+def test_each_output_becomes_a_variable(template: Template) -> None:
+    """`gluebrake env` knows the outputs, so that it can unset their variables without the stack."""
+    assert {*OUTPUTS, "Version"} == set(template.body["Outputs"])
+
+
+def test_cdk_nag_has_no_unsuppressed_finding(template: Template) -> None:
+    """Both rule packs ran without findings, and the suppressed rules are known."""
     assert template.validated("violations") == {"AwsSolutions": [], "Serverless": []}
     assert {name: set(rules) for name, rules in template.validated("suppressedViolations").items()} == {
         "AwsSolutions": {
@@ -380,28 +419,29 @@ def test_cdk_nag_finds_nothing_unacknowledged(template: Template) -> None:
     }
 
 
-def test_cdk_nag_takes_any_pattern_of_jobs(synthesised: Synthesise) -> None:
-    """A user's pattern of an unusual kind is acknowledged like any other."""
+def test_cdk_nag_accepts_any_job_pattern(synthesised: Synthesise) -> None:
+    """The finding about an unusual pattern is suppressed like any other."""
     template = synthesised(jobs=["a, b *", "q?$*", '"x::y"*', "日*", "**", "${plain}"])
     assert template.validated("violations")["AwsSolutions"] == []
 
 
-def test_cfn_lint_finds_nothing(template: Template) -> None:
-    """CloudFormation would take the template; only the CDK's redundant dependencies are let pass (W3005)."""
+def test_cfn_lint_has_no_finding(template: Template) -> None:
+    """cfn-lint accepts the template. The CDK's redundant dependencies (W3005) are ignored."""
     file = template.directory / "Gluebrake.template.json"
     linter = Path(sys.executable).with_name("cfn-lint")
     command = [str(linter), "--ignore-checks", "W3005", "--", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 def test_the_template_is_the_reviewed_one(template: Template, snapshot: SnapshotAssertion) -> None:
-    """A change is seen in review, but for the code's hash and the dashboard, which test_observability holds."""
+    """The snapshot shows every change, except in the code's hash and the dashboard, which has other tests."""
     body = template.body
     for resource in body["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             resource["Properties"]["Code"]["S3Key"] = "<hash>.zip"
         if resource["Type"] == "AWS::CloudWatch::Dashboard":
             resource["Properties"]["DashboardBody"] = "<widgets>"
+    body["Outputs"]["Version"]["Value"] = "<version>"
     del body["Parameters"], body["Rules"]
     assert body == snapshot

@@ -1,4 +1,4 @@
-"""What a cold start loads, from the functions' code as it ships: a new module is let in by name."""
+"""Which modules a cold start of the shipped code loads. A new package must be added to the list here."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ PACKAGES: Final = frozenset(
         "urllib3",
     }
 )
-"""All that ships, and so all that a start may load beside the standard library."""
+"""The packages that ship. A cold start may load these and the standard library."""
 
-HEAVY: Final = (
+SLOW: Final = (
     "asyncio",
     "aws_lambda_powertools.event_handler",
     "aws_lambda_powertools.metrics.provider.datadog",
@@ -44,7 +44,7 @@ HEAVY: Final = (
     "sqlite3",
     "unittest",
 )
-"""What costs milliseconds, would be easily drawn in, and is of no use to us."""
+"""Modules that take milliseconds to load, that a careless import would load, and that no function needs."""
 
 _PROBE: Final = """
 import json, sys
@@ -57,44 +57,44 @@ for service in "glue", "sqs":
 Logger(service="probe"), EphemeralMetrics(namespace="Probe", service="probe")
 before = set(sys.modules)
 __import__(sys.argv[2])
-print(json.dumps({"all": sorted(sys.modules), "ours": sorted(sys.modules.keys() - before)}))
+print(json.dumps({"all": sorted(sys.modules), "own": sorted(sys.modules.keys() - before)}))
 """
 
 
 @pytest.fixture(scope="module", params=["gluebrake.handlers.stop", "gluebrake.handlers.confirm"])
 def started(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Start a function as Lambda does; return which modules that loads, and which of them no package loads."""
+    """Import a handler as Lambda does. Return all loaded modules, and those that no package loads."""
     directory = artifact.build(config.load({"target": "local"}.get)).directory
     urls = {f"{name}_queue_url": f"https://{name}" for name in ("stop", "confirm", "dead_letter")}
     account = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-west-1")
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-ISB", "-c", _PROBE, str(directory), request.param],
         env={"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", **account, **environment({**urls, **SETTINGS})},
         capture_output=True,
         text=True,
         check=True,
     )
-    return dict(json.loads(done.stdout))
+    return dict(json.loads(process.stdout))
 
 
-def test_a_start_loads_only_packages_that_are_known(started: dict[str, Any]) -> None:
-    """A package that one of ours begins to draw in is noticed, and let in only by adding it to the list."""
+def test_a_start_loads_only_listed_packages(started: dict[str, Any]) -> None:
+    """A package that another package starts to import is noticed here."""
     packages = {name.partition(".")[0] for name in started["all"]} - sys.stdlib_module_names
-    new = {name for name in packages - PACKAGES if not name.startswith("__")}
-    assert not new, f"start-up loads packages that PACKAGES does not list: {sorted(new)}"
+    unlisted = {name for name in packages - PACKAGES if not name.startswith("__")}
+    assert not unlisted, f"start-up loads packages that PACKAGES does not list: {sorted(unlisted)}"
 
 
-def test_a_start_loads_nothing_heavy(started: dict[str, Any]) -> None:
-    """What would cost each start milliseconds stays out, whoever imports it."""
-    heavy = _below(HEAVY, started["all"])
-    assert not heavy, f"start-up loads what HEAVY forbids: {sorted(heavy)}"
+def test_a_start_loads_no_slow_module(started: dict[str, Any]) -> None:
+    """No import, direct or indirect, loads a module that is slow to load."""
+    slow = _below(SLOW, started["all"])
+    assert not slow, f"start-up loads modules that SLOW lists: {sorted(slow)}"
 
 
-def test_our_own_code_loads_nothing_beside_itself(started: dict[str, Any]) -> None:
-    """Beyond what boto3, msgspec and Powertools load anyway, a start loads our own modules and no others."""
-    others = {name for name in started["ours"] if name.partition(".")[0] != "gluebrake"}
-    assert started["ours"]
-    assert not others, f"our code loads at start-up what no package needs: {sorted(others)}"
+def test_the_functions_code_loads_only_its_own_modules(started: dict[str, Any]) -> None:
+    """Besides what boto3, msgspec and Powertools load anyway, a start loads only modules of `gluebrake`."""
+    extra = {name for name in started["own"] if name.partition(".")[0] != "gluebrake"}
+    assert started["own"]
+    assert not extra, f"gluebrake loads modules at start-up that no package needs: {sorted(extra)}"
 
 
 def _below(roots: tuple[str, ...], names: list[str]) -> AbstractSet[str]:

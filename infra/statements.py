@@ -1,0 +1,65 @@
+"""IAM statements of the functions' roles, and the ARNs of jobs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+
+from gluebrake import contract
+from gluebrake.stages import Stage
+
+
+def allow_glue(sid: str, stage: Stage, stack: cdk.Stack, jobs: Iterable[str]) -> iam.PolicyStatement:
+    """Allow the operations of Glue that a stage calls, on the jobs that match a pattern."""
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=[f"glue:{operation}" for operation in stage.operations["glue"]],
+        resources=job_arns(stack, jobs),
+    )
+
+
+def allow_send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
+    """Allow sending to a work queue. For the dead-letter queue, the CDK adds the permission."""
+    return iam.PolicyStatement(sid=sid, actions=["sqs:SendMessage"], resources=[queue.queue_arn])
+
+
+def allow_publish(bus: events.IEventBus) -> iam.PolicyStatement:
+    """Allow publishing outcome events, and no other event."""
+    return iam.PolicyStatement(
+        sid="PublishOutcomes",
+        actions=["events:PutEvents"],
+        resources=[bus.event_bus_arn],
+        conditions=each_event(
+            {"events:source": contract.OUTCOME_SOURCE, "events:detail-type": contract.STOP_OUTCOME}
+        ),
+    )
+
+
+def each_event(values: Mapping[str, str]) -> dict[str, Any]:
+    """Return the condition that every event of a PutEvents call has these values.
+
+    The keys have several values for a call with several events. `ForAllValues` alone also holds when a key is
+    absent, hence `Null`:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
+    return {"ForAllValues:StringEquals": dict(values), "Null": dict.fromkeys(values, "false")}
+
+
+def job_arns(stack: cdk.Stack, patterns: Iterable[str]) -> list[str]:
+    """Return the ARNs of the jobs that match the patterns, in IAM's syntax."""
+    return [job_arn(stack, iam_pattern(pattern)) for pattern in patterns]
+
+
+def job_arn(stack: cdk.Stack, job: str) -> str:
+    """Return the ARN of a job in the stack's account and Region."""
+    return stack.format_arn(service="glue", resource="job", resource_name=job)
+
+
+def iam_pattern(pattern: str) -> str:
+    """Convert a job name pattern to IAM's syntax, in which `?` and `$` are special as well."""
+    return pattern.translate({ord("?"): "${?}", ord("$"): "${$}"})
