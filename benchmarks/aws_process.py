@@ -1,4 +1,4 @@
-"""The tests' fake Glue and SQS in a process of its own, so that its work is not taken for the function's."""
+"""Run the tests' fake Glue and SQS in a separate process, so that their CPU time is not the function's."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class AwsProcess:
-    """A fake AWS that is told what to do; what it is given and what it returns is pickled."""
+    """A fake AWS in another process. Arguments and return values are pickled."""
 
     pool: ProcessPoolExecutor
 
-    def do(self, work: Callable[..., R], *arguments: Any) -> R:
-        """Do something with the FakeAws, its first argument, between calls."""
-        return self.pool.submit(_do, work, *arguments).result()
+    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Call the function in that process, with its FakeAws as the first argument."""
+        return self.pool.submit(_call, function, *arguments).result()
 
 
 @contextmanager
 def aws_process() -> Iterator[AwsProcess]:
-    """Run a fake AWS as long as the context lasts."""
+    """Run a fake AWS until the context exits."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         yield AwsProcess(pool)
 
 
-def _do(work: Callable[..., R], *arguments: Any) -> R:
-    return work(_aws(), *arguments)
+def _call(function: Callable[..., R], *arguments: Any) -> R:
+    return function(_aws(), *arguments)
 
 
 @cache
 def _aws() -> FakeAws:
-    """Start this process's fake; it ends with the process."""
+    """Start the fake AWS of this process. It ends with the process."""
     return ExitStack().enter_context(FakeAws())

@@ -1,4 +1,4 @@
-"""How many calls it takes to stop the runs of a stream, and how many are the fewest."""
+"""Count the calls that stop all runs of a stream, and compare them with the fewest possible."""
 
 from __future__ import annotations
 
@@ -16,40 +16,42 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from benchmarks.report import Plot, Report, Table, Target
-from benchmarks.streams import RUNS_IN_A_CALL, Kind, Request, distinct_runs, fewest_calls, stream
+from benchmarks.streams import RUNS_PER_CALL, Request, StreamShape, distinct_runs, fewest_calls, generate
 from tests.support.fakes.exchange import Call
 from tests.support.fakes.faults import Decide, Fault, Throttle
-from tests.support.simulated_aws import STOP, Function, Invocation, World
+from tests.support.simulated_aws import STOP, Function, Invocation, SimulatedAws
 
 SEED: Final = 20_261_124
 
-Contender = Callable[[World], Function]
-"""Makes a function that works the stop queue off."""
+Variant = Callable[[SimulatedAws], Function]
+"""Makes a function that consumes the stop queue."""
 
 
-def ours(world: World) -> Function:
-    """Return the real stop function, as the world has it."""
-    return world.functions[STOP]
+def gluebrake(simulation: SimulatedAws) -> Function:
+    """Return Gluebrake's STOP function."""
+    return simulation.functions[STOP]
 
 
-def one_call_a_run(world: World) -> Function:
+def one_call_per_run(simulation: SimulatedAws) -> Function:
     """Return a function that makes a call for each run that is named, as orchestrators and scripts do."""
-    return _record_by_record(world, lambda run_ids: [[run_id] for run_id in run_ids])
+    return _record_by_record(simulation, lambda run_ids: [[run_id] for run_id in run_ids])
 
 
-def one_call_a_record(world: World) -> Function:
-    """Return a function that puts into a call what one record names, since that is all that it sees."""
-    return _record_by_record(world, _by_25)
+def one_call_per_record(simulation: SimulatedAws) -> Function:
+    """Return a function that batches only the runs of one record, because it sees one record at a time."""
+    return _record_by_record(simulation, _batches_of_25)
 
 
-def _by_25(run_ids: Sequence[str]) -> list[Sequence[str]]:
+def _batches_of_25(run_ids: Sequence[str]) -> list[Sequence[str]]:
     distinct = list(dict.fromkeys(run_ids))
-    return [distinct[start : start + RUNS_IN_A_CALL] for start in range(0, len(distinct), RUNS_IN_A_CALL)]
+    return [distinct[start : start + RUNS_PER_CALL] for start in range(0, len(distinct), RUNS_PER_CALL)]
 
 
-def _record_by_record(world: World, batches: Callable[[Sequence[str]], Sequence[Sequence[str]]]) -> Function:
-    """Return a function on Powertools' BatchProcessor; what Glue throttles comes back from SQS."""
-    glue = boto3.client("glue", **world.aws.client_options)
+def _record_by_record(
+    simulation: SimulatedAws, batches: Callable[[Sequence[str]], Sequence[Sequence[str]]]
+) -> Function:
+    """Return a function with Powertools' BatchProcessor, which reports each throttled record as failed."""
+    glue = boto3.client("glue", **simulation.aws.client_options)
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
     def stop(record: SQSRecord) -> None:
@@ -64,133 +66,140 @@ def _record_by_record(world: World, batches: Callable[[Sequence[str]], Sequence[
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A stream, and the share of its calls that Glue throttles."""
+class Workload:
+    """The shape of a stream, and the share of its stop calls that Glue throttles."""
 
-    kind: Kind
+    shape: StreamShape
     throttled: float = 0.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A scene, who works it off, and how many messages an invocation gets."""
+    """A workload, the function that consumes it, and the messages per invocation."""
 
-    scene: Scene
-    contender: Contender
+    workload: Workload
+    variant: Variant
     batch_size: int
 
 
-class Effort(NamedTuple):
-    """The stop calls of an invocation, and the fewest for what its messages name."""
+class StopCalls(NamedTuple):
+    """The stop calls of an invocation, and the fewest possible for its messages."""
 
-    calls: int
+    made: int
     fewest: int
     all_answered: bool
-    """Whether nothing had to be tried again."""
+    """Whether no run has to be tried again."""
 
 
-class Played(NamedTuple):
-    """What it took to work a stream off."""
+class CaseResult(NamedTuple):
+    """The calls that a case made."""
 
     calls: Mapping[str, int]
-    """By operation."""
-    efforts: Sequence[Effort]
+    """The number of calls, by operation."""
+    stop_calls: Sequence[StopCalls]
+    """One for each invocation of the STOP function."""
     running: int
-    """Runs that nobody had stopped by the end."""
+    """The runs that are still running when the queues are empty."""
 
     @property
     def reads(self) -> int:
-        """How often states were read."""
+        """The number of calls that read runs' states."""
         return self.calls["GetJobRuns"] + self.calls["GetJobRun"]
 
 
-_ACCOUNT: Final = Kind(name="a busy account", messages=1500, jobs=200, skew=1.1)
-_BUSY: Final = Scene(_ACCOUNT)
+_ACCOUNT: Final = StreamShape(name="a busy account", messages=1500, jobs=200, skew=1.1)
+_BUSY: Final = Workload(_ACCOUNT)
 
-SCENES: Final = (
-    Scene(Kind(name="a few busy jobs", messages=1500, jobs=10, skew=1.0)),
+WORKLOADS: Final = (
+    Workload(StreamShape(name="a few busy jobs", messages=1500, jobs=10, skew=1.0)),
     _BUSY,
-    Scene(Kind(name="many jobs, much alike", messages=1500, jobs=1000, skew=0.3)),
-    Scene(Kind(name="requests of up to 60 runs", messages=200, jobs=40, skew=1.0, most_runs=60)),
-    Scene(replace(_ACCOUNT, name="a busy account, one call in ten throttled"), throttled=0.1),
+    Workload(StreamShape(name="many jobs, evenly used", messages=1500, jobs=1000, skew=0.3)),
+    Workload(StreamShape(name="requests of up to 60 runs", messages=200, jobs=40, skew=1.0, max_runs=60)),
+    Workload(replace(_ACCOUNT, name="a busy account, one call in ten throttled"), throttled=0.1),
 )
-AT_ONCE: Final = 10
-STORMS: Final = 1000
-"""The two ways to configure `batchSize`."""
+LOW_LATENCY: Final = 10
+HIGH_VOLUME: Final = 1000
+"""The `batchSize` of each profile."""
 
-_BATCH_SIZES: Final = (AT_ONCE, 30, 100, 300, STORMS)
+_BATCH_SIZES: Final = (LOW_LATENCY, 30, 100, 300, HIGH_VOLUME)
 
 CASES: Final = (
-    *(Case(scene, ours, size) for scene in SCENES for size in (AT_ONCE, STORMS)),
-    *(Case(scene, other, STORMS) for scene in SCENES for other in (one_call_a_run, one_call_a_record)),
-    *(Case(_BUSY, ours, size) for size in _BATCH_SIZES[1:-1]),
+    *(Case(workload, gluebrake, size) for workload in WORKLOADS for size in (LOW_LATENCY, HIGH_VOLUME)),
+    *(
+        Case(workload, variant, HIGH_VOLUME)
+        for workload in WORKLOADS
+        for variant in (one_call_per_run, one_call_per_record)
+    ),
+    *(Case(_BUSY, gluebrake, size) for size in _BATCH_SIZES[1:-1]),
 )
 
 
 def run(progress: Callable[[str], None]) -> Report:
-    """Work all streams off, and count."""
-    played: dict[Case, Played] = {}
+    """Run all cases and count their calls."""
+    results: dict[Case, CaseResult] = {}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(play, case): case for case in CASES}
+        futures = {pool.submit(run_case, case): case for case in CASES}
         for future in as_completed(futures):
-            played[futures[future]] = future.result()
-            progress(f"{len(played)} of {len(CASES)} streams worked off")
+            results[futures[future]] = future.result()
+            progress(f"{len(results)} of {len(CASES)} streams consumed")
     return Report(
         title="Calls",
-        text=_TEXT,
-        tables=[_stop_calls(played), _other_calls(played)],
-        plots=[_by_batch_size(played)],
-        targets=targets(played),
+        text=TEXT,
+        tables=[_stop_calls(results), _all_calls(results)],
+        plots=[_by_batch_size(results)],
+        targets=targets(results),
     )
 
 
-def play(case: Case) -> Played:
-    """Put the stream on the stop queue, and let time pass until all that it led to is done."""
-    requests = stream(case.scene.kind, SEED)
+def run_case(case: Case) -> CaseResult:
+    """Put the stream on the stop queue, and advance time until both queues are empty."""
+    requests = generate(case.workload.shape, SEED)
     # One call at a time, so that the same calls are throttled each time.
-    with World(batch_size=case.batch_size, calls_at_once=1) as world:
-        world.functions[STOP] = case.contender(world)
-        world.aws.faults.add(Decide(_now_and_then(case.scene.throttled)), operation="BatchStopJobRun")
+    with SimulatedAws(batch_size=case.batch_size, calls_at_once=1) as simulation:
+        simulation.functions[STOP] = case.variant(simulation)
+        simulation.aws.faults.add(Decide(_throttle_share(case.workload.throttled)), operation="BatchStopJobRun")
         for job_name, run_id in sorted(distinct_runs(requests)):
-            world.aws.glue.add_run(job_name, run_id)
+            simulation.aws.glue.add_run(job_name, run_id)
         for request in requests:
-            world.ask(request.job_name, *request.run_ids)
-        world.run()
-        return Played(
-            calls=Counter(call.operation for call in world.aws.calls),
-            efforts=[effort(one) for one in world.invocations if one.service == STOP],
-            running=sum(run.state == "RUNNING" for run in world.aws.glue),
+            simulation.request_stop(request.job_name, *request.run_ids)
+        simulation.run()
+        return CaseResult(
+            calls=Counter(call.operation for call in simulation.aws.calls),
+            stop_calls=[
+                stop_calls(invocation) for invocation in simulation.invocations if invocation.service == STOP
+            ],
+            running=sum(run.state == "RUNNING" for run in simulation.aws.glue),
         )
 
 
-def _now_and_then(share: float) -> Callable[[Call], Fault | None]:
-    random = Random(SEED)  # noqa: S311 - nothing here is secret
+def _throttle_share(share: float) -> Callable[[Call], Fault | None]:
+    random = Random(SEED)  # noqa: S311 - not used for security
     return lambda _: Throttle() if random.random() < share else None
 
 
-def effort(invocation: Invocation) -> Effort:
-    """Hold an invocation's calls against what its messages name."""
+def stop_calls(invocation: Invocation) -> StopCalls:
+    """Compare an invocation's stop calls with the fewest possible for its messages."""
     bodies = [json.loads(delivery.message.body) for delivery in invocation.deliveries]
     fewest = fewest_calls(Request(body["JobName"], tuple(body["JobRunIds"])) for body in bodies)
     again = invocation.counts["Retrying"] + invocation.counts["Deferred"]
-    return Effort(len(invocation.called("BatchStopJobRun")), fewest, all_answered=not again)
+    return StopCalls(len(invocation.called("BatchStopJobRun")), fewest, all_answered=not again)
 
 
-def targets(played: Mapping[Case, Played]) -> list[Target]:
-    """Say whether ours made the fewest calls, and whether all was stopped."""
-    mine = [effort for case, one in played.items() if case.contender is ours for effort in one.efforts]
-    answered = [effort for effort in mine if effort.all_answered]
-    exact = sum(effort.calls == effort.fewest for effort in answered)
-    running = sum(one.running for case, one in played.items() if case.contender is ours)
+def targets(results: Mapping[Case, CaseResult]) -> list[Target]:
+    """Return whether Gluebrake made the fewest calls, and whether it stopped all runs."""
+    own = [result for case, result in results.items() if case.variant is gluebrake]
+    answered = [calls for result in own for calls in result.stop_calls if calls.all_answered]
+    exact = sum(calls.made == calls.fewest for calls in answered)
+    running = sum(result.running for result in own)
     return [
         Target(
-            what="BatchStopJobRun calls of an invocation, when Glue answers every call",
+            figure="BatchStopJobRun calls of an invocation, when Glue answers every call",
             limit="exactly Σ over jobs of ⌈distinct runs / 25⌉",
-            measured=f"that many in {exact:,} of {len(answered):,} invocations",
+            measured=f"exact in {exact:,} of {len(answered):,} invocations",
             met=bool(answered) and exact == len(answered),
         ),
         Target(
-            what="runs still running once the queues are empty",
+            figure="runs that are still running when the queues are empty",
             limit="0",
             measured=f"{running:,}",
             met=running == 0,
@@ -198,59 +207,62 @@ def targets(played: Mapping[Case, Played]) -> list[Target]:
     ]
 
 
-_TEXT: Final = """\
-Streams of stop requests: skewed jobs (Zipf), one message in five naming runs that an earlier one named, and
-messages up to fifty places late. Each stream stands on the stop queue and is worked off by the real handlers,
-with boto3, against a fake Glue and SQS on a loopback socket, until every run is confirmed as stopped; what is
-to be tried again goes through the queue. The same streams are worked off with one call for each run that is
-named, as orchestrators and scripts do, and with Powertools' BatchProcessor, which sees one record at a time.
-Nobody can do with fewer calls than each job's distinct runs by 25, and only who knows the whole stream
-beforehand can do with that."""
+TEXT: Final = """\
+Each stream of stop requests has skewed jobs (Zipf). One message in five names runs that an earlier message
+named, and messages arrive up to fifty places late. The whole stream is on the stop queue at the start. The
+real handlers consume it with boto3, against a fake Glue and SQS on a loopback socket, until every run is
+confirmed as stopped. Retries go through the queue.
+
+Two other functions consume the same streams. One makes a call for each run that is named, as orchestrators
+and scripts do. The other uses Powertools' BatchProcessor, which sees one record at a time. The minimum is
+⌈distinct runs / 25⌉ calls for each job of the whole stream. Only a function that knows the whole stream in
+advance can always reach it."""
 
 
-def _stop_calls(played: Mapping[Case, Played]) -> Table:
-    def calls(scene: Scene, contender: Contender, size: int = STORMS) -> int:
-        return played[Case(scene, contender, size)].calls["BatchStopJobRun"]
+def _stop_calls(results: Mapping[Case, CaseResult]) -> Table:
+    def calls(workload: Workload, variant: Variant, size: int = HIGH_VOLUME) -> int:
+        return results[Case(workload, variant, size)].calls["BatchStopJobRun"]
 
     rows = []
-    for scene in SCENES:
-        requests = stream(scene.kind, SEED)
+    for workload in WORKLOADS:
+        requests = generate(workload.shape, SEED)
         counts = (
             len(requests),
             len(distinct_runs(requests)),
-            calls(scene, one_call_a_run),
-            calls(scene, one_call_a_record),
-            calls(scene, ours, AT_ONCE),
-            calls(scene, ours),
+            calls(workload, one_call_per_run),
+            calls(workload, one_call_per_record),
+            calls(workload, gluebrake, LOW_LATENCY),
+            calls(workload, gluebrake),
             fewest_calls(requests),
         )
-        rows.append((scene.kind.name, *(f"{count:,}" for count in counts)))
-    ours_of = [f"ours, {size:,} an invocation" for size in (AT_ONCE, STORMS)]
+        rows.append((workload.shape.name, *map(_count, counts)))
+    others = ["one call per run", "one call per record"]
+    own = [f"Gluebrake, {size:,} messages per invocation" for size in (LOW_LATENCY, HIGH_VOLUME)]
     return Table(
-        title="BatchStopJobRun calls to stop all runs of a stream",
-        columns=["stream", "messages", "runs", "one a run", "one a record", *ours_of, "knowing all beforehand"],
+        title="BatchStopJobRun calls that stop all runs of a stream",
+        columns=["stream", "messages", "runs", *others, *own, "minimum"],
         rows=rows,
-        note="Throttled calls are counted. What Glue throttles, ours sends again by the job; SQS delivers the "
-        "others' messages again.",
+        note="Throttled calls are counted. Gluebrake re-sends throttled runs grouped by job; for the other "
+        "functions SQS redelivers each message.",
     )
 
 
-def _other_calls(played: Mapping[Case, Played]) -> Table:
+def _all_calls(results: Mapping[Case, CaseResult]) -> Table:
     rows = []
-    for scene in SCENES:
-        for size in (AT_ONCE, STORMS):
-            one = played[Case(scene, ours, size)]
-            fewest = "-" if scene.throttled else f"{sum(effort.fewest for effort in one.efforts):,}"
-            counts = (len(one.efforts), one.calls["BatchStopJobRun"])
-            others = (one.reads, one.calls["SendMessageBatch"], one.calls["PutEvents"])
-            rows.append((scene.kind.name, f"{size:,}", *map(_count, counts), fewest, *map(_count, others)))
+    for workload in WORKLOADS:
+        for size in (LOW_LATENCY, HIGH_VOLUME):
+            result = results[Case(workload, gluebrake, size)]
+            fewest = "-" if workload.throttled else _count(sum(calls.fewest for calls in result.stop_calls))
+            stops = (len(result.stop_calls), result.calls["BatchStopJobRun"])
+            others = (result.reads, result.calls["SendMessageBatch"], result.calls["PutEvents"])
+            rows.append((workload.shape.name, _count(size), *map(_count, stops), fewest, *map(_count, others)))
     return Table(
-        title="All calls of ours, by messages in an invocation",
-        columns=["stream", "messages", "invocations", "stops", "fewest", "reads", "sends", "events"],
+        title="All calls of Gluebrake, by messages per invocation",
+        columns=["stream", "messages", "invocations", "stop", "minimum", "read", "send", "event"],
         rows=rows,
-        note="Invocations are those of the stop function; fewest is summed over them. Reads (GetJobRuns, "
-        "GetJobRun) tell whether the runs have stopped, which the others never learn; sends are "
-        "SendMessageBatch calls, events PutEvents calls: each tells of the ends of up to ten runs.",
+        note="Invocations are those of the STOP function, and the minimum is summed over them. Read calls "
+        "(GetJobRuns, GetJobRun) show whether the runs have stopped; the other functions make none. Send "
+        "calls are SendMessageBatch. Event calls are PutEvents, with up to ten outcome events each.",
     )
 
 
@@ -258,22 +270,22 @@ def _count(count: int) -> str:
     return f"{count:,}"
 
 
-def _by_batch_size(played: Mapping[Case, Played]) -> Plot:
-    requests = stream(_BUSY.kind, SEED)
-    flat = {
-        "one call a run": played[Case(_BUSY, one_call_a_run, STORMS)].calls["BatchStopJobRun"],
-        "knowing all beforehand": fewest_calls(requests),
+def _by_batch_size(results: Mapping[Case, CaseResult]) -> Plot:
+    requests = generate(_BUSY.shape, SEED)
+    constant = {
+        "one call per run": results[Case(_BUSY, one_call_per_run, HIGH_VOLUME)].calls["BatchStopJobRun"],
+        "minimum": fewest_calls(requests),
     }
-    mine = [(size, played[Case(_BUSY, ours, size)].calls["BatchStopJobRun"]) for size in _BATCH_SIZES]
+    own = [(size, results[Case(_BUSY, gluebrake, size)].calls["BatchStopJobRun"]) for size in _BATCH_SIZES]
     return Plot(
         name="calls",
-        caption=f"{_BUSY.kind.name}: BatchStopJobRun calls to stop {len(distinct_runs(requests)):,} runs, "
-        "by the messages that an invocation gets",
-        x_label="messages in an invocation",
+        caption=f"BatchStopJobRun calls to stop {len(distinct_runs(requests)):,} runs of {_BUSY.shape.name}, "
+        "by messages per invocation",
+        x_label="messages per invocation",
         y_label="calls",
         series={
-            "ours": mine,
-            **{name: [(size, count) for size in _BATCH_SIZES] for name, count in flat.items()},
+            "Gluebrake": own,
+            **{label: [(size, count) for size in _BATCH_SIZES] for label, count in constant.items()},
         },
         log_x=True,
     )

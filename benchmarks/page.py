@@ -1,4 +1,4 @@
-"""The page docs/performance.md: a table of all targets, then a section for each benchmark."""
+"""Write docs/performance.md: a table of all targets, then a section for each benchmark."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from benchmarks.report import Plot, Report, Table, Target
 
-_INTRODUCTION = """\
+INTRODUCTION: Final = """\
 # Performance
 
-These figures come from `make bench`, which measures them again on your machine and writes this page anew.
-What is compared runs by turns within one run, and the figures are medians. Seconds belong to the machine
-that they were measured on; the ratios are what counts, and the counts hold anywhere."""
+`make bench` measures these figures on your machine and writes this page. Variants that are compared run
+alternately, and figures are medians. Times depend on the machine, so compare the ratios. Counts are the same
+on every machine."""
 
-# The conclusion of a simulation of 2026-11-24 that is no longer part of the project.
-_WHICH_PROFILE = """\
+# The result of a simulation that is no longer part of the project.
+PROFILES: Final = """\
 ## Which profile
 
-| requests a minute at the peak | low-latency: p95, stop calls/s | high-volume: p95, stop calls/s | choose |
+| requests per minute at the peak | low-latency: p95, stop calls/s | high-volume: p95, stop calls/s | use |
 | --- | --- | --- | --- |
 | 1 | 0.1 s, 0.02 | 20 s, 0.02 | low-latency |
 | 14 | 0.1 s, 0.2 | 20 s, 0.2 | low-latency |
@@ -30,33 +31,33 @@ _WHICH_PROFILE = """\
 | 1,389 | 0.1 s, 22 | 5 s, 9 | high-volume |
 | 13,889 | falls behind | 5 s, 26 | high-volume |
 
-p95 is the time from a request until Glue accepts the stop. A stop call is a BatchStopJobRun call. Use low-
-latency while it keeps up and makes at most 5 stop calls a second at the peak. Use high-volume above that,
-and where requests come in bursts of thousands. The table is of 2026-11-24. It comes from a simulation with
-`maxConcurrency` 2, not from a measurement on AWS."""
+p95 is the time from a request until Glue accepts the stop. A stop call is a BatchStopJobRun call. Use
+low-latency while it keeps up and makes at most 5 stop calls per second at the peak. Use high-volume above that,
+and where requests arrive in bursts of thousands. The table dates from 2026-11-24. It comes from a simulation
+with `maxConcurrency` 2, not from a measurement on AWS."""
 
-_PACKAGES = ("aws-lambda-powertools", "boto3", "msgspec")
+_PACKAGES: Final = ("aws-lambda-powertools", "boto3", "msgspec")
 
 
 def page(reports: Sequence[Report], machine: str) -> str:
-    """Write the page as Markdown."""
+    """Return the page as Markdown."""
     targets = [target for report in reports for target in report.targets]
-    blocks = [_INTRODUCTION, machine, "## Targets", *_table(target_table(targets))]
+    blocks = [INTRODUCTION, machine, "## Targets", *_table(target_table(targets))]
     for report in reports:
         blocks += [f"## {report.title}", report.text.strip()]
         blocks += [block for table in report.tables for block in _table(table)]
         blocks += [_picture(plot) for plot in report.plots]
-    return "\n\n".join([*blocks, _WHICH_PROFILE]) + "\n"
+    return "\n\n".join([*blocks, PROFILES]) + "\n"
 
 
 def target_table(targets: Iterable[Target]) -> Table:
-    """Tell of each target whether it was met."""
-    rows = [(target.what, target.limit, target.measured, "yes" if target.met else "no") for target in targets]
-    return Table(title="", columns=("what", "target", "measured", "met"), rows=rows)
+    """Return a table that shows for each target whether it was met."""
+    rows = [(target.figure, target.limit, target.measured, "yes" if target.met else "no") for target in targets]
+    return Table(title="", columns=("figure", "target", "measured", "met"), rows=rows)
 
 
 def machine() -> str:
-    """Tell when and where the figures were measured."""
+    """Return when and where the figures were measured."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -66,10 +67,10 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text().splitlines() if known.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "An unnamed processor"
+    return names[0] if names else platform.processor() or "Unknown processor"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a benchmark tells."""
+"""The result of a benchmark: text, tables, plots and targets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A figure to reach."""
+    """A limit, and the measured value that is compared with it."""
 
-    what: str
+    figure: str
     limit: str
     measured: str
     met: bool
@@ -19,7 +19,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Figures in rows; `note` stands below them."""
+    """Rows of figures. `note` is printed below them."""
 
     title: str
     columns: Sequence[str]
@@ -29,16 +29,16 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A picture, kept as docs/pictures/bench-<name>.svg."""
+    """A picture, saved as docs/pictures/bench-<name>.svg."""
 
     name: str
     caption: str
     x_label: str
     y_label: str
     series: Mapping[str, Sequence[tuple[float, float]]]
-    """By label: the points."""
+    """The points of each label; exactly one for a bar."""
     spread: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
-    """By label: the lowest and the highest value at each point."""
+    """The lowest and highest value at each point, by label."""
     kind: Literal["line", "bar"] = "line"
     log_x: bool = False
     log_y: bool = False
@@ -46,7 +46,7 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was compared, and what came out; `text` is Markdown."""
+    """One section of docs/performance.md. `text` is Markdown."""
 
     title: str
     text: str

@@ -1,1 +1,1 @@
-"""AWS on this machine: an emulator, the deployment into it, and a demonstration. No account, no Docker."""
+"""AWS on this machine: an emulator, Gluebrake deployed into it, and a demo. No AWS account, no Docker."""

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import local
+from gluebrake_cli import shell
 from local.demo import demo
 from local.deployment import DeploymentError
 from local.emulator import EmulatorError
-from local.registry import exports, newest
+from local.registry import exports, latest
 from local.up import up
 
 INTERRUPTED = 130
@@ -19,8 +20,8 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+    for termination in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(termination, signal.default_int_handler)
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -34,22 +35,24 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=local.__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    told = commands.add_parser("demo", help="stop some forty runs, and check what became of each")
-    told.add_argument("--svg", type=Path, metavar="FILE", help="a picture of it, for a document")
-    told.set_defaults(run=lambda options: demo(options.svg))
-    started = commands.add_parser("up", help="deploy Gluebrake and a few Glue jobs, and stay until Ctrl-C")
-    started.add_argument(
-        "--config", type=_file, metavar="FILE", help="a JSON file, laid over cdk.json's choices"
+    demo_parser = commands.add_parser("demo", help="stop some forty Glue job runs and check every outcome")
+    demo_parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture of the result to FILE")
+    demo_parser.set_defaults(run=lambda options: demo(options.svg))
+    up_parser = commands.add_parser("up", help="deploy Gluebrake and a few Glue jobs, and run until Ctrl-C")
+    up_parser.add_argument(
+        "--config", type=_file, metavar="FILE", help="a JSON file that overrides the configuration in cdk.json"
     )
-    started.add_argument(
+    up_parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
-        help="a file that tells where it all is, once it is ready",
+        help="once deployed, write the endpoint and the stack's outputs to FILE",
     )
-    started.set_defaults(run=_up)
-    shown = commands.add_parser("env", help='variables for the AWS CLI, as in: eval "$(python -m local env)"')
-    shown.set_defaults(run=_env)
+    up_parser.set_defaults(run=_up)
+    env_parser = commands.add_parser(
+        "env", help='print variables for the AWS CLI, as in: eval "$(python -m local env)"'
+    )
+    env_parser.set_defaults(run=_env)
     return parser
 
 
@@ -68,11 +71,12 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _env(_: argparse.Namespace) -> int:
-    if record := newest():
+    if record := latest():
         print(exports(record))
         return 0
+    print(shell.failure())
     print(
-        "python -m local: nothing runs. Start it in another terminal: python -m local up",
+        "python -m local: no deployment is running. Start one in another terminal: python -m local up",
         file=sys.stderr,
     )
     return 1

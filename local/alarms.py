@@ -1,11 +1,11 @@
-"""What an alarm's change of state sends, as AWS sends it, in place of ministack's.
+"""Alarm actions and events as CloudWatch sends them, in place of ministack's.
 
-The event on the default bus always; then, if the alarm's actions are enabled, a notification to each topic and
-an invocation of each function among them. Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring,
+Every change of state puts an event on the default bus. An alarm whose actions are enabled also notifies its
+topics and invokes its functions. Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring,
 cloudwatch-and-eventbridge.html, alarms-and-actions-Lambda.html and Notify_Users_Alarm_Changes.html.
 """
 
-# ruff: noqa: SLF001 - ministack has no public way in; the shim pins its version and tests/e2e proves each form
+# ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/e2e covers each patch
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ACTIONS: Final = {
 
 
 def install() -> None:
-    """Put this in the place of what ministack sends."""
-    cloudwatch._dispatch_alarm_actions = _changed
+    """Replace what ministack does when an alarm changes its state."""
+    cloudwatch._dispatch_alarm_actions = _dispatch
 
 
-def _changed(alarm: Alarm, old: str, new: str, reason: str) -> None:
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
-    data = _data(alarm, old, new, reason, moment)
+def _dispatch(alarm: Alarm, old: str, new: str, reason: str) -> None:
+    timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
+    data = _alarm_data(alarm, old, new, reason, timestamp)
     entry = {
         "Source": "aws.cloudwatch",
         "DetailType": "CloudWatch Alarm State Change",
@@ -50,19 +50,19 @@ def _changed(alarm: Alarm, old: str, new: str, reason: str) -> None:
             _invoke(arn, alarm, data)
 
 
-def _data(alarm: Alarm, old: str, new: str, reason: str, moment: str) -> dict[str, Any]:
+def _alarm_data(alarm: Alarm, old: str, new: str, reason: str, timestamp: str) -> dict[str, Any]:
     metric = {
         "namespace": alarm.get("Namespace", ""),
         "name": alarm.get("MetricName", ""),
         "dimensions": {pair["Name"]: pair["Value"] for pair in alarm.get("Dimensions", [])},
     }
     stat = {"metric": metric, "period": alarm.get("Period", 60), "stat": alarm.get("Statistic", "")}
-    watched = {"metrics": [{"id": str(uuid.uuid4()), "metricStat": stat, "returnData": True}]}
+    metrics = {"metrics": [{"id": str(uuid.uuid4()), "metricStat": stat, "returnData": True}]}
     return {
         "alarmName": alarm["AlarmName"],
-        "state": {"value": new, "reason": reason, "timestamp": moment},
-        "previousState": {"value": old, "timestamp": moment},
-        "configuration": {"alarmRule": alarm["AlarmRule"]} if "AlarmRule" in alarm else watched,
+        "state": {"value": new, "reason": reason, "timestamp": timestamp},
+        "previousState": {"value": old, "timestamp": timestamp},
+        "configuration": {"alarmRule": alarm["AlarmRule"]} if "AlarmRule" in alarm else metrics,
     }
 
 
@@ -93,7 +93,7 @@ def _notify(topic_arn: str, alarm: Alarm, data: dict[str, Any]) -> None:
 
 def _invoke(function_arn: str, alarm: Alarm, data: dict[str, Any]) -> None:
     function, config, _ = lambda_svc._get_func_record_for_ref(function_arn)
-    action = {
+    event = {
         "source": "aws.cloudwatch",
         "alarmArn": alarm["AlarmArn"],
         "accountId": get_account_id(),
@@ -102,4 +102,4 @@ def _invoke(function_arn: str, alarm: Alarm, data: dict[str, Any]) -> None:
         "alarmData": data,
     }
     record = lambda_svc._execution_record_for_config(function, config)
-    lambda_svc.invoke_async_with_retry(record, action)
+    lambda_svc.invoke_async_with_retry(record, event)

@@ -1,4 +1,4 @@
-"""Where the emulator answers, and clients for it."""
+"""The emulator's account and Region, and clients for it."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "eu-central-2"
-"""For older Regions the AWS CLI 1 has endpoints for SQS of its own, which win over AWS_ENDPOINT_URL."""
+"""A newer Region: for older ones the AWS CLI 1 has built-in SQS endpoints, which override AWS_ENDPOINT_URL."""
 
 ACCOUNT: Final = "000000000000"
 KEY: Final = "test"
-"""Key id and secret: the emulator takes any, and reads another account's number from twelve digits."""
+"""Key id and secret. The emulator accepts any; it takes a key id of twelve digits as the account's id."""
 
 
-class Keys(NamedTuple):
-    """Who calls: by default the account itself."""
+class Credentials(NamedTuple):
+    """AWS credentials, by default those of the account's root user."""
 
     key_id: str = KEY
     secret: str = KEY
     token: str | None = None
 
 
-OWNER: Final = Keys()
+ROOT_USER: Final = Credentials()
 
 
 class Aws:
-    """The emulator's clients, each made when it is first used."""
+    """The emulator's clients, each created on first use."""
 
     cloudformation: CloudFormationClient
     cloudwatch: CloudWatchClient
@@ -57,17 +57,19 @@ class Aws:
     sqs: SQSClient
     ssm: SSMClient
 
-    def __init__(self, endpoint: str, certificate: Path | None = None, keys: Keys = OWNER) -> None:
+    def __init__(
+        self, endpoint: str, certificate: Path | None = None, credentials: Credentials = ROOT_USER
+    ) -> None:
         self.endpoint = endpoint
         self._certificate = certificate
-        self._session = boto3.Session(*keys, region_name=REGION)
+        self._session = boto3.Session(*credentials, region_name=REGION)
 
-    def by(self, keys: Keys) -> Aws:
-        """Return the clients of whoever has these keys."""
-        return Aws(self.endpoint, self._certificate, keys)
+    def with_credentials(self, credentials: Credentials) -> Aws:
+        """Return clients that call with other credentials."""
+        return Aws(self.endpoint, self._certificate, credentials)
 
     def __getattr__(self, name: str) -> Any:
-        """Make the client of a service that is declared above, and keep it."""
+        """Create and keep the client of a service that is declared above."""
         if name not in Aws.__annotations__:
             raise AttributeError(name)
         client = self.client(name.rstrip("_"))
@@ -75,14 +77,14 @@ class Aws:
         return client
 
     def client(self, service: Any) -> Any:
-        """Make the client of any service."""
-        # No proxy, whatever the environment says: the emulator is on this machine.
+        """Create the client of any service."""
+        # The emulator is on this machine, so a proxy from the environment could not reach it.
         config = Config(proxies={}, retries={"total_max_attempts": 1})
         verify = str(self._certificate) if self._certificate else None
         return self._session.client(service, endpoint_url=self.endpoint, config=config, verify=verify)
 
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
-        """Put an object into a bucket, which is made if it is not there."""
+        """Put an object into a bucket; create the bucket if it does not exist."""
         with contextlib.suppress(self.s3.exceptions.BucketAlreadyOwnedByYou):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.s3.put_object(Bucket=bucket, Key=key, Body=body)

@@ -1,21 +1,18 @@
-"""The demonstration: the story of `local.story` told as it happens, each expectation checked."""
+"""The demo: play the scenario of `local.scenario`, show it as it happens, and check every expectation."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich import box
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -23,78 +20,17 @@ from rich.table import Table
 from local import jobs, scenario
 from local.aws import Aws
 from local.deployment import deploy, log_group, synthesise
+from local.display import Display, table
 from local.emulator import Emulator, running
 
-PATIENCE_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 SOURCE: Final = "demo.guardrail"
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
-PICTURED: Final = frozenset({"What is asked", "The runs", "The outcomes"})
-"""The tables that stand in the picture as well: they say what the story is, and are the same each time."""
-
-WIDTH: Final = 74
-
-PICTURE: Final = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="The demo">
-<style>
-.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  font-size: {char_height}px; }}
-.{unique_id}-title {{ font-family: system-ui, "DejaVu Sans", sans-serif; font-size: 18px; font-weight: bold; }}
-{styles}
-</style>
-{chrome}
-<g class="{unique_id}-matrix" transform="translate({terminal_x}, {terminal_y})">{matrix}</g>
-</svg>
-"""
-"""Rich's own format fetches a font from the web, and clips each piece of text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """What the audience sees: tables, the time that each stage took, and what was not as expected."""
-
-    console: Console = field(default_factory=Console)
-    picture: Console = field(default_factory=lambda: Console(record=True, width=WIDTH, file=io.StringIO()))
-    stages: dict[str, float] = field(default_factory=dict)
-    surprises: list[str] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage of the story."""
-        began = time.monotonic()
-        self.console.print(f"[dim]{name} …[/]")
-        yield
-        self.stages[name] = time.monotonic() - began
-
-    def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-        """Show a table."""
-        self.show(_table(title, columns, rows))
-
-    def show(self, shown: Table | str) -> None:
-        """Show a table, in the picture too if it is one of those; or a last word."""
-        self.console.print(shown)
-        if isinstance(shown, str) or shown.title in PICTURED:
-            self.picture.print(shown)
-
-    def draw(self, file: Path) -> None:
-        """Write the picture."""
-        svg = self.picture.export_svg(title="make demo", code_format=PICTURE, unique_id="demo")
-        file.write_text(re.sub(r' clip-path="[^"]*"', "", svg))
-
-    def compare(self, title: str, expected: Mapping[str, int], **found: Mapping[str, int]) -> None:
-        """Show counts beside the expected ones, and note where they differ."""
-        names = dict.fromkeys(name for counts in (expected, *found.values()) for name in counts)
-        rows = {name: [counts.get(name, 0) for counts in (expected, *found.values())] for name in names}
-        wrong = {name for name, counts in rows.items() if len(set(counts)) > 1}
-        self.surprises.extend(f"{title}: {name}" for name in rows if name in wrong)
-        marked = [
-            [name, *counts, "[red]no[/]" if name in wrong else "[green]yes[/]"] for name, counts in rows.items()
-        ]
-        self.table(title, ["", "expected", *found, "as expected"], marked)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """The deployment that the story plays in, and its runs."""
+class DemoDeployment:
+    """The demo's deployment, and the ids of its runs."""
 
     emulator: Emulator
     outputs: Mapping[str, str]
@@ -111,11 +47,11 @@ class Scene:
         return {name: Counter(run["JobRunState"] for run in runs["JobRuns"]) for name, runs in answers.items()}
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the structured lines that the functions have logged."""
+        """Return the structured lines of the functions' logs."""
         return [json.loads(line) for line in self._lines() if line.startswith("{")]
 
     def plain_log(self) -> list[str]:
-        """Return what stands between those lines: tracebacks, for one."""
+        """Return all other lines of the functions' logs, such as tracebacks."""
         return [line for line in self._lines() if not line.startswith("{")]
 
     def _lines(self) -> list[str]:
@@ -135,43 +71,43 @@ class Scene:
 
 
 def demo(svg: Path | None = None) -> int:
-    """Tell the story, and draw it into a file; return 0 when everything became what it had to, else 1."""
-    began, telling = time.monotonic(), Telling()
+    """Play the scenario, and write a picture of it to a file. Return 0 if everything is as expected, else 1."""
+    began, display = time.monotonic(), Display()
     with contextlib.ExitStack() as stack:
-        with telling.stage("The emulator starts"):
+        with display.step("Start the emulator"):
             emulator = stack.enter_context(running())
-        scene = _set_up(emulator, telling)
-        with telling.stage("The requests are sent"):
-            telling.table("What is asked", ["by", "job", "ids", "it shows"], _send(scene))
-        with telling.stage("The runs stop"):
-            _watch(scene, telling)
-        _show(scene, telling)
-        if telling.surprises:
-            telling.console.print("The functions' log:", *scene.plain_log(), sep="\n", markup=False)
+        deployment = _set_up(emulator, display)
+        with display.step("Send the requests"):
+            display.table("Requests", ["by", "job", "ids", "case"], _send(deployment))
+        with display.step("Wait for the runs to stop"):
+            _watch(deployment, display)
+        _show(deployment, display)
+        if display.differences:
+            display.console.print("The functions' logs:", *deployment.plain_log(), sep="\n", markup=False)
         ending = time.monotonic()
-    telling.stages["Everything ends"] = time.monotonic() - ending
-    exit_code = _conclude(telling, time.monotonic() - began)
+    display.steps["Clean up"] = time.monotonic() - ending
+    exit_code = _conclude(display, time.monotonic() - began)
     if svg:
-        telling.draw(svg)
+        display.draw(svg)
     return exit_code
 
 
-def _set_up(emulator: Emulator, telling: Telling) -> Scene:
+def _set_up(emulator: Emulator, display: Display) -> DemoDeployment:
     config = emulator.directory / "demo.json"
     config.write_text(json.dumps(scenario.CONFIG))
     synthesis = synthesise(emulator, config)
-    with telling.stage("The runs start"):
+    with display.step("Start the runs"):
         ids = _start_runs(emulator.aws)
-    with telling.stage("The stack is synthesised"):
+    with display.step("Synthesise the stack"):
         assembly = synthesis.wait()
-    with telling.stage("The stack is deployed"):
+    with display.step("Deploy the stack"):
         outputs = deploy(emulator.aws, assembly)
-    return Scene(emulator, outputs, ids)
+    return DemoDeployment(emulator, outputs, ids)
 
 
 def _start_runs(aws: Aws) -> scenario.Ids:
     jobs.create(aws, scenario.RUNS)
-    ids: dict[tuple[str, scenario.Label], str] = {("nightly-etl", scenario.UNKNOWN): scenario.UNKNOWN_ID}
+    ids: dict[tuple[str, scenario.RunLabel], str] = {("nightly-etl", scenario.UNKNOWN): scenario.UNKNOWN_ID}
     for name, count in scenario.RUNS.items():
         ids |= {(name, number): run_id for number, run_id in enumerate(jobs.start(aws, name, count))}
     for (name, label), arguments in scenario.SPECIAL_RUNS.items():
@@ -179,69 +115,79 @@ def _start_runs(aws: Aws) -> scenario.Ids:
     return ids
 
 
-def _send(scene: Scene) -> Iterator[list[object]]:
+def _send(deployment: DemoDeployment) -> Iterator[list[object]]:
     for request in scenario.REQUESTS:
-        body = request.body(scene.ids)
+        body = request.body(deployment.ids)
         if request.via == "queue":
-            scene.aws.sqs.send_message(QueueUrl=scene.outputs["StopQueueUrl"], MessageBody=body)
+            deployment.aws.sqs.send_message(QueueUrl=deployment.outputs["StopQueueUrl"], MessageBody=body)
         else:
-            _put(scene, body)
-        yield [request.via, request.job, len(request.runs) or "", request.shows]
+            _put(deployment, body)
+        yield [request.via, request.job, len(request.runs) or "", request.case]
 
 
-def _put(scene: Scene, detail: str) -> None:
-    bus = scene.outputs["EventBusName"]
-    scene.aws.events.put_events(
+def _put(deployment: DemoDeployment, detail: str) -> None:
+    bus = deployment.outputs["EventBusName"]
+    deployment.aws.events.put_events(
         Entries=[{"EventBusName": bus, "Source": SOURCE, "DetailType": STOP_REQUESTED, "Detail": detail}]
     )
 
 
-def _watch(scene: Scene, telling: Telling) -> None:
-    """Show the states until everything is as expected and at rest, or for as long as patience lasts."""
-    wanted = (scenario.STATES, scenario.OUTCOMES, sum(scenario.DEAD_LETTERS.values()))
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with Live(console=telling.console, auto_refresh=False, transient=True) as live:
+def _watch(deployment: DemoDeployment, display: Display) -> None:
+    """Show the states until everything is as expected, or for TIMEOUT_SECONDS."""
+    expected = (scenario.STATES, scenario.OUTCOMES, sum(scenario.DEAD_LETTERS.values()))
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    with Live(console=display.console, auto_refresh=False, transient=True) as live:
         while time.monotonic() < deadline:
-            states = scene.states()
+            states = deployment.states()
             live.update(_states(states), refresh=True)
-            if (_total(states), _outcomes(scene.log()), scene.dead_letters()) == wanted:
+            if (_total(states), _outcomes(deployment.log()), deployment.dead_letters()) == expected:
                 break
             time.sleep(0.2)
-    telling.show(_states(scene.states()))
+    display.show(_states(deployment.states()))
 
 
 def _states(states: Mapping[str, Counter[str]]) -> Table:
     rows = [[name, *(counts[state] or "" for state in scenario.STATES)] for name, counts in states.items()]
-    return _table("The runs", ["job", *scenario.STATES], rows)
+    return table("Runs", ["job", *scenario.STATES], rows)
 
 
-def _show(scene: Scene, telling: Telling) -> None:
-    log, calls, letters = scene.log(), scene.emulator.glue_calls("BatchStopJobRun"), _dead_letters(scene)
-    telling.compare("The states of the runs", scenario.STATES, found=_total(scene.states()))
-    telling.compare("The outcomes", scenario.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
-    telling.table("The runs that stopped", ["", ""], _measured(log))
-    telling.table("The calls", ["job", "ids"], [[call["JobName"], len(call["JobRunIds"])] for call in calls])
-    fewest = {"BatchStopJobRun": scenario.fewest_calls(scene.ids)}
-    telling.compare("The calls against the fewest possible", fewest, made={"BatchStopJobRun": len(calls)})
-    telling.table("The dead letters", ["reason", "in words", "message"], letters)
-    telling.compare("Their reasons", scenario.DEAD_LETTERS, found=Counter(reason for reason, _, _ in letters))
+def _show(deployment: DemoDeployment, display: Display) -> None:
+    log, calls, dead_letters = (
+        deployment.log(),
+        deployment.emulator.glue_calls("BatchStopJobRun"),
+        _dead_letters(deployment),
+    )
+    display.compare("States of the runs", scenario.STATES, found=_total(deployment.states()))
+    display.compare("Outcomes", scenario.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
+    display.table("Stopped runs", ["", ""], _stop_metrics(log))
+    display.table(
+        "BatchStopJobRun calls", ["job", "ids"], [[call["JobName"], len(call["JobRunIds"])] for call in calls]
+    )
+    fewest = {"BatchStopJobRun": scenario.fewest_calls(deployment.ids)}
+    display.compare("Number of calls, against the least possible", fewest, made={"BatchStopJobRun": len(calls)})
+    display.table("Dead letters", ["error code", "error message", "message body"], dead_letters)
+    display.compare(
+        "Error codes of the dead letters",
+        scenario.DEAD_LETTERS,
+        found=Counter(code for code, _, _ in dead_letters),
+    )
 
 
-def _dead_letters(scene: Scene) -> list[tuple[str, str, str]]:
-    answer = scene.aws.sqs.receive_message(
-        QueueUrl=scene.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+def _dead_letters(deployment: DemoDeployment) -> list[tuple[str, str, str]]:
+    answer = deployment.aws.sqs.receive_message(
+        QueueUrl=deployment.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
     )
     return [
         (
-            letter["MessageAttributes"]["ERROR_CODE"]["StringValue"],
-            _readable(letter["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]),
-            _readable(letter["Body"]),
+            message["MessageAttributes"]["ERROR_CODE"]["StringValue"],
+            _shorten_run_ids(message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]),
+            _shorten_run_ids(message["Body"]),
         )
-        for letter in answer.get("Messages", [])
+        for message in answer.get("Messages", [])
     ]
 
 
-def _readable(text: str) -> str:
+def _shorten_run_ids(text: str) -> str:
     return escape(re.sub(r"(jr_.{8})[0-9a-f]{56}", r"\1…", text))
 
 
@@ -256,7 +202,7 @@ def _outcomes(log: list[dict[str, Any]]) -> Counter[str]:
 
 
 def _metrics(log: list[dict[str, Any]]) -> Counter[str]:
-    """Add up the outcomes in the log's embedded metrics, as CloudWatch would."""
+    """Count the outcomes in the logs' embedded metrics, as CloudWatch does."""
     names = {*scenario.OUTCOMES, *_outcomes(log)}
     counts: Counter[str] = Counter()
     for line in log:
@@ -265,15 +211,15 @@ def _metrics(log: list[dict[str, Any]]) -> Counter[str]:
     return counts
 
 
-def _measured(log: list[dict[str, Any]]) -> list[list[str]]:
-    """Sum up what the embedded metrics say of the runs that stopped."""
+def _stop_metrics(log: list[dict[str, Any]]) -> list[list[str]]:
+    """Summarise the embedded metrics of the stopped runs."""
     times = sorted(_values(log, "TimeToStop")) or [0.0]
     freed, consumed = sum(_values(log, "DpusReleased")), sum(_values(log, "DpuHoursConsumed"))
     spread = " / ".join(f"{seconds:.2f}" for seconds in (times[0], statistics.median(times), times[-1]))
     return [
         ["time to stop, in seconds: fastest / median / slowest", spread],
         ["DPUs released", f"{freed:g}"],
-        ["DPU-hours consumed until then", f"{consumed:.5f}"],
+        ["DPU-hours consumed before they stopped", f"{consumed:.5f}"],
     ]
 
 
@@ -281,20 +227,11 @@ def _values(log: list[dict[str, Any]], metric: str) -> list[float]:
     return [value for line in log if "_aws" in line for value in line.get(metric, [])]
 
 
-def _conclude(telling: Telling, seconds: float) -> int:
-    rows = [[name, f"{taken:.1f}"] for name, taken in {**telling.stages, "In all": seconds}.items()]
-    telling.table("The time it took", ["", "seconds"], rows)
-    if telling.surprises:
-        telling.show("[bold red]Not as expected:[/] " + "; ".join(telling.surprises))
+def _conclude(display: Display, seconds: float) -> int:
+    rows = [[name, f"{taken:.1f}"] for name, taken in {**display.steps, "Total": seconds}.items()]
+    display.table("Time", ["", "seconds"], rows)
+    if display.differences:
+        display.show("[bold red]Not as expected:[/] " + "; ".join(display.differences))
         return 1
-    telling.show("[bold green]Everything became what it had to.[/]")
+    display.show("[bold green]Everything is as expected.[/]")
     return 0
-
-
-def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold cyan", box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(str, row))
-    return table

@@ -1,4 +1,4 @@
-"""Gluebrake into the emulator: synthesise in a process of its own, then do what the CDK's command line does."""
+"""Deploy Gluebrake into the emulator: synthesise in a separate process, then do what `cdk deploy` does."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ DEPLOY_SECONDS: Final = 60.0
 
 
 class DeploymentError(RuntimeError):
-    """The app could not be synthesised or its stack not created; the text says why."""
+    """The app could not be synthesised or its stack could not be created. The text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """A cloud assembly in the making."""
+    """A synthesis that is running, and where it writes the cloud assembly."""
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]
     assembly: Path
 
     def wait(self) -> Path:
-        """Return the directory of the cloud assembly; raise DeploymentError with what the app printed."""
+        """Return the directory of the cloud assembly. If app.py failed, raise DeploymentError."""
         with self.output:
             if self.process.wait():
                 self.output.seek(0)
@@ -43,10 +43,10 @@ class Synthesis:
 
 
 def synthesise(emulator: Emulator, config: Path | None = None) -> Synthesis:
-    """Start to synthesise the app for this machine, with a config file over the defaults."""
+    """Start to synthesise the app for this machine. A config file overrides the defaults."""
     assembly = emulator.directory / "cdk.out"
     context = ["-c", "target=local", *(["-c", f"config={config.resolve()}"] if config else [])]
-    output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - Synthesis.wait closes it
     process = emulator.start([sys.executable, "app.py", *context], output, CDK_OUTDIR=str(assembly))
     return Synthesis(process, output, assembly)
 
@@ -59,13 +59,13 @@ def deploy(aws: Aws, assembly: Path) -> dict[str, str]:
         assets = json.loads(manifest.read_text())["files"].values()
         urls = {asset["source"]["path"]: _upload(aws, asset, assembly) for asset in assets}
         stack_name = manifest.name.removesuffix(".assets.json")
-        # By its address, as the CDK's command line does: a call carries no template over 51,200 bytes.
+        # By URL, as `cdk deploy` does: TemplateBody is limited to 51,200 bytes.
         aws.cloudformation.create_stack(
             StackName=stack_name,
             TemplateURL=urls[f"{stack_name}.template.json"],
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
-        outputs |= _created(aws, stack_name)
+        outputs |= _wait_until_created(aws, stack_name)
     return outputs
 
 
@@ -76,7 +76,7 @@ def log_group(aws: Aws, function_name: str) -> str:
 
 
 def _upload(aws: Aws, asset: Mapping[str, Any], assembly: Path) -> str:
-    """Return the address of the asset where the last of its destinations has it."""
+    """Upload an asset to each of its destinations, and return the URL of the last one."""
     path = assembly / asset["source"]["path"]
     body = _zipped(path) if asset["source"]["packaging"] == "zip" else path.read_bytes()
     url = ""
@@ -101,7 +101,7 @@ def _zipped(directory: Path) -> bytes:
     return body.getvalue()
 
 
-def _created(aws: Aws, stack_name: str) -> dict[str, str]:
+def _wait_until_created(aws: Aws, stack_name: str) -> dict[str, str]:
     deadline = time.monotonic() + DEPLOY_SECONDS
     while time.monotonic() < deadline:
         stack = aws.cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]

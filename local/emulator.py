@@ -1,4 +1,4 @@
-"""The emulator as a child process: on a free port of the loopback interface, ended with all that it started."""
+"""The emulator as a child process on a free port of the loopback interface. Its own processes end with it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from typing import IO, Any, Final
 from local.aws import HOST, REGION, Aws
 
 ROOT: Final = Path(__file__).parents[1]
-MEDDLING: Final = ("AWS_", "LAMBDA_", "LOCALSTACK_", "LOG_LEVEL", "MINISTACK_", "POWERTOOLS_")
-TRUSTED: Final = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""What names the certificates that a process trusts, in place of the emulator's own."""
+DROPPED_PREFIXES: Final = ("AWS_", "LAMBDA_", "LOCALSTACK_", "LOG_LEVEL", "MINISTACK_", "POWERTOOLS_")
+CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""Variables that name trusted certificates. With them a process would not trust the emulator's own."""
 
-GUARDED: Final = {"AUTH": "true", "USE_SSL": "1"}
+IAM_AND_TLS: Final = {"AUTH": "true", "USE_SSL": "1"}
 START_SECONDS: Final = 30.0
 END_SECONDS: Final = 5.0
 
 
 class EmulatorError(RuntimeError):
-    """The emulator did not start; the text is its output."""
+    """The emulator did not start. The text is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A running emulator. Its directory and its process group end with it."""
+    """A running emulator. When it ends, its process group ends and its directory is removed."""
 
     aws: Aws
     directory: Path
@@ -44,15 +44,15 @@ class Emulator:
 
     @property
     def calls_file(self) -> Path:
-        """The file of JSON lines in which the shim writes every call of Glue."""
+        """The file of JSON lines to which the shim writes every Glue call."""
         return self.directory / "glue-calls.jsonl"
 
     def start(self, command: list[str], output: IO[bytes], **env: str) -> subprocess.Popen[bytes]:
-        """Start a process that ends with the emulator, at the latest."""
+        """Start a process in the emulator's process group, so that it ends with the emulator at the latest."""
         return subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**inherited(), **env, "TMPDIR": str(self.directory)},
+            env={**inherited_environment(), **env, "TMPDIR": str(self.directory)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -60,42 +60,42 @@ class Emulator:
         )
 
     def glue_calls(self, operation: str) -> list[dict[str, Any]]:
-        """Return the requests of every call of a Glue operation so far, oldest first."""
+        """Return the request of every call of a Glue operation so far, oldest first."""
         lines = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
         calls = [json.loads(line) for line in lines]
         return [call["request"] for call in calls if call["operation"] == operation]
 
 
 @contextlib.contextmanager
-def running(*, guarded: bool = False) -> Iterator[Emulator]:
-    """Start an emulator, and end it with everything that it started; a guarded one has TLS and enforces IAM.
+def running(*, enforce_iam: bool = False) -> Iterator[Emulator]:
+    """Start an emulator for the `with` block. With `enforce_iam` it enforces IAM policies and serves TLS.
 
-    The emulator watches its standard input, which closes with this process however that ends.
+    Its standard input is a pipe from this process. When the pipe closes, even by SIGKILL, the emulator ends.
     """
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="gluebrake-") as name, tempfile.TemporaryFile() as output:
         directory = Path(name)
-        certificate = directory / "ministack-tls" / "server.crt" if guarded else None
-        process = _start(directory, port, output, guarded=guarded)
+        certificate = directory / "ministack-tls" / "server.crt" if enforce_iam else None
+        process = _start(directory, port, output, enforce_iam=enforce_iam)
         try:
-            _wait(process, port, output, certificate)
-            scheme = "https" if guarded else "http"
+            _wait_until_healthy(process, port, output, certificate)
+            scheme = "https" if enforce_iam else "http"
             yield Emulator(Aws(f"{scheme}://{HOST}:{port}", certificate), directory, process)
         finally:
-            _end(process)
+            _stop(process)
 
 
-def inherited() -> dict[str, str]:
-    """Return this environment without what leads elsewhere or changes the emulator and the functions."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(MEDDLING) or k == "AWS_CA_BUNDLE"}
+def inherited_environment() -> dict[str, str]:
+    """Return this environment without variables that select an account or configure the emulator or Lambda."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(DROPPED_PREFIXES) or k == "AWS_CA_BUNDLE"}
     return {**kept, **{name: f"{kept.get(name, '')},{HOST}".lstrip(",") for name in ("NO_PROXY", "no_proxy")}}
 
 
-def _start(directory: Path, port: int, output: IO[bytes], *, guarded: bool) -> subprocess.Popen[bytes]:
-    kept = {k: v for k, v in inherited().items() if not guarded or k not in TRUSTED}
+def _start(directory: Path, port: int, output: IO[bytes], *, enforce_iam: bool) -> subprocess.Popen[bytes]:
+    kept = {k: v for k, v in inherited_environment().items() if not enforce_iam or k not in CA_VARIABLES}
     env = {
         **kept,
-        **(GUARDED if guarded else {}),
+        **(IAM_AND_TLS if enforce_iam else {}),
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
@@ -116,7 +116,9 @@ def _start(directory: Path, port: int, output: IO[bytes], *, guarded: bool) -> s
     )
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, output: IO[bytes], certificate: Path | None) -> None:
+def _wait_until_healthy(
+    process: subprocess.Popen[bytes], port: int, output: IO[bytes], certificate: Path | None
+) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not healthy(port, certificate):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -126,7 +128,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, output: IO[bytes], certif
 
 
 def healthy(port: int, certificate: Path | None = None) -> bool:
-    """Tell whether an emulator answers at a port of this machine, by TLS if it has a certificate."""
+    """Return whether an emulator answers on a port of this machine, over TLS if it has a certificate."""
     try:
         with contextlib.closing(_connection(port, certificate)) as connection:
             connection.request("GET", "/_ministack/health")
@@ -142,12 +144,12 @@ def _connection(port: int, certificate: Path | None) -> http.client.HTTPConnecti
     return http.client.HTTPSConnection(HOST, port, timeout=2, context=context)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.stdin:
         process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)
-    # The group outlives a leader that was killed from outside.
+    # If something else killed the group's leader, the other processes of the group are still running.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

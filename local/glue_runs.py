@@ -1,11 +1,11 @@
-"""Glue's job runs as AWS has them, in place of ministack's: ids, states, limits, pages, events.
+"""Glue job runs with AWS's ids, states, limits, pages and events, in place of ministack's.
 
-A run is the job's script in a Python process of its own, which gets the run's arguments as Glue gives them. The
-interpreter is isolated from the site's packages: a script that only waits costs next to nothing.
-A run with the argument `--refuse-to-stop` stays STOPPING, as some of AWS's own do.
+A run is a Python process that executes the job's script with the run's arguments, in Glue's form. It does not
+load site-packages, so that many sleeping runs need little memory and time. With the argument `--refuse-to-stop`
+a run stays STOPPING, as some runs do on AWS.
 """
 
-# ruff: noqa: SLF001 - ministack has no public way in; the shim pins its version and tests/local proves each patch
+# ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
 
 from __future__ import annotations
 
@@ -30,63 +30,65 @@ IDS_PER_STOP: Final = 25
 RUNS_PER_PAGE: Final = 200
 STOPPING_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_STOPPING_SECONDS", "0.5"))
 MINUTE_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_MINUTE_SECONDS", "60"))
-"""How long a minute of NotifyDelayAfter lasts on this machine."""
+"""The length of a minute of NotifyDelayAfter on this machine."""
 
 REFUSE: Final = "--refuse-to-stop"
 CALLS_FILE: Final = "glue-calls.jsonl"
 
 Run = dict[str, Any]
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 _lock = threading.Lock()
 _processes: dict[str, subprocess.Popen[str]] = {}
 
 
 def install(directory: Path) -> None:
-    """Put these operations in the place of ministack's, and write every Glue call to a file of JSON lines."""
+    """Replace ministack's operations with these, and write every Glue call to a file of JSON lines."""
     scripts = directory / "scripts"
     scripts.mkdir()
     glue._start_job_run = lambda data: _start_job_run(data, scripts)
     glue._get_job_run = _get_job_run
     glue._get_job_runs = _get_job_runs
     glue._batch_stop_job_run = _batch_stop_job_run
-    glue._create_job = _tagged(glue._create_job)
-    glue._handle_request_sync = _recorded(glue._handle_request_sync, directory / CALLS_FILE)
+    glue._create_job = _with_tags(glue._create_job)
+    glue._handle_request_sync = _with_call_log(glue._handle_request_sync, directory / CALLS_FILE)
 
 
-def _recorded(handle: Callable[..., Answer], calls: Path) -> Callable[..., Answer]:
-    def recorded(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Answer:
+def _with_call_log(handle: Callable[..., Response], calls: Path) -> Callable[..., Response]:
+    def log_and_handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Response:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         line = json.dumps({"operation": operation, "request": json.loads(body or "{}")})
         with _lock, calls.open("a") as file:
             file.write(line + "\n")
         return handle(method, path, headers, body, query)
 
-    return recorded
+    return log_and_handle
 
 
-def _tagged(create_job: Callable[[Run], Answer]) -> Callable[[Run], Answer]:
-    def tagged(data: Run) -> Answer:
-        answer = create_job(data)
-        if answer[0] == HTTPStatus.OK and data.get("Tags"):
+def _with_tags(create_job: Callable[[Run], Response]) -> Callable[[Run], Response]:
+    def create_with_tags(data: Run) -> Response:
+        response = create_job(data)
+        if response[0] == HTTPStatus.OK and data.get("Tags"):
             glue._tags[glue._arn("job", data["Name"])] = dict(data["Tags"])
-        return answer
+        return response
 
-    return tagged
+    return create_with_tags
 
 
-def _start_job_run(data: Run, scripts: Path) -> Answer:
+def _start_job_run(data: Run, scripts: Path) -> Response:
     job = glue._jobs.get(data["JobName"])
     if job is None:
         return _unknown_job(data["JobName"])
     run = _new_run(job, {**job["DefaultArguments"], **data.get("Arguments", {})})
-    _processes[run["Id"]] = process = _launch(run, _script(job, scripts))
+    _processes[run["Id"]] = process = _launch(run, _copy_script(job, scripts))
     _runs(job["Name"]).append(run)
-    # Threads do not inherit the account and Region of the request, which ministack keeps in context variables.
-    threading.Thread(target=contextvars.copy_context().run, args=[_follow, run, process], daemon=True).start()
+    # ministack keeps the account and Region of a request in context variables, which threads do not inherit.
+    threading.Thread(
+        target=contextvars.copy_context().run, args=[_wait_for_end, run, process], daemon=True
+    ).start()
     if minutes := _notify_delay(data) or _notify_delay(job):
         timer = threading.Timer(
-            minutes * MINUTE_SECONDS, contextvars.copy_context().run, [_tell_status, run, minutes]
+            minutes * MINUTE_SECONDS, contextvars.copy_context().run, [_publish_status, run, minutes]
         )
         timer.daemon = True
         timer.start()
@@ -97,8 +99,8 @@ def _notify_delay(settings: Run) -> int:
     return int((settings.get("NotificationProperty") or {}).get("NotifyDelayAfter") or 0)
 
 
-def _tell_status(run: Run, minutes: int) -> None:
-    """Put the event on the default bus that a run takes longer than its job's NotifyDelayAfter."""
+def _publish_status(run: Run, minutes: int) -> None:
+    """If a run is still active after its NotifyDelayAfter, put Glue's event about it on the default bus."""
     if run["JobRunState"] not in ("RUNNING", "STOPPING"):
         return
     detail = {
@@ -129,8 +131,8 @@ def _new_run(job: Run, arguments: dict[str, str]) -> Run:
     }
 
 
-def _script(job: Run, scripts: Path) -> Path:
-    """Return a copy that no later start writes to: ministack's own one is truncated under running readers."""
+def _copy_script(job: Run, scripts: Path) -> Path:
+    """Copy the job's script for one run. ministack rewrites its own while earlier runs may still read it."""
     source = glue._resolve_script(job["Command"].get("ScriptLocation"))
     copy = scripts / f"{secrets.token_hex(8)}.py"
     copy.write_text(Path(source).read_text() if source else "raise SystemExit('no script')\n")
@@ -148,7 +150,7 @@ def _launch(run: Run, script: Path) -> subprocess.Popen[str]:
     )
 
 
-def _follow(run: Run, process: subprocess.Popen[str]) -> None:
+def _wait_for_end(run: Run, process: subprocess.Popen[str]) -> None:
     _, errors = process.communicate()
     with _lock:
         del _processes[run["Id"]]
@@ -158,10 +160,10 @@ def _follow(run: Run, process: subprocess.Popen[str]) -> None:
         run.update(JobRunState=state, CompletedOn=now, LastModifiedOn=now)
         if state == "FAILED":
             run["ErrorMessage"] = errors[-2000:]
-    _publish(run)
+    _publish_state_change(run)
 
 
-def _publish(run: Run) -> None:
+def _publish_state_change(run: Run) -> None:
     detail = {
         "jobName": run["JobName"],
         "severity": "ERROR" if run["JobRunState"] == "FAILED" else "INFO",
@@ -173,28 +175,28 @@ def _publish(run: Run) -> None:
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
-def _get_job_run(data: Run) -> Answer:
+def _get_job_run(data: Run) -> Response:
     for run in _runs(data["JobName"]):
         if run["Id"] == data["RunId"]:
-            return _ok({"JobRun": _shown(run)})
+            return _ok({"JobRun": _with_execution_time(run)})
     return _error("EntityNotFoundException", f"Job Run {data['RunId']} not found")
 
 
-def _get_job_runs(data: Run) -> Answer:
-    """Answer newest first. The token counts the older runs that are left, so new runs shift no page."""
+def _get_job_runs(data: Run) -> Response:
+    """List runs, newest first. The token counts the older runs that remain, so a new run shifts no page."""
     name, size = data["JobName"], data.get("MaxResults", RUNS_PER_PAGE)
     if name not in glue._jobs:
         return _unknown_job(name)
     if not 1 <= size <= RUNS_PER_PAGE:
         return _error("InvalidInputException", f"MaxResults: 1 to {RUNS_PER_PAGE}, not {size}")
     runs = _runs(name)
-    left = int(data.get("NextToken") or len(runs))
-    start = max(left - size, 0)
-    page = {"JobRuns": [_shown(run) for run in reversed(runs[start:left])]}
+    remaining = int(data.get("NextToken") or len(runs))
+    start = max(remaining - size, 0)
+    page = {"JobRuns": [_with_execution_time(run) for run in reversed(runs[start:remaining])]}
     return _ok({**page, "NextToken": str(start)} if start else page)
 
 
-def _batch_stop_job_run(data: Run) -> Answer:
+def _batch_stop_job_run(data: Run) -> Response:
     name, ids = data["JobName"], data["JobRunIds"]
     if not 1 <= len(ids) <= IDS_PER_STOP:
         return _error("InvalidInputException", f"JobRunIds: 1 to {IDS_PER_STOP}, not {len(ids)}")
@@ -212,7 +214,7 @@ def _batch_stop_job_run(data: Run) -> Answer:
 
 
 def _stop(run: Run | None) -> dict[str, str] | None:
-    """Submit a run for stopping; return the error's detail when it is refused."""
+    """Start to stop a run. If it cannot be stopped, return the error's detail."""
     if run is None:
         return {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "Job Run not found."}
     with _lock:
@@ -227,7 +229,7 @@ def _stop(run: Run | None) -> dict[str, str] | None:
     return None
 
 
-def _shown(run: Run) -> Run:
+def _with_execution_time(run: Run) -> Run:
     return {**run, "ExecutionTime": int(run.get("CompletedOn", time.time()) - run["StartedOn"])}
 
 
@@ -236,18 +238,18 @@ def _runs(job_name: str) -> list[Run]:
     return runs
 
 
-def _unknown_job(name: str) -> Answer:
+def _unknown_job(name: str) -> Response:
     return _error("EntityNotFoundException", f"Job {name} not found")
 
 
-def _ok(data: Run) -> Answer:
-    answer: Answer = json_response(data)
-    return answer
+def _ok(data: Run) -> Response:
+    response: Response = json_response(data)
+    return response
 
 
-def _error(code: str, message: str) -> Answer:
-    answer: Answer = error_response_json(code, message)
-    return answer
+def _error(code: str, message: str) -> Response:
+    response: Response = error_response_json(code, message)
+    return response
 
 
 def _now() -> float:

@@ -1,4 +1,4 @@
-"""Sample Glue jobs: Python shell scripts that wait."""
+"""Sample Glue jobs: Python shell scripts that sleep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.aws import ACCOUNT, Aws
 BUCKET: Final = "glue-scripts"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/glue"
 SECONDS: Final = "--seconds"
-NONE: Final[Mapping[str, str]] = {}
+NO_ARGUMENTS: Final[Mapping[str, str]] = {}
 SCRIPT: Final = f"""\
 import sys, time
 
@@ -19,7 +19,7 @@ time.sleep(float(sys.argv[sys.argv.index("{SECONDS}") + 1]))
 
 
 def create(aws: Aws, names: Iterable[str]) -> None:
-    """Create jobs whose runs take an hour, unless a run is started with another `--seconds`."""
+    """Create jobs whose runs take an hour by default. A run's argument `--seconds` overrides it."""
     aws.put_object(BUCKET, "wait.py", SCRIPT.encode())
     for name in names:
         aws.glue.create_job(
@@ -32,6 +32,6 @@ def create(aws: Aws, names: Iterable[str]) -> None:
         )
 
 
-def start(aws: Aws, name: str, count: int, arguments: Mapping[str, str] = NONE) -> list[str]:
+def start(aws: Aws, name: str, count: int, arguments: Mapping[str, str] = NO_ARGUMENTS) -> list[str]:
     """Start runs of a job and return their ids."""
     return [aws.glue.start_job_run(JobName=name, Arguments=arguments)["JobRunId"] for _ in range(count)]

@@ -1,6 +1,6 @@
-"""The batches that Lambda's poller takes from a queue: by size, window and payload. ministack's end at 10."""
+"""Batches as Lambda's SQS poller forms them: by size, window and payload. ministack takes 10 at most."""
 
-# ruff: noqa: SLF001 - ministack has no public way in; the shim pins its version and tests/local proves each patch
+# ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from typing import Any, Final
 from ministack.core.concurrency import esm_wake
 from ministack.services import lambda_svc, sqs
 
-WITHOUT_WINDOW: Final = 10
-"""Lambda's limit of messages in a batch, for a mapping that does not wait for more."""
+SIZE_WITHOUT_WINDOW: Final = 10
+"""Lambda's largest batch for a mapping without a batching window."""
 
 PAYLOAD_BYTES: Final = 6 * 2**20
 RECORD_BYTES: Final = 1000
-"""What a record adds to its message's body; a request that names one run makes one of about 1.2 kB."""
+"""What a record adds to its message's body. A request with one run id makes a record of about 1.2 kB."""
 
-LOOK_SECONDS: Final = 0.1
-"""Lambda polls long and sees a message at once; ministack looks once a second."""
+POLL_SECONDS: Final = 0.1
+"""Lambda's long polling receives a message at once. ministack polls once a second, which is slower."""
 
 Message = dict[str, Any]
 
 
 def install() -> None:
-    """Put `receive` in the place of ministack's, and have it called often."""
+    """Replace ministack's receive function with `receive`, and wake its poller often."""
     sqs._receive_messages_for_esm = receive
-    threading.Thread(target=_look_often, daemon=True).start()
+    threading.Thread(target=_wake_poller, daemon=True).start()
 
 
 def receive(queue_url: str, batch_size: int) -> list[Message]:
-    """Return a batch when it is full or its window has passed, else nothing."""
+    """Return a batch if it is full or its window has passed, else nothing."""
     with sqs._queues_lock:
         queue = sqs._get_q(queue_url)
         sqs._expire_retained(queue)
         sqs._dlq_sweep(queue)
         window = _window(queue["attributes"]["QueueArn"])
-        limit = int(batch_size) if window else min(int(batch_size), WITHOUT_WINDOW)
+        limit = int(batch_size) if window else min(int(batch_size), SIZE_WITHOUT_WINDOW)
         visible = [message for message in queue["messages"] if message["visible_at"] <= time.time()][:limit]
-        batch = _fitting(visible)
-        if len(batch) == len(visible) < limit and not _passed(window, batch):
+        batch = _limit_payload(visible)
+        if len(batch) == len(visible) < limit and not _window_has_passed(window, batch):
             return []
-        taken: list[Message] = sqs._collect_msgs(
+        received: list[Message] = sqs._collect_msgs(
             queue, len(batch), int(queue["attributes"]["VisibilityTimeout"])
         )
-        return taken
+        return received
 
 
-def _passed(window: int, batch: list[Message]) -> bool:
+def _window_has_passed(window: int, batch: list[Message]) -> bool:
     oldest = min((message["visible_at"] for message in batch), default=time.time())
     return bool(time.time() - oldest >= window)
 
@@ -62,7 +62,7 @@ def _window(queue_arn: str) -> int:
     return int(max(windows, default=0))
 
 
-def _fitting(messages: list[Message]) -> list[Message]:
+def _limit_payload(messages: list[Message]) -> list[Message]:
     size = 0
     for count, message in enumerate(messages):
         size += len(message["body"].encode()) + RECORD_BYTES
@@ -71,7 +71,7 @@ def _fitting(messages: list[Message]) -> list[Message]:
     return messages
 
 
-def _look_often() -> None:
+def _wake_poller() -> None:
     while True:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         esm_wake.set()

@@ -1,28 +1,27 @@
-"""What runs on this machine, written down for other processes: where it answers and what was deployed."""
+"""The deployments that run on this machine, in files that other processes read."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from gluebrake_cli import shell
 from local.aws import HOST, KEY
 from local.emulator import ROOT, healthy
 
 DIRECTORY: Final = Path(os.environ.get("GLUEBRAKE_LOCAL_RECORDS", ROOT / "build" / "local"))
-"""Where deployments are recorded: what is not to meet another one has a directory of its own."""
+"""One file for each deployment. The variable separates deployments that must not find each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One deployment. `glue_calls` is a file of JSON lines, one for each call of Glue."""
+class DeploymentRecord:
+    """One deployment. `glue_calls` is a file of JSON lines, one for each Glue call."""
 
     endpoint: str
     region: str
@@ -32,8 +31,8 @@ class Record:
 
 
 @contextlib.contextmanager
-def kept(record: Record, *, also_in: Path | None = None) -> Iterator[None]:
-    """Keep a record where `newest` looks, and in another file if one is named; remove both at the end."""
+def registered(record: DeploymentRecord, *, also_in: Path | None = None) -> Iterator[None]:
+    """Write a record for `latest`, and to `also_in` if it is given. Remove both at the end of the block."""
     files = [DIRECTORY / f"{record.pid}.json", *([also_in] if also_in else [])]
     text = json.dumps(asdict(record), indent=2) + "\n"
     try:
@@ -45,17 +44,17 @@ def kept(record: Record, *, also_in: Path | None = None) -> Iterator[None]:
             file.unlink(missing_ok=True)
 
 
-def newest(directory: Path = DIRECTORY) -> Record | None:
-    """Return the deployment that was recorded last and still runs, if there is one."""
+def latest(directory: Path = DIRECTORY) -> DeploymentRecord | None:
+    """Return the latest deployment that is still running, if there is one."""
     for file in sorted(directory.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True):
-        record = Record(**json.loads(file.read_text()))
-        if _runs(record):
+        record = DeploymentRecord(**json.loads(file.read_text()))
+        if _is_running(record):
             return record
     return None
 
 
-def exports(record: Record) -> str:
-    """Return a shell's commands that lead the AWS CLI and the SDKs to the deployment."""
+def exports(record: DeploymentRecord) -> str:
+    """Return shell commands that point the AWS CLI and the SDKs to the deployment."""
     variables = {
         "AWS_ENDPOINT_URL": record.endpoint,
         "AWS_REGION": record.region,
@@ -64,25 +63,19 @@ def exports(record: Record) -> str:
         "AWS_SECRET_ACCESS_KEY": KEY,
         "AWS_PAGER": "",
         "NO_PROXY": HOST,
-        **{_shell_name(name): value for name, value in record.outputs.items()},
     }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    return "\n".join(["unset AWS_PROFILE AWS_SESSION_TOKEN", *lines])
-
-
-def _shell_name(output: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output).upper()
+    return f"unset AWS_PROFILE AWS_SESSION_TOKEN\n{shell.exports(variables, record.outputs)}"
 
 
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    unfinished.replace(file)
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(file)
 
 
-def _runs(record: Record) -> bool:
-    """Tell a deployment that runs from one that was killed: its port may have been given to another."""
+def _is_running(record: DeploymentRecord) -> bool:
+    """Return whether process and endpoint both answer. A later emulator may have got the port of a dead one."""
     try:
         os.kill(record.pid, 0)
     except OSError:

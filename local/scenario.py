@@ -1,4 +1,4 @@
-"""The demonstration's story: which runs there are, what is asked, and what has to become of it."""
+"""The demo's scenario: the runs, the requests about them, and the expected results."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ RUNS: Final[Mapping[str, int]] = {
     "payroll": 1,
     "forecast": 1,
 }
-"""How many runs of each job there are when the story starts."""
+"""The number of runs of each job that are started."""
 
 FINISHED: Final = "finished"
-STUBBORN: Final = "stubborn"
+NEVER_STOPS: Final = "never stops"
 UNKNOWN: Final = "unknown"
 UNKNOWN_ID: Final = f"jr_{'0' * 64}"
 
 SPECIAL_RUNS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("nightly-etl", FINISHED): {"--seconds": "0"},
-    ("ad-hoc", STUBBORN): {"--refuse-to-stop": "true"},
+    ("ad-hoc", NEVER_STOPS): {"--refuse-to-stop": "true"},
 }
-"""The runs beside those, and what they are started with."""
+"""Additional runs, and the arguments that they are started with."""
 
 CONFIG: Final[Mapping[str, Any]] = {
     "jobs": ["nightly-*", "hourly-*", "ad-hoc", "payroll"],
@@ -38,25 +38,25 @@ CONFIG: Final[Mapping[str, Any]] = {
     "confirmDeadlineSeconds": 2,
 }
 
-Label = int | str
-"""A run in the story: the n-th of its job, or one by name."""
+RunLabel = int | str
+"""A run of the scenario: its number within its job, or the name of an additional run."""
 
-Ids = Mapping[tuple[str, Label], str]
+Ids = Mapping[tuple[str, RunLabel], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message. `text` is sent instead of a stop request, as it is."""
+    """One message. If `text` is set, it is the message's body instead of a stop request."""
 
     via: Literal["queue", "bus"]
-    shows: str
+    case: str
     job: str = ""
-    runs: tuple[Label, ...] = ()
+    runs: tuple[RunLabel, ...] = ()
     dry_run: bool = False
     text: str = ""
 
     def body(self, ids: Ids) -> str:
-        """Return the message's text, for the run ids that Glue gave."""
+        """Return the message's body with Glue's run ids."""
         request = {
             "JobName": self.job,
             "JobRunIds": self.run_ids(ids),
@@ -67,23 +67,23 @@ class Request:
         return self.text or json.dumps(request)
 
     def run_ids(self, ids: Ids) -> list[str]:
-        """Return the ids that the message names, repeated as it repeats them."""
+        """Return the run ids that the message names, including repeated ones."""
         return [ids[self.job, run] for run in self.runs]
 
 
 REQUESTS: Final = (
-    Request("queue", "more runs than Glue takes in one call", "nightly-etl", tuple(range(26))),
+    Request("queue", "more runs than one call can stop", "nightly-etl", tuple(range(26))),
     Request("bus", "runs that another message names too", "nightly-etl", tuple(range(10, 28))),
     Request("bus", "a run named twice", "hourly-report", (*range(8), 0)),
     Request("queue", "the same message again", "hourly-report", (*range(8), 0)),
     *(Request("queue", "a message for each run", "ad-hoc", (run,)) for run in range(4)),
-    Request("queue", "a run that never stops", "ad-hoc", (STUBBORN,)),
+    Request("queue", "a run that never stops", "ad-hoc", (NEVER_STOPS,)),
     Request("queue", "a run that has finished", "nightly-etl", (FINISHED,)),
     Request("queue", "a run that Glue does not know", "nightly-etl", (UNKNOWN,)),
     Request("bus", "a dry run", "hourly-report", (8,), dry_run=True),
     Request("queue", "a protected job", "payroll", (0,)),
     Request("bus", "a job outside `jobs`", "forecast", (0,)),
-    Request("queue", "no request at all", text="please stop the nightly job, it costs too much"),
+    Request("queue", "not a stop request", text="please stop the nightly job, it costs too much"),
 )
 
 OUTCOMES: Final[Mapping[str, int]] = {
@@ -100,7 +100,7 @@ OUTCOMES: Final[Mapping[str, int]] = {
 }
 
 UNCOUNTED: Final = "NotYetConfirmed"
-"""How often a run is looked at until it has stopped is a matter of time."""
+"""Not compared: the number of polls until a run has stopped depends on timing."""
 
 STATES: Final[Mapping[str, int]] = {"RUNNING": 3, "STOPPING": 1, "STOPPED": 40, "SUCCEEDED": 1}
 
@@ -110,13 +110,13 @@ DEAD_LETTERS: Final[Mapping[str, int]] = {
     "NotAllowed": 1,
     "InvalidRequest": 1,
 }
-"""How many there are of each ERROR_CODE."""
+"""The number of dead letters with each ERROR_CODE."""
 
 
 def fewest_calls(ids: Ids) -> int:
-    """Return the fewest BatchStopJobRun calls: 25 runs of one job in each, and one more for the retry."""
-    asked: dict[str, set[str]] = {}
+    """Return the least possible number of BatchStopJobRun calls, with 25 runs each, and one for the retry."""
+    requested: dict[str, set[str]] = {}
     for request in REQUESTS:
         if request.job not in ("", "payroll", "forecast") and not request.dry_run:
-            asked.setdefault(request.job, set()).update(request.run_ids(ids))
-    return sum(ceil(len(run_ids) / 25) for run_ids in asked.values()) + OUTCOMES["Retrying"]
+            requested.setdefault(request.job, set()).update(request.run_ids(ids))
+    return sum(ceil(len(run_ids) / 25) for run_ids in requested.values()) + OUTCOMES["Retrying"]

@@ -1,7 +1,7 @@
-"""Runs inside the emulator's process: corrects ministack where it differs from AWS, then starts it.
+"""The emulator's process: correct ministack where it differs from AWS, then start it.
 
-Started by `local.emulator` alone, as the leader of a process group, with a pipe for standard input: when that
-closes, however the parent ended, the whole group and the directory end with it.
+`local.emulator` starts it as the leader of a process group with a pipe as standard input. The pipe closes when
+the parent process ends, even by SIGKILL. Then the shim ends the whole group and removes the directory.
 """
 
 from __future__ import annotations
@@ -18,67 +18,66 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 MINISTACK: Final = "1.5.33"
-CHILDREN_SECONDS: Final = 1.0
-_ending = threading.Lock()
+CHILD_EXIT_SECONDS: Final = 1.0
+_shutdown_lock = threading.Lock()
 
 
 def run(directory: Path) -> None:
     """Correct ministack and serve until standard input closes."""
-    _check()
+    _check_environment()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    threading.Thread(target=_end_with_parent, args=[directory], daemon=True).start()
+    threading.Thread(target=_shut_down_with_parent, args=[directory], daemon=True).start()
     try:
         _serve(directory)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _end(directory)
+        _shut_down(directory)
 
 
-def _check() -> None:
+def _check_environment() -> None:
     if (found := version("ministack")) != MINISTACK:
         raise SystemExit(
-            f"local/shim.py corrects ministack {MINISTACK} from the inside, but {found} is installed: "
-            f"install ministack=={MINISTACK}, or check each correction against {found} (tests/local)."
+            f"local/shim.py patches ministack {MINISTACK}, but version {found} is installed. "
+            f"Run: pip install ministack=={MINISTACK}. To support {found}, run tests/local with it."
         )
     if os.getpgrp() != os.getpid():
-        raise SystemExit("local/shim.py ends its whole process group: start it through local.emulator.")
+        raise SystemExit("local/shim.py ends its whole process group. Start it through local.emulator.")
 
 
 def _serve(directory: Path) -> None:
-    # These import ministack, whose version is checked first.
-    from local import alarms, glue_runs, permissions, queue_batches, stubs  # noqa: PLC0415
+    from local import alarms, glue_runs, iam, queue_batches, stubs  # noqa: PLC0415 - after the version check
 
     glue_runs.install(directory)
     queue_batches.install()
     alarms.install()
-    permissions.install()
+    iam.install()
     stubs.install()
     os.environ["LOG_LEVEL"] = "WARNING"
-    from ministack.app import main  # noqa: PLC0415
+    from ministack.app import main  # noqa: PLC0415 - reads LOG_LEVEL on import
 
-    # The functions inherit this environment, and their logger reads the same variable.
+    # The functions inherit this environment, and their logger reads LOG_LEVEL too.
     del os.environ["LOG_LEVEL"]
     sys.argv = ["ministack"]
     main()
 
 
-def _end_with_parent(directory: Path) -> NoReturn:
+def _shut_down_with_parent(directory: Path) -> NoReturn:
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    _end(directory)
+    _shut_down(directory)
 
 
-def _end(directory: Path) -> NoReturn:
-    """End the process group, this process included: the second caller waits here for its own end."""
-    with _ending:
+def _shut_down(directory: Path) -> NoReturn:
+    """End the process group, including this process. A second caller waits on the lock until it is killed."""
+    with _shutdown_lock:
         os.killpg(0, signal.SIGTERM)
-        _reap(time.monotonic() + CHILDREN_SECONDS)
+        _wait_for_children(time.monotonic() + CHILD_EXIT_SECONDS)
         shutil.rmtree(directory, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
         raise SystemExit
 
 
-def _reap(deadline: float) -> None:
+def _wait_for_children(deadline: float) -> None:
     with contextlib.suppress(ChildProcessError):
         while time.monotonic() < deadline:
             if os.waitpid(-1, os.WNOHANG) == (0, 0):

@@ -1,43 +1,62 @@
-"""What a template may hold and ministack cannot make: it is taken, shown where it can be, and does nothing.
+"""Stubs of the template's resource types that ministack does not support.
 
-An alarm over several metrics stays in INSUFFICIENT_DATA, as all of ours do, since nothing reads the embedded
-metrics in the log. A saved query is nowhere to be found.
+A metric math alarm exists and stays in INSUFFICIENT_DATA. So do Gluebrake's other alarms here, because nothing
+reads the embedded metrics in the log. A saved query is accepted and then ignored.
+
+ministack also ignores the RecursiveLoop of a function, which is set here.
 """
 
-# ruff: noqa: SLF001 - ministack has no public way in; the shim pins its version and tests/local proves each patch
+# ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
 Properties = dict[str, Any]
-Record = Callable[[str, Properties], dict[str, Any]]
+CreateAlarm = Callable[[str, Properties], dict[str, Any]]
+CreateFunction = Callable[[str, Properties, str], tuple[str, Properties]]
 
 
 def install() -> None:
-    """Have CloudFormation take both."""
-    provisioners._cw_metric_alarm_record = _also_of_several(provisioners._cw_metric_alarm_record)
-    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {"create": _nothing, "delete": _forgotten}
+    """Let CloudFormation accept metric math alarms and saved queries, and set a function's RecursiveLoop."""
+    provisioners._cw_metric_alarm_record = _with_metric_math(provisioners._cw_metric_alarm_record)
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+        "create": _create_nothing,
+        "delete": _delete_nothing,
+    }
+    functions = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    functions["create"] = _with_recursive_loop(functions["create"])
 
 
-def _also_of_several(record: Record) -> Record:
-    def recorded(name: str, properties: Properties) -> dict[str, Any]:
+def _with_metric_math(create: CreateAlarm) -> CreateAlarm:
+    def create_alarm(name: str, properties: Properties) -> dict[str, Any]:
         if not (metrics := properties.get("Metrics")):
-            return record(name, properties)
-        of_one = {key: value for key, value in properties.items() if key != "Metrics"}
-        # ministack evaluates no alarm that names no metric.
-        several = {"MetricName": "", "Namespace": "", "Metrics": metrics}
-        return record(name, of_one | {"MetricName": "several", "Namespace": "several"}) | several
+            return create(name, properties)
+        rest = {key: value for key, value in properties.items() if key != "Metrics"}
+        # ministack requires a metric's name to create an alarm, and evaluates no alarm without one.
+        no_single_metric = {"MetricName": "", "Namespace": "", "Metrics": metrics}
+        return create(name, rest | {"MetricName": "several", "Namespace": "several"}) | no_single_metric
 
-    return recorded
+    return create_alarm
 
 
-def _nothing(logical_id: str, _properties: Properties, stack_name: str) -> tuple[str, Properties]:
+def _with_recursive_loop(create: CreateFunction) -> CreateFunction:
+    def create_function(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Properties]:
+        name, attributes = create(logical_id, properties, stack_name)
+        loop = {"RecursiveLoop": properties.get("RecursiveLoop", "Terminate")}
+        lambda_svc._put_function_recursion_config(name, loop)
+        return name, attributes
+
+    return create_function
+
+
+def _create_nothing(logical_id: str, _properties: Properties, stack_name: str) -> tuple[str, Properties]:
     return f"{stack_name}-{logical_id}", {}
 
 
-def _forgotten(_physical_id: str, _properties: Properties) -> None:
-    """Do what is to be done about a thing that was not made."""
+def _delete_nothing(_physical_id: str, _properties: Properties) -> None:
+    """Delete a saved query, which was never created."""

@@ -1,4 +1,4 @@
-"""What the unit tests share: Hypothesis without a deadline, and the fake AWS."""
+"""Fixtures and settings of all tests: Hypothesis without a deadline, and the fake AWS."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from hypothesis import settings
 
 from tests.support.fakes.aws_server import FakeAws
 
-# A busy machine is slow, and that is no failure.
+# On a busy machine an example may take long, which is not a failure.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
 
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
-    """Run a Glue and an SQS on a loopback socket."""
+    """Run the fake AWS on a loopback socket."""
     with FakeAws() as aws:
         yield aws
 
 
 @pytest.fixture
-def own_loggers() -> Iterator[None]:
-    """Let a test make its loggers anew: Powertools keeps a logger, and a test's stream with it, for ever."""
-    _forget_loggers()
+def new_loggers() -> Iterator[None]:
+    """Remove the functions' loggers: Powertools keeps a logger, and with it the stream of an earlier test."""
+    _remove_loggers()
     yield
-    _forget_loggers()
+    _remove_loggers()
 
 
-def _forget_loggers() -> None:
+def _remove_loggers() -> None:
     for service in ("stop", "confirm"):
         logging.root.manager.loggerDict.pop(service, None)

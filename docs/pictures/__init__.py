@@ -1,1 +1,1 @@
-"""Pictures, and what draws them."""
+"""Pictures of the documents, and the code that draws them."""

@@ -1,4 +1,4 @@
-"""Draws architecture.svg: where everything stands, and what leads where, in pixels of a card of 1,000."""
+"""Draw architecture.svg: the components and the arrows between them, in pixels."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ Point = tuple[float, float]
 WIDTH: Final = 1000
 HEIGHT: Final = 592
 
-# The card brings its own background, so it looks the same on a light page and on a dark one.
+# The card has its own background, so it looks the same on a light page and on a dark one.
 CARD: Final = "#0f172a"
 EDGE: Final = "#334155"
 TEXT: Final = "#f1f5f9"
-QUIET: Final = "#a9b7ca"
+MUTED: Final = "#a9b7ca"
 
 COLOURS: Final = {
     "producer": "#94a3b8",
-    "way in": "#2dd4bf",
+    "entry": "#2dd4bf",
     "queue": "#38bdf8",
     "function": "#fb923c",
     "glue": "#a78bfa",
-    "dead": "#fb7185",
-    "told": "#4ade80",
+    "dead letter": "#fb7185",
+    "output": "#4ade80",
 }
-"""The colour of each kind of thing, and of the arrows to it."""
+"""The colour of each kind of component, and of the arrows to it."""
 
 DESCRIPTION: Final = (
-    "Alarms, events and anybody's stop requests reach the stop queue: directly, through an SNS topic or "
-    "through an event bus. The STOP function calls BatchStopJobRun with up to 25 runs of a job. What may "
-    "yet succeed goes back to the stop queue, what was submitted to the confirm queue. The CONFIRM "
-    "function reads the runs' states until they have stopped. What cannot be stopped, or was not in time, "
-    "goes to the dead-letter queue with the reason. Every outcome is a log line, a metric and, once it is "
-    "final, an event on the bus."
+    "Stop requests, alarms and events reach the stop queue directly, through an SNS topic or through an "
+    "event bus. The STOP function calls BatchStopJobRun with up to 25 runs of a job. Runs to retry go back "
+    "to the stop queue, and submitted runs go to the confirm queue. The CONFIRM function polls the runs "
+    "until they have stopped. Runs that failed or timed out go to the dead-letter queue with the reason. "
+    "Every outcome is a log line and a metric. A final outcome is also an event on the bus."
 )
 
 STYLE: Final = f"""\
 text {{ font: 12px ui-sans-serif, system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Helvetica, sans-serif;
-  fill: {QUIET}; }}
+  fill: {MUTED}; }}
 .title {{ font-size: 14px; font-weight: 600; fill: {TEXT}; }}
 .sign {{ font-size: 20px; font-weight: 600; }}
 .head {{ font-size: 11px; font-weight: 600; letter-spacing: 1.5px; }}
@@ -52,7 +51,7 @@ text {{ font: 12px ui-sans-serif, system-ui, -apple-system, "Segoe UI", "DejaVu 
 
 @dataclass(frozen=True)
 class Box:
-    """A thing: its place, its kind, its name, and a line or two about it."""
+    """A component, with a title and up to two lines of text."""
 
     x: float
     y: float
@@ -64,7 +63,7 @@ class Box:
     sign: str = ""
 
     def svg(self) -> Iterator[str]:
-        """Draw it."""
+        """Draw the box and its text."""
         colour = COLOURS[self.kind]
         place = f'x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="9"'
         yield f'<rect {place} fill="{colour}" fill-opacity=".13" stroke="{colour}" stroke-width="1.4"/>'
@@ -79,14 +78,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A way through points, each straight above, below or beside the one before."""
+    """A line of horizontal and vertical segments through points, with an arrowhead."""
 
     kind: str
     points: Sequence[Point]
     dashed: bool = False
 
     def svg(self) -> Iterator[str]:
-        """Draw it, with round corners."""
+        """Draw the line with round corners."""
         dashes = ' stroke-dasharray="5 4"' if self.dashed else ""
         end = f'marker-end="url(#{_marker(self.kind)})"'
         yield f'<path class="arrow" stroke="{COLOURS[self.kind]}" d="{_path(self.points)}"{dashes} {end}/>'
@@ -94,7 +93,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Label:
-    """Words beside an arrow; `x` is their middle in the style of that name, else where they begin."""
+    """Text beside an arrow. `x` is its centre in the style "middle", and its start in any other style."""
 
     x: float
     y: float
@@ -102,13 +101,13 @@ class Label:
     style: str = "middle"
 
     def svg(self) -> Iterator[str]:
-        """Write it."""
+        """Draw the text."""
         yield _text((self.x, self.y), self.text, self.style)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around things that belong together."""
+    """A frame around a group of components."""
 
     x: float
     y: float
@@ -116,7 +115,7 @@ class Frame:
     height: float
 
     def svg(self) -> Iterator[str]:
-        """Draw it."""
+        """Draw the frame."""
         place = f'x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="14"'
         yield f'<rect {place} fill="#fff" fill-opacity=".03" stroke="{EDGE}" stroke-dasharray="2 4"/>'
 
@@ -125,68 +124,68 @@ FRAMES: Final = (Frame(546, 122, 226, 312),)
 
 BOXES: Final = (
     Box(26, 66, 152, 54, "producer", "Alarms", ["on Glue's metrics"]),
-    Box(26, 144, 152, 66, "producer", "Anybody", ["guardrail, scheduler,", "script, person"]),
-    Box(26, 234, 152, 54, "producer", "Events", ["yours, Glue's, alarms'"]),
-    Box(26, 352, 152, 66, "producer", "Your own rules", ["a chat, a ticket,", "a report"]),
-    Box(214, 66, 100, 54, "way in", "Topic", ["SNS"]),
-    Box(214, 234, 100, 54, "way in", "Event bus", ["and rules"]),
+    Box(26, 144, 152, 66, "producer", "Direct senders", ["guardrail, scheduler,", "script, operator"]),
+    Box(26, 234, 152, 54, "producer", "Events", ["from you, Glue, alarms"]),
+    Box(26, 352, 152, 66, "producer", "Your rules", ["to a chat, a ticket,", "a report"]),
+    Box(214, 66, 100, 54, "entry", "Topic", ["SNS"]),
+    Box(214, 234, 100, 54, "entry", "Event bus", ["and rules"]),
     Box(350, 144, 150, 66, "queue", "Stop queue", ["stop requests"], "≡"),
     Box(350, 352, 150, 66, "queue", "Confirm queue", ["submitted runs"], "≡"),
     Box(566, 144, 186, 66, "function", "STOP function", ["merges, batches, stops"], "λ"),
-    Box(566, 352, 186, 66, "function", "CONFIRM function", ["watches until stopped"], "λ"),
-    Box(610, 252, 142, 58, "dead", "Dead letters", ["with the reason"], "✕"),
+    Box(566, 352, 186, 66, "function", "CONFIRM function", ["polls until stopped"], "λ"),
+    Box(610, 252, 142, 58, "dead letter", "Dead letters", ["with the reason"], "✕"),
     Box(880, 144, 94, 274, "glue", "AWS Glue", ["job runs"]),
-    Box(350, 506, 192, 58, "told", "Outcome events", ["once it is final"]),
-    Box(566, 506, 186, 58, "told", "Metrics", ["alarms, a dashboard"]),
-    Box(776, 506, 198, 58, "told", "Log", ["a line a run: who, why, what"]),
+    Box(350, 506, 192, 58, "output", "Outcome events", ["final outcomes only"]),
+    Box(566, 506, 186, 58, "output", "Metrics", ["alarms, dashboard"]),
+    Box(776, 506, 198, 58, "output", "Log", ["a line for each result"]),
 )
 
 ARROWS: Final = (
-    Arrow("way in", [(178, 93), (214, 93)]),
+    Arrow("entry", [(178, 93), (214, 93)]),
     Arrow("queue", [(314, 93), (332, 93), (332, 163), (350, 163)]),
     Arrow("queue", [(178, 177), (350, 177)]),
-    Arrow("way in", [(178, 261), (214, 261)]),
+    Arrow("entry", [(178, 261), (214, 261)]),
     Arrow("queue", [(314, 261), (332, 261), (332, 191), (350, 191)]),
     Arrow("function", [(500, 177), (566, 177)]),
     Arrow("queue", [(640, 144), (640, 92), (426, 92), (426, 144)], dashed=True),
     Arrow("glue", [(752, 177), (880, 177)]),
     Arrow("queue", [(590, 210), (590, 281), (426, 281), (426, 352)]),
-    Arrow("dead", [(681, 210), (681, 252)]),
-    Arrow("dead", [(681, 352), (681, 310)]),
+    Arrow("dead letter", [(681, 210), (681, 252)]),
+    Arrow("dead letter", [(681, 352), (681, 310)]),
     Arrow("function", [(500, 385), (566, 385)]),
     Arrow("glue", [(752, 385), (880, 385)]),
     Arrow("queue", [(620, 418), (620, 452), (426, 452), (426, 418)], dashed=True),
-    Arrow("told", [(659, 434), (659, 506)]),
-    Arrow("told", [(659, 470), (446, 470), (446, 506)]),
-    Arrow("told", [(659, 470), (875, 470), (875, 506)]),
-    Arrow("way in", [(350, 535), (278, 535), (278, 288)]),
+    Arrow("output", [(659, 434), (659, 506)]),
+    Arrow("output", [(659, 470), (446, 470), (446, 506)]),
+    Arrow("output", [(659, 470), (875, 470), (875, 506)]),
+    Arrow("entry", [(350, 535), (278, 535), (278, 288)]),
     Arrow("producer", [(250, 288), (250, 385), (178, 385)]),
 )
 
 LABELS: Final = (
     Label(264, 168, "stop request"),
-    Label(533, 82, "once more, later: throttled, timed out, not yet known"),
+    Label(533, 82, "retry, delayed: throttled, timed out, unknown state"),
     Label(816, 167, "BatchStopJobRun"),
-    Label(816, 195, "25 runs a call"),
+    Label(816, 195, "25 runs per call"),
     Label(508, 271, "submitted"),
-    Label(690, 235, "cannot stop", ""),
-    Label(690, 336, "not in time", ""),
+    Label(690, 235, "failed", ""),
+    Label(690, 336, "timed out", ""),
     Label(816, 375, "GetJobRuns"),
-    Label(816, 403, "a page a job"),
-    Label(484, 444, "look again"),
+    Label(816, 403, "a page per job"),
+    Label(484, 444, "poll again"),
     Label(668, 460, "every outcome", ""),
 )
 
 HEADS: Final = (
-    Label(26, 42, "WHOEVER NOTICES", "head"),
-    Label(214, 42, "WAYS IN", "head"),
+    Label(26, 42, "PRODUCERS", "head"),
+    Label(214, 42, "ENTRY POINTS", "head"),
     Label(350, 42, "GLUEBRAKE", "head"),
-    Label(880, 42, "THE RUNS", "head"),
+    Label(880, 42, "JOB RUNS", "head"),
 )
 
 
 def svg() -> str:
-    """Return the picture."""
+    """Return the picture as SVG."""
     return "\n".join([*_head(), *(line for shape in _shapes() for line in shape.svg()), "</svg>", ""])
 
 
@@ -221,26 +220,27 @@ def _marker(kind: str) -> str:
     return f"to-{kind.replace(' ', '-')}"
 
 
-def _text(at: Point, text: str, style: str, colour: str = "") -> str:
+def _text(point: Point, text: str, style: str, colour: str = "") -> str:
     fill = f' style="fill:{colour}"' if colour else ""
-    return f'<text class="{style}" x="{at[0]:g}" y="{at[1]:g}"{fill}>{escape(text)}</text>'
+    return f'<text class="{style}" x="{point[0]:g}" y="{point[1]:g}"{fill}>{escape(text)}</text>'
 
 
 def _path(points: Sequence[Point], radius: float = 10) -> str:
-    """Return a path's `d`, whose corners are rounded."""
-    parts = [f"M{_at(points[0])}"]
+    """Return the path's `d` attribute, with rounded corners."""
+    commands = [f"M{_at(points[0])}"]
     for (before, corner), (_, after) in pairwise(pairwise(points)):
-        parts.append(
+        commands.append(
             f"L{_at(_towards(corner, before, radius))}Q{_at(corner)} {_at(_towards(corner, after, radius))}"
         )
-    return "".join([*parts, f"L{_at(points[-1])}"])
+    return "".join([*commands, f"L{_at(points[-1])}"])
 
 
 def _towards(start: Point, end: Point, length: float) -> Point:
-    """Return the point that lies so far from the start, on a straight way up, down or sideways."""
+    """Return the point at a distance from the start, but at most half the way to the end."""
     (x0, y0), (x1, y1) = start, end
-    whole = abs(x1 - x0) + abs(y1 - y0)
-    share = min(length, whole / 2) / whole
+    # One of the terms is 0, because each segment is horizontal or vertical.
+    distance = abs(x1 - x0) + abs(y1 - y0)
+    share = min(length, distance / 2) / distance
     return x0 + (x1 - x0) * share, y0 + (y1 - y0) * share
 
 

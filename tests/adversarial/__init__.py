@@ -1,1 +1,1 @@
-"""What somebody sends who wants to get in, to confuse, or to make it choke."""
+"""Tests with hostile messages: ambiguous or forged ones, forged log lines, and those that cost much."""

@@ -1,5 +1,5 @@
-"""The function's parts, wired to the fake AWS, as the tests of signals have them."""
+"""Fixtures of the adversarial tests: the simulated AWS, and STOP's dependencies with clients of the fake AWS."""
 
-from tests.unit.parsing.conftest import queues, wire
+from tests.integration.conftest import make_dependencies, queues, simulation
 
-__all__ = ["queues", "wire"]
+__all__ = ["make_dependencies", "queues", "simulation"]

@@ -1,9 +1,9 @@
-"""Feeds the readers changed events for as long as it is told.
+"""A fuzzer that parses mutated events for a number of minutes.
 
     PYTHONPATH=lambda_src python -m tests.adversarial.fuzz MINUTES [SEED]
 
-Each must be read without an exception, and ask at most for what a second reader finds in it. The one that
-breaks this is printed, with the seed.
+Each event must be parsed without an exception, and request at most what a second parser allows. The fuzzer
+prints the first event that violates this, with the seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Final
 
 from tests.unit.parsing.mutations import garbled, mutated
-from tests.unit.parsing.test_mutations import EVENTS, read
+from tests.unit.parsing.test_mutations import EVENTS, parse
 
 PIECES: Final = (
     b"\\",
@@ -34,11 +34,11 @@ PIECES: Final = (
 )
 
 MESSAGE_BYTES: Final = 1_048_576
-"""The most that SQS takes."""
+"""The largest message that SQS accepts."""
 
 
 def texts(random: Random) -> Iterator[str]:
-    """Yield events that were changed ever further: as values, as text, and as bytes."""
+    """Yield mutated events. The mutations add up: of values, of the text, and of its bytes."""
     while True:
         event: Any = random.choice(list(EVENTS.values()))
         for _ in range(random.choice((1, 1, 2, 8))):
@@ -48,12 +48,12 @@ def texts(random: Random) -> Iterator[str]:
                 break
             yield text
             yield garbled(text, random)
-            yield smashed(text, random)
-            yield doubled(text, random)
+            yield with_changed_bytes(text, random)
+            yield with_repeated_member(text, random)
 
 
-def smashed(text: str, random: Random) -> str:
-    """Return the text with bytes in it replaced, as SQS would deliver what is no UTF-8."""
+def with_changed_bytes(text: str, random: Random) -> str:
+    """Return the text with some bytes replaced, decoded as SQS could deliver invalid UTF-8."""
     raw = bytearray(text.encode(errors="surrogatepass"))
     for _ in range(random.choice((1, 4, 32))):
         at = random.randrange(len(raw) or 1)
@@ -61,8 +61,8 @@ def smashed(text: str, random: Random) -> str:
     return raw.decode(errors=random.choice(("replace", "surrogateescape", "ignore")))
 
 
-def doubled(text: str, random: Random) -> str:
-    """Return the text with a member of one of its objects written twice, with two values."""
+def with_repeated_member(text: str, random: Random) -> str:
+    """Return the text with a member of its object twice, mostly with two values."""
     try:
         members = json.loads(text)
     except ValueError:
@@ -70,22 +70,22 @@ def doubled(text: str, random: Random) -> str:
     if not isinstance(members, dict) or not members:
         return text
     name, value = random.choice(list(members.items()))
-    other = random.choice((value, members.get(random.choice(list(members))), True, "jr_other"))
-    return f"{{{json.dumps(name)}: {json.dumps(other)}, {text.lstrip()[1:]}"
+    second_value = random.choice((value, members.get(random.choice(list(members))), True, "jr_other"))
+    return f"{{{json.dumps(name)}: {json.dumps(second_value)}, {text.lstrip()[1:]}"
 
 
 def main(minutes: float, seed: int) -> str | None:
-    """Read for so many minutes; return what is wrong."""
-    became: Counter[str] = Counter()
+    """Parse for so many minutes. Return the first error."""
+    results: Counter[str] = Counter()
     until = time.monotonic() + 60 * minutes
-    for text in texts(Random(seed)):  # noqa: S311 - no secret, and to be had again
+    for text in texts(Random(seed)):  # noqa: S311 - repeatable, and not a secret
         try:
-            became[type(read(text)).__name__] += 1
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
-            return f"seed {seed}, after {became.total()}: {error!r}\n{text!r}"
+            results[type(parse(text)).__name__] += 1
+        except Exception as error:  # noqa: BLE001 - every exception is a result of the fuzzer
+            return f"seed {seed}, after {results.total()}: {error!r}\n{text!r}"
         if time.monotonic() > until:
             break
-    sys.stdout.write(f"seed {seed}: {became.total()} bodies read: {dict(became)}\n")
+    sys.stdout.write(f"seed {seed}: {results.total()} bodies parsed: {dict(results)}\n")
     return None
 
 

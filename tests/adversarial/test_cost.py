@@ -1,4 +1,4 @@
-"""One small message never costs more than its size allows."""
+"""Tests that a message costs no more time, calls and messages than its size justifies."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from msgspec import UNSET
 
 from gluebrake.decisions.planning import matches
 from gluebrake.handlers import stop
-from gluebrake.model import Invalid, ParsedRequest
-from gluebrake.parsing import dispatcher
-from gluebrake.runtime import Dependencies
+from gluebrake.handlers.stop import StopDependencies
+from gluebrake.model import ParsedRequest
+from tests.integration.conftest import MakeDependencies
+from tests.support.builders import Invalid, parse_one
 from tests.support.fakes.aws_server import FakeAws
 from tests.support.fakes.sqs import Queue
 from tests.unit.parsing import events
-from tests.unit.parsing.conftest import Wire
-from tests.unit.parsing.events import AWS_ENVIRONMENT, RUN, SENT_AT, message, sqs_record
+from tests.unit.parsing.events import RUN, SENT_AT, message, sqs_record
 
 CONTEXT: Final = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 29_500)
 MESSAGE_BYTES: Final = 1_048_576
-"""The most that SQS takes."""
+"""The largest message that SQS accepts."""
 
 HUGE: Final = {
     "5,000 digits": "9" * 5_000,
@@ -37,9 +37,9 @@ HUGE: Final = {
 
 
 @pytest.fixture
-def parts(wire: Wire) -> Dependencies:
-    """Wire the function with the usual settings, a moment after the messages were sent."""
-    return replace(wire(), clock=lambda: SENT_AT, jitter=lambda: 0.0)
+def dependencies(make_dependencies: MakeDependencies) -> StopDependencies:
+    """Make STOP's dependencies with default settings and a clock at the time of the messages."""
+    return replace(make_dependencies(), clock=lambda: SENT_AT, jitter=lambda: 0.0)
 
 
 def _nested(levels: int) -> str:
@@ -49,11 +49,11 @@ def _nested(levels: int) -> str:
     return text
 
 
-def test_notifications_within_notifications_end_with_the_message() -> None:
-    """Each envelope doubles the quotes of those in it, so a message holds few: all are read."""
+def test_nested_notifications_are_limited_by_the_message_size() -> None:
+    """Each notification escapes the quotes of those in it, so that a message holds few. All are parsed."""
     levels = next(level for level in range(1, 40) if len(_nested(level)) > MESSAGE_BYTES) - 1
     assert levels < 20
-    assert isinstance(dispatcher.read(message(_nested(levels)), AWS_ENVIRONMENT), ParsedRequest)
+    assert isinstance(parse_one(message(_nested(levels))), ParsedRequest)
 
 
 @pytest.mark.parametrize("levels", [10_000, 500_000])
@@ -61,10 +61,10 @@ def test_notifications_within_notifications_end_with_the_message() -> None:
 @pytest.mark.parametrize(
     "template", ['{"JobName": %s}', '{"TopicArn": "a", "Message": %s}', '{"X": %s, "detail-type": "a"}']
 )
-def test_deep_nesting_ends_at_once(template: str, opened: str, closed: str, levels: int) -> None:
-    """A body that is nested deeper than the reader goes is unusable, wherever that is."""
+def test_deeply_nested_body_is_invalid(template: str, opened: str, closed: str, levels: int) -> None:
+    """A body that is nested more deeply than the parser allows is invalid, wherever it is nested."""
     body = template % (opened * levels + "1" + closed * levels)
-    assert isinstance(dispatcher.read(message(body), AWS_ENVIRONMENT), Invalid)
+    assert isinstance(parse_one(message(body)), Invalid)
 
 
 @pytest.mark.parametrize("number", HUGE.values(), ids=HUGE)
@@ -78,77 +78,77 @@ def test_deep_nesting_ends_at_once(template: str, opened: str, closed: str, leve
         '{"JobName": "etl", "JobRunIds": ["jr_1"], "Extra": %s}',
     ],
 )
-def test_a_huge_number_is_no_number_of_ours(template: str, number: str) -> None:
-    """A number of any length, where it is or is not looked for, makes a message unusable and nothing else."""
-    assert isinstance(dispatcher.read(message(template % number), AWS_ENVIRONMENT), Invalid)
+def test_huge_number_makes_a_message_invalid(template: str, number: str) -> None:
+    """A message with a huge number, in any member, is invalid."""
+    assert isinstance(parse_one(message(template % number)), Invalid)
 
 
 @pytest.mark.parametrize(
     "time",
     ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1970-01-01T00:00:00Z"],
 )
-def test_a_date_far_away_is_reckoned_with_or_refused(time: str) -> None:
-    """The first and last moments that a date can tell mean no run that started after the message was sent."""
-    asked = events.request(Select={"StartedBefore": time, "OlderThanMinutes": 10_080})
-    for body in (asked, events.stop_requested(asked, time=time)):
-        read = dispatcher.read(message(body), AWS_ENVIRONMENT)
-        if isinstance(read, ParsedRequest):
-            assert read.request.select is not UNSET
-            assert read.request.select.started_before is not UNSET
-            assert read.request.select.started_before <= SENT_AT
+def test_extreme_date_is_handled_or_refused(time: str) -> None:
+    """The first and last dates that Python has select no run that started after the message was sent."""
+    request = events.request(Select={"StartedBefore": time, "OlderThanMinutes": 10_080})
+    for body in (request, events.stop_request_event(request, time=time)):
+        parsed = parse_one(message(body))
+        if isinstance(parsed, ParsedRequest):
+            assert parsed.request.select is not UNSET
+            assert parsed.request.select.started_before is not UNSET
+            assert parsed.request.select.started_before <= SENT_AT
 
 
-def test_a_pattern_of_nothing_but_wildcards_is_matched_without_going_back() -> None:
-    """Each part of a pattern is looked for once, after the part before it: no pattern explodes."""
+def test_pattern_of_many_wildcards_is_matched_without_backtracking() -> None:
+    """Each part of a pattern is searched once, after the part before it, so that no pattern is slow."""
     assert matches("*a" * 127 + "*", "a" * 255)
     assert not matches("*a" * 127 + "*b", "a" * 255)
     assert not matches("a*" * 127 + "b", "a" * 254 + "c")
 
 
-def _ask(parts: Dependencies, body: Any) -> None:
-    stop.handler({"Records": [sqs_record(body)]}, CONTEXT, parts)
+def _handle(dependencies: StopDependencies, body: Any) -> None:
+    stop.handler({"Records": [sqs_record(body)]}, CONTEXT, dependencies)
 
 
-def test_one_run_named_a_hundred_thousand_times_is_one_call(
-    aws: FakeAws, parts: Dependencies, queues: dict[str, Queue]
+def test_run_that_is_named_a_hundred_thousand_times_needs_one_call(
+    aws: FakeAws, dependencies: StopDependencies, queues: dict[str, Queue]
 ) -> None:
-    """A message that is full of one run id costs one call and one message."""
+    """A message with one run id many times needs one call and one message."""
     aws.glue.add_run("etl", "jr_1", state="RUNNING", started_on=SENT_AT - timedelta(hours=1))
     body = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1"] * 100_000})
     assert len(body) < MESSAGE_BYTES
-    _ask(parts, body)
+    _handle(dependencies, body)
     assert [call.operation for call in aws.calls] == ["BatchStopJobRun", "SendMessageBatch"]
-    assert [json.loads(one.body)["JobRunIds"] for one in queues["confirm"]] == [["jr_1"]]
+    assert [json.loads(sent.body)["JobRunIds"] for sent in queues["confirm"]] == [["jr_1"]]
 
 
-def test_a_request_for_more_runs_than_allowed_is_one_dead_letter_and_no_call(
-    aws: FakeAws, parts: Dependencies, queues: dict[str, Queue]
+def test_request_for_too_many_runs_is_one_dead_letter_and_no_call(
+    aws: FakeAws, dependencies: StopDependencies, queues: dict[str, Queue]
 ) -> None:
-    """A message that is full of run ids stops none of them, and comes out as it went in."""
+    """A message with too many run ids stops none of them, and becomes an unchanged dead letter."""
     body = json.dumps({"JobName": "etl", "JobRunIds": [f"jr_{number}" for number in range(60_000)]})
-    _ask(parts, body)
+    _handle(dependencies, body)
     assert [call.operation for call in aws.calls] == ["SendMessageBatch"]
-    assert [one.body for one in queues["dead_letter"]] == [body]
+    assert [dead_letter.body for dead_letter in queues["dead_letter"]] == [body]
 
 
-def test_a_selection_of_thousands_of_runs_costs_a_page_for_each_two_hundred(
-    aws: FakeAws, parts: Dependencies, queues: dict[str, Queue]
+def test_selection_of_thousands_of_runs_needs_a_page_for_each_two_hundred(
+    aws: FakeAws, dependencies: StopDependencies, queues: dict[str, Queue]
 ) -> None:
-    """More active runs than one request may mean are found page by page, and none of them is stopped."""
+    """If a selection matches too many runs, their pages are read, and none of them is stopped."""
     for number in range(2_000):
         aws.glue.add_run("etl", f"jr_{number}", state="RUNNING", started_on=SENT_AT - timedelta(hours=1))
-    _ask(parts, {"JobName": "etl", "Select": {}})
+    _handle(dependencies, {"JobName": "etl", "Select": {}})
     operations = [call.operation for call in aws.calls]
     assert operations == [*["GetJobRuns"] * operations.count("GetJobRuns"), "SendMessageBatch"]
     assert operations.count("GetJobRuns") <= 2_000 / 200 + 1
-    (letter,) = queues["dead_letter"]
-    assert letter.attributes["ERROR_CODE"]["StringValue"] == "TooManyRuns"
+    (dead_letter,) = queues["dead_letter"]
+    assert dead_letter.attributes["ERROR_CODE"]["StringValue"] == "TooManyRuns"
 
 
-def test_what_is_named_in_an_error_is_cut() -> None:
-    """However long a name or a value is, what a dead letter says of it fits into an attribute."""
+def test_long_name_in_an_error_is_cut() -> None:
+    """However long a name or a value is, the error of a dead letter fits into an attribute."""
     long = "`" * 900_000
     for body in ({**events.request(), long: 1}, {**events.request(), "JobName": long}, {long: RUN}):
-        read = dispatcher.read(message(body), AWS_ENVIRONMENT)
-        assert isinstance(read, Invalid)
-        assert len(read.why) <= 1024
+        parsed = parse_one(message(body))
+        assert isinstance(parsed, Invalid)
+        assert len(parsed.why) <= 1024

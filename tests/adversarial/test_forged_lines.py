@@ -1,4 +1,4 @@
-"""Whatever a request says, the log has a line for each demand, and the metrics are ours."""
+"""Tests that no text of a request forges a log line or a metric."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gluebrake.handlers import stop
+from gluebrake.handlers.stop import StopDependencies
 from gluebrake.model import Count, Measure, RunResult
 from gluebrake.outcomes import Outcome
-from gluebrake.runtime import Dependencies
 from gluebrake.telemetry import Telemetry
+from tests.integration.conftest import MakeDependencies
 from tests.support.builders import target
-from tests.unit.parsing.conftest import Wire
 from tests.unit.parsing.events import SENT_AT, Json, sqs_record
 
 CONTEXT: Final = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 29_500)
-OURS: Final = {*map(str, Outcome), *map(str, Count), *map(str, Measure)}
+METRICS: Final = {*map(str, Outcome), *map(str, Count), *map(str, Measure)}
 
 FORGED_METRICS: Final = json.dumps(
     {
@@ -79,100 +79,108 @@ REQUESTS: Final = st.lists(
     max_size=4,
 )
 
-Written = Callable[[], tuple[list[Json], list[Json]]]
+Output = Callable[[], tuple[list[Json], list[Json]]]
 
 
 @pytest.fixture
-def parts(wire: Wire) -> Dependencies:
-    """Wire the function with the usual settings, a moment after the messages were sent."""
-    return replace(wire(), clock=lambda: SENT_AT, jitter=lambda: 0.0)
+def dependencies(make_dependencies: MakeDependencies) -> StopDependencies:
+    """Make STOP's dependencies with default settings and a clock at the time of the messages."""
+    return replace(make_dependencies(), clock=lambda: SENT_AT, jitter=lambda: 0.0)
 
 
 @pytest.fixture
-def written(parts: Dependencies, capsys: pytest.CaptureFixture[str]) -> Written:  # noqa: ARG001 - wiring makes the logger
-    """Return the log lines and the blobs of metrics written since: a line that is no JSON raises."""
+def output(dependencies: StopDependencies, capsys: pytest.CaptureFixture[str]) -> Output:  # noqa: ARG001 - it makes the logger
+    """Return a function that reads new log lines and metric documents, and raises if one is not JSON."""
     log = StringIO()
     for handler in logging.getLogger("stop").handlers:
         assert isinstance(handler, logging.StreamHandler)
         handler.setStream(log)
 
-    def read() -> tuple[list[Json], list[Json]]:
+    def read_output() -> tuple[list[Json], list[Json]]:
         text = log.getvalue() + capsys.readouterr().out
         log.seek(0)
         log.truncate()
         lines: list[Json] = [json.loads(line) for line in text.split("\n") if line]
         return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
 
-    return read
+    return read_output
 
 
-def _ask(parts: Dependencies, *bodies: Any) -> None:
+def _handle(dependencies: StopDependencies, *bodies: Any) -> None:
     records = [sqs_record(body, f"m-{number}") for number, body in enumerate(bodies)]
-    stop.handler({"Records": records}, CONTEXT, parts)
+    stop.handler({"Records": records}, CONTEXT, dependencies)
 
 
-def _counted(blobs: Sequence[Json]) -> Counter[str]:
-    """Add up the metrics as CloudWatch would: every name that a blob declares."""
-    counted: Counter[str] = Counter()
-    for blob in blobs:
-        for directive in blob["_aws"]["CloudWatchMetrics"]:
+def _metric_sums(documents: Sequence[Json]) -> Counter[str]:
+    """Add up the metrics as CloudWatch does: every metric that a document declares."""
+    sums: Counter[str] = Counter()
+    for document in documents:
+        for directive in document["_aws"]["CloudWatchMetrics"]:
             for metric in directive["Metrics"]:
-                counted[metric["Name"]] += sum(blob[metric["Name"]])
-    return counted
+                sums[metric["Name"]] += sum(document[metric["Name"]])
+    return sums
 
 
 @given(requests=REQUESTS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_request_forges_a_line_or_a_metric(
-    parts: Dependencies, written: Written, requests: list[Json]
+    dependencies: StopDependencies, output: Output, requests: list[Json]
 ) -> None:
-    """Each demand and each unusable message has one line that parses; the metrics count these."""
-    written()
-    _ask(parts, *requests)
-    lines, blobs = written()
-    told = Counter(line["outcome"] for line in lines)
+    """Each target and each unusable message has one line that is valid JSON, and the metrics count these."""
+    output()
+    _handle(dependencies, *requests)
+    lines, documents = output()
+    logged = Counter(line["outcome"] for line in lines)
     assert all({"_aws", "Failed"}.isdisjoint(line) for line in lines)
-    named = {(line["job_name"], line["job_run_id"], line["dry_run"]) for line in lines if "job_run_id" in line}
-    assert len(named) == sum("job_run_id" in line for line in lines)
+    targets = {
+        (line["job_name"], line["job_run_id"], line["dry_run"]) for line in lines if "job_run_id" in line
+    }
+    assert len(targets) == sum("job_run_id" in line for line in lines)
     unusable = [line["message_ids"] for line in lines if "job_run_id" not in line]
-    heard = {message_id for line in lines for message_id in line["message_ids"]}
-    assert len(unusable) == told["InvalidRequest"]
-    assert heard == {f"m-{number}" for number in range(len(requests))}
-    counted = _counted(blobs)
-    assert set(counted) <= OURS
-    assert {name: count for name, count in counted.items() if count and name in {*Outcome}} == told
-    assert all(blob["service"] == "stop" for blob in blobs)
+    message_ids = {message_id for line in lines for message_id in line["message_ids"]}
+    assert len(unusable) == logged["InvalidRequest"]
+    assert message_ids == {f"m-{number}" for number in range(len(requests))}
+    sums = _metric_sums(documents)
+    assert set(sums) <= METRICS
+    assert {name: count for name, count in sums.items() if count and name in {*Outcome}} == logged
+    assert all(document["service"] == "stop" for document in documents)
 
 
-def test_the_longest_texts_of_four_bytes_each_stay_one_line(parts: Dependencies, written: Written) -> None:
-    """A demand whose every text is as long as it may be is told in one short line."""
+def test_longest_texts_of_four_byte_characters_stay_one_line(
+    dependencies: StopDependencies, output: Output
+) -> None:
+    """A target whose texts have the greatest length is logged in one short line."""
     longest = "\U0001f6d1"
-    _ask(parts, _request(longest * 255, [longest * 255], longest * 1024, longest * 1024, dry_run=False))
-    (line,), _ = written()
+    _handle(
+        dependencies, _request(longest * 255, [longest * 255], longest * 1024, longest * 1024, dry_run=False)
+    )
+    (line,), _ = output()
     assert line["job_run_id"] == longest * 255
     assert line["reason"] == longest * 1024
     assert len(json.dumps(line, ensure_ascii=False).encode()) < 16_384
 
 
-@pytest.mark.usefixtures("own_loggers")
-def test_metrics_of_thousands_of_runs_keep_to_cloudwatchs_limits(capsys: pytest.CaptureFixture[str]) -> None:
-    """No blob has more than 100 metrics, 100 values of one, 30 dimensions or 1 MB, and none is lost.
+@pytest.mark.usefixtures("new_loggers")
+def test_metrics_of_thousands_of_runs_are_within_the_limits_of_cloudwatch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No document has more than 100 metrics, 100 values of a metric, 30 dimensions or 1 MB. No value is lost.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     telemetry = Telemetry("confirm")
-    measured = {Measure.TIME_TO_STOP: 1.5, Measure.DPUS_RELEASED: 10.0, Measure.DPU_HOURS_CONSUMED: 0.25}
-    stopped = [RunResult(target(f"jr_{n}"), Outcome.STOPPED, measures=measured) for n in range(5_000)]
-    telemetry.account(stopped, [], {}, frozenset())
-    telemetry.end({})
+    measures = {Measure.TIME_TO_STOP: 1.5, Measure.DPUS_RELEASED: 10.0, Measure.DPU_HOURS_CONSUMED: 0.25}
+    stopped = [RunResult(target(f"jr_{n}"), Outcome.STOPPED, measures=measures) for n in range(5_000)]
+    telemetry.record_results(stopped, [], {}, frozenset())
+    telemetry.flush({})
     texts = [text for text in capsys.readouterr().out.split("\n") if '"_aws"' in text]
-    blobs = [json.loads(text) for text in texts]
-    for text, blob in zip(texts, blobs, strict=True):
-        (directive,) = blob["_aws"]["CloudWatchMetrics"]
+    documents = [json.loads(text) for text in texts]
+    for text, document in zip(texts, documents, strict=True):
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
         names = [metric["Name"] for metric in directive["Metrics"]]
         assert len(text.encode()) <= 1_000_000
         assert len(names) <= 100
-        assert max(len(blob[name]) for name in names) <= 100
+        assert max(len(document[name]) for name in names) <= 100
         assert directive["Dimensions"] == [["service"]]
-    assert _counted(blobs)["TimeToStop"] == 1.5 * 5_000
-    assert _counted(blobs)["Stopped"] == 5_000
+    assert _metric_sums(documents)["TimeToStop"] == 1.5 * 5_000
+    assert _metric_sums(documents)["Stopped"] == 5_000

@@ -1,1 +1,1 @@
-"""The benchmarks, as far as they can be tested without a clock."""
+"""Tests of the benchmarks' generators, comparisons and reports, without measuring time."""

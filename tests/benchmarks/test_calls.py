@@ -1,4 +1,4 @@
-"""The benchmark of calls: what each contender makes of a stream, and what is said of it."""
+"""Tests of the benchmark of calls: the variants, the counts and the targets."""
 
 from __future__ import annotations
 
@@ -8,116 +8,117 @@ from typing import Final
 import pytest
 
 from benchmarks.calls import (
+    SEED,
     Case,
-    Contender,
-    Effort,
-    Played,
-    Scene,
-    effort,
-    one_call_a_record,
-    one_call_a_run,
-    ours,
-    play,
+    CaseResult,
+    StopCalls,
+    Variant,
+    Workload,
+    gluebrake,
+    one_call_per_record,
+    one_call_per_run,
+    run_case,
+    stop_calls,
     targets,
 )
-from benchmarks.streams import Kind, distinct_runs, fewest_calls, stream
+from benchmarks.streams import StreamShape, distinct_runs, fewest_calls, generate
 from tests.support.fakes.faults import Throttle
-from tests.support.simulated_aws import STOP, World
+from tests.support.simulated_aws import STOP, SimulatedAws
 
-KIND: Final = Kind(name="some", messages=40, jobs=3, skew=1.0, most_runs=4, repeated=0.3)
-SCENE: Final = Scene(KIND)
-
-
-def _played(*efforts: Effort, running: int = 0) -> dict[Case, Played]:
-    return {Case(SCENE, ours, 10): Played(Counter(), efforts, running)}
+SHAPE: Final = StreamShape(name="test", messages=40, jobs=3, skew=1.0, max_runs=4, repeat_share=0.3)
+WORKLOAD: Final = Workload(SHAPE)
 
 
-@pytest.mark.parametrize("contender", [ours, one_call_a_run, one_call_a_record])
+def _results(*calls: StopCalls, running: int = 0) -> dict[Case, CaseResult]:
+    return {Case(WORKLOAD, gluebrake, 10): CaseResult(Counter(), calls, running)}
+
+
+@pytest.mark.parametrize("variant", [gluebrake, one_call_per_run, one_call_per_record])
 @pytest.mark.parametrize("throttled", [0.0, 0.1])
-def test_each_contender_stops_all(contender: Contender, throttled: float) -> None:
-    """Whoever works a stream off leaves no run running, even when Glue throttles: no call is saved by that."""
-    assert play(Case(Scene(KIND, throttled), contender, 10)).running == 0
+def test_each_variant_stops_all_runs(variant: Variant, throttled: float) -> None:
+    """No variant leaves a run running, even when Glue throttles, so the calls are comparable."""
+    assert run_case(Case(Workload(SHAPE, throttled), variant, 10)).running == 0
 
 
-def test_plays_are_the_same_each_time() -> None:
-    """The figures do not change from one run to the next."""
-    case = Case(Scene(KIND, throttled=0.2), ours, 10)
-    assert play(case) == play(case)
+def test_case_is_reproducible() -> None:
+    """The figures are the same in each run of the benchmark."""
+    case = Case(Workload(SHAPE, throttled=0.2), gluebrake, 10)
+    assert run_case(case) == run_case(case)
 
 
-def test_call_a_run_is_a_call_for_each_that_is_named(world: World) -> None:
-    """A run that is named twice, even in one record, costs two calls."""
-    world.functions[STOP] = one_call_a_run(world)
-    world.ask("etl", "jr_1", "jr_2", "jr_1")
-    world.aws.glue.add_job("etl")
-    world.deliver_due(STOP)
-    assert world.stop_calls() == [("etl", ["jr_1"]), ("etl", ["jr_2"]), ("etl", ["jr_1"])]
+def test_one_call_per_run_repeats_calls_for_repeated_runs(simulation: SimulatedAws) -> None:
+    """A run that is named twice, even in one record, takes two calls."""
+    simulation.functions[STOP] = one_call_per_run(simulation)
+    simulation.request_stop("etl", "jr_1", "jr_2", "jr_1")
+    simulation.aws.glue.add_job("etl")
+    simulation.deliver_due(STOP)
+    assert simulation.stop_calls() == [("etl", ["jr_1"]), ("etl", ["jr_2"]), ("etl", ["jr_1"])]
 
 
-def test_call_a_record_shares_within_a_record_alone(world: World) -> None:
-    """Runs that one record names share calls of 25, those of two records do not."""
-    world.functions[STOP] = one_call_a_record(world)
-    world.ask("etl", *(f"jr_{number}" for number in range(26)), "jr_0")
-    world.ask("etl", "jr_0")
-    world.aws.glue.add_job("etl")
-    world.deliver_due(STOP)
-    assert [len(run_ids) for _, run_ids in world.stop_calls()] == [25, 1, 1]
+def test_one_call_per_record_batches_within_a_record_only(simulation: SimulatedAws) -> None:
+    """Runs of one record share calls of 25, and runs of two records do not."""
+    simulation.functions[STOP] = one_call_per_record(simulation)
+    simulation.request_stop("etl", *(f"jr_{number}" for number in range(26)), "jr_0")
+    simulation.request_stop("etl", "jr_0")
+    simulation.aws.glue.add_job("etl")
+    simulation.deliver_due(STOP)
+    assert [len(run_ids) for _, run_ids in simulation.stop_calls()] == [25, 1, 1]
 
 
-def test_throttled_record_comes_back(world: World) -> None:
-    """A record whose call Glue throttled is answered as failed, and no other is."""
-    world.functions[STOP] = one_call_a_record(world)
-    world.aws.glue.add_job("etl")
-    world.aws.faults.add(Throttle(), times=1)
-    first, _ = world.ask("etl", "jr_1"), world.ask("etl", "jr_2")
-    assert world.deliver_due(STOP).failures == [first]
+def test_throttled_record_is_reported_as_failed(simulation: SimulatedAws) -> None:
+    """Only the record whose call was throttled is in batchItemFailures."""
+    simulation.functions[STOP] = one_call_per_record(simulation)
+    simulation.aws.glue.add_job("etl")
+    simulation.aws.faults.add(Throttle(), times=1)
+    first, _ = simulation.request_stop("etl", "jr_1"), simulation.request_stop("etl", "jr_2")
+    assert simulation.deliver_due(STOP).failures == [first]
 
 
-def test_calls_of_ours_are_the_fewest_of_each_invocation() -> None:
-    """What is counted as an invocation's fewest calls is what ours makes when Glue answers all."""
-    efforts = play(Case(SCENE, ours, 10)).efforts
-    assert len(efforts) == KIND.messages / 10
-    assert all(one.all_answered and one.calls == one.fewest for one in efforts)
+def test_gluebrake_makes_the_fewest_calls_of_each_invocation() -> None:
+    """When Glue answers every call, each invocation makes exactly the fewest possible calls."""
+    calls = run_case(Case(WORKLOAD, gluebrake, 10)).stop_calls
+    assert len(calls) == SHAPE.messages / 10
+    assert all(each.all_answered and each.made == each.fewest for each in calls)
 
 
-def test_effort_is_held_against_the_messages(world: World) -> None:
-    """The fewest calls are counted from what came in, and throttling shows as something left to do."""
-    world.aws.glue.add_run("etl", "jr_1")
-    world.aws.glue.add_run("report", "jr_2")
+def test_fewest_calls_are_counted_from_the_messages(simulation: SimulatedAws) -> None:
+    """The fewest calls depend on the messages alone, and a throttled call leaves a run to try again."""
+    simulation.aws.glue.add_run("etl", "jr_1")
+    simulation.aws.glue.add_run("report", "jr_2")
     for job_name, run_id in (("etl", "jr_1"), ("etl", "jr_1"), ("report", "jr_2")):
-        world.ask(job_name, run_id)
-    world.aws.faults.add(Throttle(), times=1)
-    assert effort(world.deliver_due(STOP)) == Effort(calls=2, fewest=2, all_answered=False)
+        simulation.request_stop(job_name, run_id)
+    simulation.aws.faults.add(Throttle(), times=1)
+    assert stop_calls(simulation.deliver_due(STOP)) == StopCalls(made=2, fewest=2, all_answered=False)
 
 
-def test_whole_stream_in_one_invocation_is_as_good_as_knowing_it_beforehand() -> None:
-    """With all messages in one invocation ours makes the fewest calls that there are."""
-    requests = stream(KIND, 20_261_124)
-    assert play(Case(SCENE, ours, len(requests))).calls["BatchStopJobRun"] == fewest_calls(requests)
+def test_one_invocation_with_the_whole_stream_reaches_the_minimum() -> None:
+    """With all messages in one invocation, Gluebrake makes the fewest calls for the whole stream."""
+    requests = generate(SHAPE, SEED)
+    assert run_case(Case(WORKLOAD, gluebrake, len(requests))).calls["BatchStopJobRun"] == fewest_calls(requests)
     assert len(distinct_runs(requests)) > fewest_calls(requests)
 
 
 class TestTargets:
-    """What counts as reached."""
+    """The targets of the benchmark."""
 
-    def test_fewest_calls_everywhere_are_reached(self) -> None:
-        """An invocation that Glue did not wholly answer is left out."""
-        few, _ = targets(_played(Effort(3, 3, all_answered=True), Effort(9, 3, all_answered=False)))
-        assert few.met
-        assert few.measured == "that many in 1 of 1 invocations"
+    def test_fewest_calls_in_all_answered_invocations_meet_the_target(self) -> None:
+        """An invocation with an unanswered call is not counted."""
+        fewest, _ = targets(_results(StopCalls(3, 3, all_answered=True), StopCalls(9, 3, all_answered=False)))
+        assert fewest.met
+        assert fewest.measured == "exact in 1 of 1 invocations"
 
-    def test_one_call_too_many_is_a_miss(self) -> None:
-        """One invocation with one more call is enough to miss."""
-        few, _ = targets(_played(Effort(3, 3, all_answered=True), Effort(4, 3, all_answered=True)))
-        assert not few.met
+    def test_one_call_too_many_misses_the_target(self) -> None:
+        """One invocation with one call too many is a miss."""
+        fewest, _ = targets(_results(StopCalls(3, 3, all_answered=True), StopCalls(4, 3, all_answered=True)))
+        assert not fewest.met
 
-    def test_nothing_measured_is_a_miss(self) -> None:
-        """No invocation that can be judged proves nothing."""
-        few, _ = targets(_played())
-        assert not few.met
+    def test_no_measurement_misses_the_target(self) -> None:
+        """Without an invocation that counts, the target is not met."""
+        fewest, _ = targets(_results())
+        assert not fewest.met
 
     @pytest.mark.parametrize(("running", "met"), [(0, True), (1, False)])
-    def test_all_must_be_stopped(self, running: int, *, met: bool) -> None:
-        """A run that is left running is a miss, however few the calls."""
-        _, stopped = targets(_played(running=running))
+    def test_all_runs_must_be_stopped(self, running: int, *, met: bool) -> None:
+        """One run that is still running is a miss."""
+        _, stopped = targets(_results(running=running))
         assert stopped.met is met

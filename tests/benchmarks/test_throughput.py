@@ -1,4 +1,4 @@
-"""The benchmark of throughput: what is worked out of the times."""
+"""Tests of what the throughput benchmark computes from its measurements."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from typing import Final
 import pytest
 
 from benchmarks.aws_process import aws_process
-from benchmarks.function_process import CONFIRM, STOP
-from benchmarks.throughput import Measured, Race, slope, targets
+from benchmarks.lambda_events import CONFIRM, STOP
+from benchmarks.measurements import Comparison, Measurements, slope
+from benchmarks.throughput_report import targets
 from tests.support.fakes.aws_server import FakeAws
 
-REACHED: Final = {"own": 50e-6, "own_of_many": 55e-6, "ours": 1.1, "held": 100_000_000}
+MET: Final = {"own_1000": 50e-6, "own_10000": 55e-6, "gluebrake": 1.1, "memory": 100_000_000}
 
 
-def _measured(**changes: float) -> Measured:
-    """Make up measurements in which all is reached but for the changes."""
-    figures = {**REACHED, **changes}
+def _measurements(**changes: float) -> Measurements:
+    """Build measurements that meet all targets, except for the changes."""
+    figures = {**MET, **changes}
 
-    def own(messages: int, seconds: float) -> list[Mapping[str, float]]:
-        return [{"read": seconds * messages / 2, "log": seconds * messages / 2}] * 3
+    def own_cpu(messages: int, seconds: float) -> list[Mapping[str, float]]:
+        return [{"parse": seconds * messages / 2, "log": seconds * messages / 2}] * 3
 
-    return Measured(
-        races=[Race(1_000, ours=[figures["ours"]] * 3, own=[0.05] * 3, bare=[1.0] * 3)],
-        throttled=Race(1_000),
-        own={
-            (STOP, 1_000): own(1_000, figures["own"]),
-            (CONFIRM, 1_000): own(1_000, 50e-6),
-            (STOP, 10_000): own(10_000, figures["own_of_many"]),
+    return Measurements(
+        comparisons=[
+            Comparison(1_000, gluebrake=[figures["gluebrake"]] * 3, own_cpu=[0.05] * 3, bare=[1.0] * 3)
+        ],
+        throttled=Comparison(1_000),
+        own_cpu={
+            (STOP, 1_000): own_cpu(1_000, figures["own_1000"]),
+            (CONFIRM, 1_000): own_cpu(1_000, 50e-6),
+            (STOP, 10_000): own_cpu(10_000, figures["own_10000"]),
         },
         series={},
-        memory=[(50_000_000, int(figures["held"]))] * 3,
+        memory=[(50_000_000, int(figures["memory"]))] * 3,
     )
 
 
-def test_all_is_reached() -> None:
-    """The figures are those measured, each against its limit."""
-    measured = [(target.measured, target.limit, target.met) for target in targets(_measured())]
+def test_all_targets_are_met() -> None:
+    """Each target shows the measured figure and its limit."""
+    measured = [(target.measured, target.limit, target.met) for target in targets(_measurements())]
     assert measured == [
         ("50 µs", "≤ 60 µs", True),
         ("50 µs", "≤ 60 µs", True),
@@ -51,39 +54,39 @@ def test_all_is_reached() -> None:
 @pytest.mark.parametrize(
     ("changes", "missed"),
     [
-        ({"own": 61e-6, "own_of_many": 61e-6}, 0),
-        ({"own_of_many": 63e-6}, 2),
-        ({"ours": 1.21}, 3),
-        ({"held": 161_000_000}, 4),
+        ({"own_1000": 61e-6, "own_10000": 61e-6}, 0),
+        ({"own_10000": 63e-6}, 2),
+        ({"gluebrake": 1.21}, 3),
+        ({"memory": 161_000_000}, 4),
     ],
 )
-def test_miss_is_told(changes: dict[str, float], missed: int) -> None:
-    """A figure past its limit is a miss, and the only one."""
-    assert [target.met for target in targets(_measured(**changes))].index(False) == missed
-    assert sum(not target.met for target in targets(_measured(**changes))) == 1
+def test_figure_over_its_limit_misses_its_target(changes: dict[str, float], missed: int) -> None:
+    """One figure over its limit misses one target."""
+    assert [target.met for target in targets(_measurements(**changes))].index(False) == missed
+    assert sum(not target.met for target in targets(_measurements(**changes))) == 1
 
 
-def test_ours_is_held_against_bare_of_the_same_round() -> None:
-    """A round in which the machine was slow is slow for both, and one odd round does not decide."""
-    race = Race(10, ours=[1.2, 2.4, 9.0], own=[0.1, 0.2, 0.1], bare=[1.0, 2.0, 1.0])
-    assert race.over_bare() == pytest.approx(1.2)
-    assert race.calling_over_bare() == pytest.approx(1.1)
+def test_ratio_compares_durations_of_the_same_round() -> None:
+    """A slow round is slow for both variants, and the median ignores one outlier."""
+    comparison = Comparison(10, gluebrake=[1.2, 2.4, 9.0], own_cpu=[0.1, 0.2, 0.1], bare=[1.0, 2.0, 1.0])
+    assert comparison.ratio() == pytest.approx(1.2)
+    assert comparison.ratio_without_own_cpu() == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize("power", [1.0, 1.5])
 def test_slope_is_the_power_of_growth(power: float) -> None:
-    """What grows with a power of the messages has it as its slope; one odd round changes nothing."""
+    """The slope is the exponent with which the medians grow, and one outlier does not change it."""
     series = {n: [3 * n**power, 3 * n**power, 100.0 * n**power] for n in (100, 1_000, 100_000)}
     assert math.isclose(slope(series), power)
 
 
-def _jobs(aws: FakeAws, job_name: str) -> list[str]:
+def _add_job(aws: FakeAws, job_name: str) -> list[str]:
     aws.glue.add_run(job_name, "jr_1")
     return [run.job_name for run in aws.glue]
 
 
-def test_fake_aws_lives_in_a_process_of_its_own() -> None:
-    """What it is told stays told, as long as the process lasts."""
+def test_fake_aws_keeps_its_state_between_calls() -> None:
+    """The fake AWS exists as long as its process."""
     with aws_process() as aws:
-        assert aws.do(_jobs, "etl") == ["etl"]
-        assert aws.do(_jobs, "report") == ["etl", "report"]
+        assert aws.call(_add_job, "etl") == ["etl"]
+        assert aws.call(_add_job, "report") == ["etl", "report"]

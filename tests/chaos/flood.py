@@ -1,4 +1,4 @@
-"""A hundred thousand requests through the functions' processes: all accounted for, at a cost that stays."""
+"""Send a hundred thousand requests to the functions' processes: every one has a result, at constant cost."""
 
 from __future__ import annotations
 
@@ -16,124 +16,130 @@ from gluebrake.model import MAX_RUNS_PER_CALL
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Json
 from tests.support.function_process import ROOT, environment_of
-from tests.support.invariants import broken_promises, ended_too_often
-from tests.support.properties import account_of
-from tests.support.simulated_aws import CONFIRM, STOP, Invocation, World, stop_request
+from tests.support.invariants import repeated_ends, violations
+from tests.support.properties import evidence_of
+from tests.support.simulated_aws import CONFIRM, STOP, Invocation, SimulatedAws, stop_request
 
 RUNS_OF_A_JOB: Final = 1000
-_WATCHED_AT_ONCE: Final = 10
+_CONFIRM_BATCH_SIZE: Final = 10
 _STOPPING_SECONDS: Final = 60
 _MICROSECONDS: Final = 1e6
 
 
 @dataclass
-class Function:
-    """A function's process, and what each of its invocations took."""
+class FunctionProcess:
+    """A function's process, and the CPU time and peak memory of each invocation."""
 
     process: subprocess.Popen[str]
     cpu_seconds: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
 
     def handle(self, records: Sequence[Json]) -> tuple[str, Json]:
-        """Have an event handled; return what was logged, and the answer."""
+        """Handle an event. Return the log and the answer."""
         if not (self.process.stdin and self.process.stdout):
             raise RuntimeError("the process has no pipes")
         self.process.stdin.write(json.dumps({"Records": records}) + "\n")
         self.process.stdin.flush()
-        logged: list[str] = []
+        log: list[str] = []
         while not (line := self.process.stdout.readline()).startswith('{"answer"'):
             if not line:
                 raise RuntimeError(f"the function ended with {self.process.wait()}")
-            logged.append(line)
-        told: dict[str, Any] = json.loads(line)
-        self.cpu_seconds.append(told["cpu_seconds"])
-        self.peaks.append(told["peak_rss"])
-        return "".join(logged), told["answer"]
+            log.append(line)
+        report: dict[str, Any] = json.loads(line)
+        self.cpu_seconds.append(report["cpu_seconds"])
+        self.peaks.append(report["peak_rss"])
+        return "".join(log), report["answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flood:
-    """What a flood came to."""
+class FloodResult:
+    """The result of a flood."""
 
     messages: int
-    at_once: int
+    batch_size: int
     stop_calls: int
-    broken: Sequence[str]
-    stop: Function
-    confirm: Function
+    violations: Sequence[str]
+    stop: FunctionProcess
+    confirm: FunctionProcess
 
     @property
-    def calls_expected(self) -> int:
-        """The fewest BatchStopJobRun calls that can carry the runs."""
+    def expected_calls(self) -> int:
+        """The fewest BatchStopJobRun calls that can stop the runs."""
         return self.messages // MAX_RUNS_PER_CALL
 
     @property
-    def microseconds(self) -> tuple[float, float]:
-        """CPU of the stop function for a message, in the first and in the last third of the invocations."""
-        # The first invocation of a process wires the function.
-        steady = [seconds / self.at_once * _MICROSECONDS for seconds in self.stop.cpu_seconds[1:]]
+    def cpu_microseconds(self) -> tuple[float, float]:
+        """STOP's CPU time for a message, in the first and in the last third of the invocations."""
+        # A process's first invocation makes the function's dependencies.
+        steady = [seconds / self.batch_size * _MICROSECONDS for seconds in self.stop.cpu_seconds[1:]]
         third = max(1, len(steady) // 3)
         return mean(steady[:third]), mean(steady[-third:])
 
     @property
-    def growth(self) -> float:
-        """By what factor the process's peak memory grew after its second invocation."""
+    def memory_growth(self) -> float:
+        """The factor by which STOP's peak memory grew after its second invocation."""
         return self.stop.peaks[-1] / self.stop.peaks[1]
 
 
-def flood(messages: int, at_once: int, tell: Callable[[str], None]) -> Flood:
-    """Have so many messages, each naming a run of its own, handled in invocations of `at_once`."""
-    with World(clock=VirtualClock(datetime.now(UTC))) as world, _running(world, STOP) as stop:
-        bodies = list(_asked(world, messages))
-        for start in range(0, messages, at_once):
-            for body in bodies[start : start + at_once]:
-                world.put(body)
-            _deliver(world, STOP, stop)
-            tell(f"{start + at_once:,} of {messages:,} messages")
-        with _running(world, CONFIRM) as confirm:
-            _confirm(world, confirm)
-        account = account_of(world, bodies)
-        return Flood(
+def flood(messages: int, batch_size: int, show_progress: Callable[[str], None]) -> FloodResult:
+    """Handle messages that each name their own run, in invocations of `batch_size` messages."""
+    with (
+        SimulatedAws(clock=VirtualClock(datetime.now(UTC))) as simulation,
+        _process(simulation, STOP) as stop,
+    ):
+        bodies = list(_requests(simulation, messages))
+        for start in range(0, messages, batch_size):
+            for body in bodies[start : start + batch_size]:
+                simulation.put(body)
+            _deliver(simulation, STOP, stop)
+            show_progress(f"{start + batch_size:,} of {messages:,} messages")
+        with _process(simulation, CONFIRM) as confirm:
+            _confirm(simulation, confirm)
+        evidence = evidence_of(simulation, bodies)
+        return FloodResult(
             messages=messages,
-            at_once=at_once,
-            stop_calls=len(account.stop_calls),
-            broken=broken_promises(account) + ended_too_often(account),
+            batch_size=batch_size,
+            stop_calls=len(evidence.stop_calls),
+            violations=violations(evidence) + repeated_ends(evidence),
             stop=stop,
             confirm=confirm,
         )
 
 
-def _asked(world: World, messages: int) -> Iterator[str]:
+def _requests(simulation: SimulatedAws, messages: int) -> Iterator[str]:
     for number in range(messages):
         job_name, run_id = f"job-{number // RUNS_OF_A_JOB}", f"jr_{number}"
-        world.aws.glue.add_run(job_name, run_id)
+        simulation.aws.glue.add_run(job_name, run_id)
         yield stop_request(job_name, run_id)
 
 
-def _confirm(world: World, confirm: Function) -> None:
-    world.clock.advance(_STOPPING_SECONDS)
-    while len(world.confirm_queue):
-        _deliver(world, CONFIRM, confirm, _WATCHED_AT_ONCE)
+def _confirm(simulation: SimulatedAws, confirm: FunctionProcess) -> None:
+    simulation.clock.advance(_STOPPING_SECONDS)
+    while len(simulation.confirm_queue):
+        _deliver(simulation, CONFIRM, confirm, _CONFIRM_BATCH_SIZE)
 
 
-def _deliver(world: World, service: str, function: Function, most: int | None = None) -> None:
-    queue = world.stop_queue if service == STOP else world.confirm_queue
-    first_call = len(world.aws.calls)
+def _deliver(
+    simulation: SimulatedAws, service: str, function: FunctionProcess, batch_size: int | None = None
+) -> None:
+    queue = simulation.stop_queue if service == STOP else simulation.confirm_queue
+    first_call = len(simulation.aws.calls)
     messages = queue.take()
-    for later in messages[most:] if most else ():
+    for later in messages[batch_size:] if batch_size else ():
         queue.put(later.body, attributes=later.attributes)
-    output, answer = function.handle([message.record() for message in messages[:most]])
-    world.invocations.append(Invocation(service, (), world.aws.calls[first_call:], output, answer))
+    output, answer = function.handle([message.record() for message in messages[:batch_size]])
+    calls = simulation.aws.calls[first_call:]
+    simulation.invocations.append(Invocation(service, (), calls, output, answer))
 
 
 @contextlib.contextmanager
-def _running(world: World, service: str) -> Iterator[Function]:
-    command = [sys.executable, "-m", "prove.flood_function", service]
+def _process(simulation: SimulatedAws, service: str) -> Iterator[FunctionProcess]:
+    command = [sys.executable, "-m", "tests.chaos.flood_function", service]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, env=environment_of(world), cwd=ROOT, text=True, stdin=pipe, stdout=pipe
+        command, env=environment_of(simulation), cwd=ROOT, text=True, stdin=pipe, stdout=pipe
     ) as process:
         try:
-            yield Function(process)
+            yield FunctionProcess(process)
         finally:
             process.kill()

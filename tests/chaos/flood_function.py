@@ -1,7 +1,7 @@
-"""A function's process that works one event after another: `python -m prove.flood_function stop`.
+"""A function's process that handles one event after another.
 
-Each line of standard input is an event. Logs and metrics go to standard output and, after each event, a line
-with the answer and what it took.
+Usage: `python -m tests.chaos.flood_function stop`. Each line of standard input is an event. Logs and metrics go
+to standard output. After each event there is a line with the answer, the CPU time and the peak memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.simulated_aws import Context
 
 
 def main(service: str) -> None:
-    """Handle events until there are no more."""
+    """Handle events until standard input ends."""
     for line in sys.stdin:
         event = json.loads(line)
         began = time.process_time()

@@ -1,4 +1,4 @@
-"""The functions' real processes, killed around each call and at calls drawn by lot: nothing is lost."""
+"""Kill the functions' processes before and after each call, and at random calls: no request is lost."""
 
 from __future__ import annotations
 
@@ -10,60 +10,60 @@ from typing import Final
 
 from tests.chaos import pairs
 from tests.support.fakes.clock import VirtualClock
-from tests.support.invariants import broken_promises
-from tests.support.process_kill import in_a_process
-from tests.support.properties import account_of
+from tests.support.invariants import violations
+from tests.support.process_kill import run_in_process
+from tests.support.properties import evidence_of
 from tests.support.scenarios import set_up_all_kinds
-from tests.support.simulated_aws import CONFIRM, STOP, World
+from tests.support.simulated_aws import CONFIRM, STOP, SimulatedAws
 
 RANDOM_ROUNDS: Final = 8
 KILLS_OF_A_ROUND: Final = 3
-_MOST_CALLS: Final = 12
+_MAX_CALLS: Final = 12
 
 
-def at_each_call(tell: Callable[[str], None]) -> tuple[list[str], int]:
-    """Kill each function before and after each of its calls; return what broke, and the number of kills."""
-    broken: list[str] = []
+def at_each_call(show_progress: Callable[[str], None]) -> tuple[list[str], int]:
+    """Kill each function before and after each of its calls. Return the violations and the number of kills."""
+    found: list[str] = []
     kills = 0
     for service, after in product((STOP, CONFIRM), (False, True)):
         for number in count():
-            tell(f"{service}, {'after' if after else 'before'} call {number + 1}")
-            found, killed = _killed(service, after=after, at={number})
-            broken += found
-            if not killed:
+            show_progress(f"{service}, {'after' if after else 'before'} call {number + 1}")
+            violations_of_round, kills_of_round = _kill(service, after=after, at={number})
+            found += violations_of_round
+            if not kills_of_round:
                 break
-            kills += killed
-    return broken, kills
+            kills += kills_of_round
+    return found, kills
 
 
-def at_random(seed: int, tell: Callable[[str], None]) -> tuple[list[str], int]:
-    """Kill both functions at calls drawn by lot; return what broke, and how many kills there were."""
-    chance = Random(seed)  # noqa: S311 - a seed is to repeat
-    broken: list[str] = []
+def at_random(seed: int, show_progress: Callable[[str], None]) -> tuple[list[str], int]:
+    """Kill both functions at random calls. Return the violations and the number of kills."""
+    random = Random(seed)  # noqa: S311 - a seed repeats a run
+    found: list[str] = []
     kills = 0
     for number in range(RANDOM_ROUNDS):
-        tell(f"random round {number + 1} of {RANDOM_ROUNDS}")
-        at = set(chance.sample(range(_MOST_CALLS), KILLS_OF_A_ROUND))
-        found, killed = _killed(chance.choice((STOP, CONFIRM)), after=chance.random() < 0.5, at=at)
-        broken += found
-        kills += killed
-    return broken, kills
+        show_progress(f"random round {number + 1} of {RANDOM_ROUNDS}")
+        at = set(random.sample(range(_MAX_CALLS), KILLS_OF_A_ROUND))
+        service = random.choice((STOP, CONFIRM))
+        violations_of_round, kills_of_round = _kill(service, after=random.random() < 0.5, at=at)
+        found += violations_of_round
+        kills += kills_of_round
+    return found, kills
 
 
-def _killed(service: str, *, after: bool, at: set[int]) -> tuple[list[str], int]:
-    with World(clock=VirtualClock(datetime.now(UTC))) as world:
-        set_up_all_kinds(world)
-        in_process = world.functions[service]
-        killer = in_a_process(world, service, after=after)
+def _kill(service: str, *, after: bool, at: set[int]) -> tuple[list[str], int]:
+    with SimulatedAws(clock=VirtualClock(datetime.now(UTC))) as simulation:
+        set_up_all_kinds(simulation)
+        handler = simulation.functions[service]
+        killer = run_in_process(simulation, service, after=after)
         numbers = count()
-        world.aws.faults.add(killer, when=lambda _: killer.at_work and next(numbers) in at)
+        simulation.aws.faults.add(killer, when=lambda _: killer.is_running and next(numbers) in at)
         for body in pairs.BODIES:
-            world.put(body)
-        while killer.kills < len(at) and world.step():
+            simulation.put(body)
+        while killer.kills < len(at) and simulation.step():
             pass
-        world.functions[service] = in_process
-        world.run()
-        words = f"{service} killed {'after' if after else 'before'} {sorted(at)}"
-        return [
-            f"{words}: {one}" for one in broken_promises(account_of(world, pairs.BODIES, 1000))
-        ], killer.kills
+        simulation.functions[service] = handler
+        simulation.run()
+        description = f"{service} killed {'after' if after else 'before'} {sorted(at)}"
+        found = violations(evidence_of(simulation, pairs.BODIES, 1000))
+        return [f"{description}: {violation}" for violation in found], killer.kills

@@ -1,4 +1,4 @@
-"""Faults singly and two at a time, on the real handlers in virtual time: thousands of cases in a minute."""
+"""Inject faults alone and in pairs into the simulated AWS of both handlers: thousands of cases a minute."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from itertools import combinations
 from random import Random
 from typing import Final
 
-from tests.chaos.cases import WHOLE
-from tests.chaos.matrix import ALWAYS, ForRuns, InjectedFault
+from tests.chaos.cases import CALL_FAULTS
+from tests.chaos.matrix import ALWAYS, FaultForRuns, InjectedFault
 from tests.support.fakes.faults import EntriesFailed, Fault, RunErrors, Unanswered
-from tests.support.invariants import broken_promises
-from tests.support.properties import account_of, mistold
+from tests.support.invariants import violations
+from tests.support.properties import event_violations, evidence_of
 from tests.support.scenarios import set_up_all_kinds
-from tests.support.simulated_aws import Invocation, World, stop_request
+from tests.support.simulated_aws import Invocation, SimulatedAws, stop_request
 
 OPERATIONS: Final = ("BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch", "PutEvents")
 TIMES: Final = (1, 2, ALWAYS)
-# A send that is stored but not heard of leaves a copy at each delivery for as long as it lasts: not for ever.
-_UNHEARD: Final = frozenset({"answer-lost", "answer-cut", "connection-cut", "answer-empty"})
-_LONG: Final = 8
-_MOST_STEPS: Final = 2000
+# With these faults SQS stores the message and the function does not know. Each redelivery then sends a further
+# copy, so with a fault that lasts for ever the queues would never be empty.
+_STORED_WITHOUT_ANSWER: Final = frozenset({"answer-lost", "answer-cut", "connection-cut", "answer-empty"})
+_MAX_COPIES: Final = 8
+_MAX_STEPS: Final = 2000
+_RUNS_OF_A_MESSAGE: Final = 3
 
 BODIES: Final = (
     stop_request("etl", "jr_1", "done", "unknown"),
@@ -32,14 +34,17 @@ BODIES: Final = (
     stop_request("denied", "jr"),
     '{"JobName": "etl"}',
 )
-"""They make the functions call every operation, and reach every queue."""
+"""Messages for which the functions call every operation and send to every queue."""
 
-FaultPlan = tuple[str, InjectedFault]
-"""What goes wrong, in words and in force."""
+NamedFault = tuple[str, InjectedFault]
+"""A fault, and its description."""
+
+FaultPlan = Sequence[NamedFault]
+"""The faults of one simulation."""
 
 
-def singles() -> list[FaultPlan]:
-    """List each fault on each operation, for each number of times."""
+def single_faults() -> list[NamedFault]:
+    """Return each fault of each operation, for each number of times."""
     return [
         (f"{operation} {name} x{times:g}", InjectedFault(operation=operation, fault=fault, times=times))
         for operation in OPERATIONS
@@ -48,34 +53,35 @@ def singles() -> list[FaultPlan]:
     ]
 
 
-def pairs(seed: int, count: int) -> list[tuple[FaultPlan, ...]]:
-    """Draw so many of all the pairs of faults."""
-    everything: list[tuple[FaultPlan, ...]] = list(combinations(singles(), 2))
-    return Random(seed).sample(everything, min(count, len(everything)))  # noqa: S311 - a seed is to repeat
+def draw_pairs(seed: int, count: int) -> list[FaultPlan]:
+    """Draw pairs of faults, each pair at most once."""
+    all_pairs: list[FaultPlan] = list(combinations(single_faults(), 2))
+    return Random(seed).sample(all_pairs, min(count, len(all_pairs)))  # noqa: S311 - a seed repeats a run
 
 
-def tried(plights: Sequence[FaultPlan]) -> list[str]:
-    """Let it all happen in a world of its own; return what was broken."""
-    with World(calls_at_once=1) as world:
-        set_up_all_kinds(world)
-        for _, trouble in plights:
-            world.aws.faults.add(trouble.fault(["jr_1"]), operation=trouble.operation, times=trouble.times)
+def run_plan(plan: FaultPlan) -> list[str]:
+    """Simulate the messages with all faults of the plan. Return the violations of invariants."""
+    with SimulatedAws(calls_at_once=1) as simulation:
+        set_up_all_kinds(simulation)
+        for _, injected in plan:
+            fault = injected.fault(["jr_1"])
+            simulation.aws.faults.add(fault, operation=injected.operation, times=injected.times)
         for body in BODIES:
-            world.put(body)
-        for _ in range(_MOST_STEPS):
-            if not world.step():
+            simulation.put(body)
+        for _ in range(_MAX_STEPS):
+            if not simulation.step():
                 break
-        broken = broken_promises(account_of(world, BODIES, max_runs=1000)) + mistold(world)
-        broken += [over for invocation in world.invocations for over in _over_budget(invocation)]
-        if world.counts["UnexpectedErrors"]:
-            broken.append("an exception that nobody foresaw")
-        what = " and ".join(words for words, _ in plights)
-        return [f"{what}: {one}" for one in broken]
+        found = violations(evidence_of(simulation, BODIES, max_runs=1000)) + event_violations(simulation)
+        found += [text for invocation in simulation.invocations for text in _excess_calls(invocation)]
+        if simulation.counts["UnexpectedErrors"]:
+            found.append("an unhandled exception")
+        description = " and ".join(name for name, _ in plan)
+        return [f"{description}: {violation}" for violation in found]
 
 
-def _faults(operation: str) -> Iterator[tuple[str, ForRuns]]:
-    for name, fault in WHOLE.items():
-        yield name, partial(_whichever_the_runs, fault)
+def _faults(operation: str) -> Iterator[tuple[str, FaultForRuns]]:
+    for name, fault in CALL_FAULTS.items():
+        yield name, partial(_for_any_runs, fault)
     if operation == "BatchStopJobRun":
         yield "run refused", lambda run_ids: RunErrors(run_ids, "JobRunCannotBeStoppedException")
         yield "run denied", lambda run_ids: RunErrors(run_ids, "AccessDeniedException")
@@ -87,26 +93,23 @@ def _faults(operation: str) -> Iterator[tuple[str, ForRuns]]:
 
 
 def _times(operation: str, name: str) -> tuple[float, ...]:
-    response_lost = operation == "SendMessageBatch" and name in _UNHEARD
-    return tuple(min(times, _LONG) for times in TIMES) if response_lost else TIMES
+    makes_copies = operation == "SendMessageBatch" and name in _STORED_WITHOUT_ANSWER
+    return tuple(min(times, _MAX_COPIES) for times in TIMES) if makes_copies else TIMES
 
 
-def _whichever_the_runs(fault: Fault, _: Sequence[str]) -> Fault:
+def _for_any_runs(fault: Fault, _: Sequence[str]) -> Fault:
     return fault
 
 
-def _over_budget(invocation: Invocation) -> Iterator[str]:
-    """Hold the calls of an invocation against what its messages allow for; suspects are alone with theirs."""
-    turns = Counter[str]()
+def _excess_calls(invocation: Invocation) -> Iterator[str]:
+    """Compare an invocation's calls with the most that its messages can need."""
+    messages = Counter[str]()
     for delivery in invocation.deliveries:
-        turns.update(job for job in ("etl", "tagged", "denied") if f'"{job}"' in delivery.message.body)
-    stops = Counter(call["JobName"] for call in invocation.called("BatchStopJobRun"))
-    pages = Counter(call["JobName"] for call in invocation.called("GetJobRuns"))
-    reads = Counter(call["JobName"] for call in invocation.called("GetJobRun"))
-    runs_of_a_message = 3
-    for name, calls, each in (
-        ("BatchStopJobRun", stops, 2 * runs_of_a_message - 1),
-        ("GetJobRuns", pages, 2),
-        ("GetJobRun", reads, runs_of_a_message),
+        messages.update(job for job in ("etl", "tagged", "denied") if f'"{job}"' in delivery.message.body)
+    for name, limit in (
+        ("BatchStopJobRun", 2 * _RUNS_OF_A_MESSAGE - 1),
+        ("GetJobRuns", 2),
+        ("GetJobRun", _RUNS_OF_A_MESSAGE),
     ):
-        yield from (f"{n} calls of {name} for {job}" for job, n in calls.items() if n > each * turns[job])
+        calls = Counter(call["JobName"] for call in invocation.called(name))
+        yield from (f"{n} calls of {name} for {job}" for job, n in calls.items() if n > limit * messages[job])

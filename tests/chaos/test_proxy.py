@@ -1,4 +1,4 @@
-"""The proxy hands calls on as they are, unless a fault says otherwise."""
+"""Tests that the proxy forwards calls unchanged where no fault applies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.fakes.faults import RunErrors, Throttle
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
-    """Run an AWS to hand calls on to."""
+    """Run an AWS behind the proxy."""
     with FakeAws(clock=lambda: datetime.now(UTC)) as aws:
         aws.glue.add_run("etl", "jr_1")
         aws.glue.add_run("etl", "jr_2")
@@ -28,34 +28,34 @@ def aws() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def proxy(aws: FakeAws) -> Iterator[Proxy]:
-    """Run a proxy in front of it."""
+    """Run a proxy in front of the AWS."""
     with Proxy(aws.endpoint) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def glue(aws: FakeAws, proxy: Proxy) -> GlueClient:
-    """Make a client that goes through the proxy."""
+    """Make a client that uses the proxy."""
     return boto3.client("glue", **{**aws.client_options, "endpoint_url": proxy.endpoint})
 
 
-def test_answer_comes_through(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
-    """What AWS answers is what the client hears, and both have seen the call."""
+def test_answer_is_forwarded(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
+    """The client gets the answer of AWS, and the proxy records the same call."""
     answer = glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
     assert answer["SuccessfulSubmissions"] == [{"JobName": "etl", "JobRunId": "jr_1"}]
-    asked = [{"JobName": "etl", "JobRunIds": ["jr_1"]}]
-    assert aws.requests("BatchStopJobRun") == proxy.requests("BatchStopJobRun") == asked
+    calls = [{"JobName": "etl", "JobRunIds": ["jr_1"]}]
+    assert aws.requests("BatchStopJobRun") == proxy.requests("BatchStopJobRun") == calls
 
 
-def test_error_comes_through(glue: GlueClient) -> None:
-    """An error keeps its code."""
+def test_error_is_forwarded(glue: GlueClient) -> None:
+    """The client gets the error code of AWS."""
     with pytest.raises(ClientError) as error:
         glue.get_job_run(JobName="etl", RunId="jr_3")
     assert error.value.response["Error"]["Code"] == "EntityNotFoundException"
 
 
-def test_sqs_and_events_go_through_too(aws: FakeAws, proxy: Proxy) -> None:
-    """Sends and events reach their services, and SQS's errors keep the code that clients know."""
+def test_calls_of_sqs_and_eventbridge_are_forwarded(aws: FakeAws, proxy: Proxy) -> None:
+    """Messages and events reach their services, and errors of SQS keep the code that botocore reports."""
     options = {**aws.client_options, "endpoint_url": proxy.endpoint}
     sqs: SQSClient = boto3.client("sqs", **options)
     queue = aws.sqs.add_queue("stop")
@@ -68,8 +68,8 @@ def test_sqs_and_events_go_through_too(aws: FakeAws, proxy: Proxy) -> None:
     assert aws.events.details == [{}]
 
 
-def test_fault_decides(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
-    """A call that a fault refuses reaches nobody; the next one does."""
+def test_fault_refuses_a_call(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
+    """A call that a fault refuses does not reach AWS, and the next call does."""
     proxy.faults.add(Throttle(), operation="BatchStopJobRun", times=1)
     with pytest.raises(ClientError, match="Rate exceeded"):
         glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
@@ -78,8 +78,8 @@ def test_fault_decides(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
     assert len(aws.calls) == 1
 
 
-def test_part_of_a_call_is_handed_on(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
-    """A partial failure hands on what does not fail."""
+def test_part_of_a_call_is_forwarded(aws: FakeAws, proxy: Proxy, glue: GlueClient) -> None:
+    """With a partial failure the proxy forwards the other runs of the call."""
     proxy.faults.add(RunErrors(["jr_1"], "SomethingNewException"))
     answer = glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1", "jr_2"])
     assert [run["JobRunId"] for run in answer["SuccessfulSubmissions"]] == ["jr_2"]

@@ -1,1 +1,1 @@
-"""Tests that hold the documents to the truth."""
+"""Tests that compare the documents with the code."""

@@ -1,5 +1,5 @@
-"""What the tests of the documents share."""
+"""Fixtures for the tests of the documents."""
 
-from tests.integration.conftest import world
+from tests.integration.conftest import simulation
 
-__all__ = ["world"]
+__all__ = ["simulation"]

@@ -1,4 +1,4 @@
-"""A document of Markdown, taken apart as GitHub does."""
+"""A Markdown document, parsed as GitHub parses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _markdown: Final = MarkdownIt("commonmark").enable("table")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block or a paragraph; `kind` is what stands behind the fence, nothing for a paragraph."""
+    """A fenced block or a paragraph. `kind` is the info string of the fence, and empty for a paragraph."""
 
     kind: str
     text: str
@@ -25,7 +25,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """One file."""
+    """A Markdown file."""
 
     path: Path
 
@@ -35,7 +35,7 @@ class Document:
 
     @property
     def blocks(self) -> Iterator[Block]:
-        """The fenced blocks and the paragraphs, in turn."""
+        """The fenced blocks and the paragraphs, in their order."""
         for token, after in zip(self._tokens, [*self._tokens[1:], None], strict=True):
             if token.type == "fence":
                 yield Block(token.info, token.content)
@@ -47,7 +47,7 @@ class Document:
         return [token.content for token in self._under(heading) if token.type == "fence"]
 
     def rows(self, heading: str) -> list[list[Token]]:
-        """Return the cells of the rows of the tables under a heading, without the tables' heads."""
+        """Return the rows of the tables under a heading, without their header rows."""
         rows: list[list[Token]] = []
         tokens = iter(self._under(heading))
         for token in tokens:
@@ -71,7 +71,7 @@ class Document:
 
     @cached_property
     def anchors(self) -> set[str]:
-        """The anchors that GitHub gives the headings."""
+        """The anchors that GitHub generates for the headings."""
         found: set[str] = set()
         for token, after in zip(self._tokens, self._tokens[1:], strict=False):
             if token.type == "heading_open":
@@ -80,7 +80,7 @@ class Document:
 
     @property
     def links(self) -> Iterator[str]:
-        """Where the links and the pictures lead, those in HTML included."""
+        """The targets of all links and pictures, including those in HTML."""
         for token in self._tokens:
             for inner in (token, *(token.children or ())):
                 if inner.type in {"link_open", "image"}:
@@ -90,12 +90,12 @@ class Document:
 
 
 def text_of(cell: Token) -> str:
-    """Return what a cell says, without its marks."""
+    """Return a cell's text without its markup."""
     return "".join(inner.content for inner in cell.children or ())
 
 
 def _anchor(heading: Token) -> str:
-    """Return a heading's anchor: lower case, hyphens for spaces, no punctuation."""
+    """Return a heading's anchor: lower case, with hyphens for spaces and no punctuation."""
     return re.sub(r"[^\w\- ]", "", text_of(heading).lower()).replace(" ", "-")
 
 

@@ -1,4 +1,4 @@
-"""What GitHub reads: it drops a form or a workflow that it does not understand, and tells nobody."""
+"""Tests of the files in .github, because GitHub ignores an invalid one without an error."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _read(file: Path) -> Any:
 
 
 @pytest.mark.parametrize("file", FORMS, ids=lambda file: file.stem)
-def test_form_asks_for_what_is_needed(file: Path) -> None:
-    """A form has a name, says what it is for, and asks questions, at least one of which must be answered."""
+def test_form_is_complete(file: Path) -> None:
+    """A form has a name, a description and questions, at least one of which is required."""
     form = _read(file)
     assert form["name"]
     assert form["description"]
@@ -33,8 +33,8 @@ def test_form_asks_for_what_is_needed(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_workflow_runs_our_own_targets(file: Path) -> None:
-    """A workflow says what it may do, and does it with the Makefile's targets, as a person would."""
+def test_workflow_runs_make_targets(file: Path) -> None:
+    """A workflow declares its permissions and runs only targets of the Makefile."""
     workflow = _read(file)
     assert workflow["permissions"]
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
@@ -42,9 +42,10 @@ def test_workflow_runs_our_own_targets(file: Path) -> None:
     assert {"test"} <= run <= set(re.findall(r"^(\w+):", (DOCS.parent / "Makefile").read_text(), re.MULTILINE))
 
 
-def test_dependabot_looks_where_the_requirements_are() -> None:
-    """Each file of pinned requirements stands in a directory that Dependabot looks at."""
-    (pip,) = [one for one in _read(GITHUB / "dependabot.yml")["updates"] if one["package-ecosystem"] == "pip"]
-    found = {file.parent for file in DOCS.parent.glob("*requirements*.txt")}
-    found |= {file.parent for file in DOCS.parent.glob("lambda_src/requirements.txt")}
+def test_dependabot_reads_all_pinned_requirements() -> None:
+    """Each pinned requirements file is in a directory that Dependabot reads."""
+    updates = _read(GITHUB / "dependabot.yml")["updates"]
+    (pip,) = [update for update in updates if update["package-ecosystem"] == "pip"]
+    patterns = ("requirements.txt", "lambda_src/requirements.txt", "requirements/*.txt")
+    found = {file.parent for pattern in patterns for file in DOCS.parent.glob(pattern)}
     assert {DOCS.parent / directory.lstrip("/") for directory in pip["directories"]} == found

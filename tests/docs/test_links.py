@@ -1,4 +1,4 @@
-"""Links and pictures in the documents lead somewhere."""
+"""Tests of the links and pictures in the documents."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LINKS: Final = [
 
 
 @pytest.mark.parametrize(("page", "link"), LINKS)
-def test_link_leads_to_a_file_and_a_heading_of_ours(page: Path, link: str) -> None:
-    """A relative link names a file of the repository and, where it has an anchor, a heading in it."""
+def test_link_has_an_existing_file_and_heading(page: Path, link: str) -> None:
+    """A relative link names a file in the repository. Its anchor is a heading of that file."""
     name, _, anchor = link.partition("#")
     file = (page.parent / name).resolve() if name else page
     assert file.is_relative_to(ROOT)

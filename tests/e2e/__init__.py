@@ -1,1 +1,1 @@
-"""Tests of the deployed stack, on AWS on this machine."""
+"""Tests of the stack, deployed into the local emulator."""

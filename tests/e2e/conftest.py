@@ -24,25 +24,27 @@ from tests.support.eventually import eventually
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployment, as its file of JSON tells of it."""
+    """A running deployment, as the file of `up --json` describes it."""
 
     aws: Aws
     outputs: Mapping[str, str]
     glue_calls: Path
     environ: Mapping[str, str]
-    """The environment in which `python -m local env` finds this deployment and no other."""
+    """The environment in which `python -m local env` finds only this deployment."""
 
-    def start(self, job_name: str, count: int = 1, arguments: Mapping[str, str] = jobs.NONE) -> list[str]:
+    def start(
+        self, job_name: str, count: int = 1, arguments: Mapping[str, str] = jobs.NO_ARGUMENTS
+    ) -> list[str]:
         """Create a job and start runs of it."""
         jobs.create(self.aws, [job_name])
         return jobs.start(self.aws, job_name, count, arguments)
 
     def start_more(self, job_name: str, count: int = 1) -> list[str]:
-        """Start runs of a job that is there."""
+        """Start runs of an existing job."""
         return jobs.start(self.aws, job_name, count)
 
     def send(self, body: str) -> None:
-        """Put a message on the stop queue."""
+        """Send a message to the stop queue."""
         self.aws.sqs.send_message(QueueUrl=self.outputs["StopQueueUrl"], MessageBody=body)
 
     def state(self, job_name: str, run_id: str) -> str:
@@ -50,7 +52,7 @@ class Deployment:
         return self.aws.glue.get_job_run(JobName=job_name, RunId=run_id)["JobRun"]["JobRunState"]
 
     def states(self, job_name: str) -> set[str]:
-        """Return the states that a job's runs have."""
+        """Return the states of a job's runs."""
         runs = self.aws.glue.get_job_runs(JobName=job_name)["JobRuns"]
         return {run["JobRunState"] for run in runs}
 
@@ -61,20 +63,20 @@ class Deployment:
         return [request["JobRunIds"] for request in requests if request["JobName"] == job_name]
 
     def log(self, function: str) -> list[str]:
-        """Return the lines that a function has logged; it is named by the stack's output."""
+        """Return the log lines of a function, which is given by the name of its stack output."""
         group = log_group(self.aws, self.outputs[function])
         pages = self.aws.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in pages for event in page["events"]]
 
     def dead_letter(self, text: str) -> dict[str, Any] | None:
-        """Return the dead letter whose body holds a text, once it is there."""
+        """Return a dead letter whose body contains a text, or None."""
         answer = self.aws.sqs.receive_message(
             QueueUrl=self.outputs["DeadLetterQueueUrl"],
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],
             VisibilityTimeout=0,
         )
-        return next((dict(letter) for letter in answer.get("Messages", []) if text in letter["Body"]), None)
+        return next((dict(message) for message in answer.get("Messages", []) if text in message["Body"]), None)
 
 
 @contextlib.contextmanager
@@ -87,8 +89,8 @@ def _up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[
         try:
             eventually(lambda: json_file.exists() or process.poll() is not None)
             assert json_file.exists(), process.stderr and process.stderr.read()
-            told = json.loads(json_file.read_text())
-            yield Deployment(Aws(told["endpoint"]), told["outputs"], Path(told["glue_calls"]), env)
+            record = json.loads(json_file.read_text())
+            yield Deployment(Aws(record["endpoint"]), record["outputs"], Path(record["glue_calls"]), env)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
@@ -98,25 +100,25 @@ def _up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Deploy with the defaults, but for delays that end soon."""
-    soon = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1], "confirmDeadlineSeconds": 2}
-    with _up(tmp_path_factory.mktemp("up"), soon) as deployment:
+    """Deploy with the default configuration, but with short delays."""
+    short_delays = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1], "confirmDeadlineSeconds": 2}
+    with _up(tmp_path_factory.mktemp("up"), short_delays) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="session")
-def build_dependencies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Deploy with signals wired, on a machine whose minute is a second."""
+def signal_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Deploy with rules for alarms and run status events. A minute of NotifyDelayAfter lasts one second."""
     signals = {"stopOnRunStatus": ["status-*"], "stopOnAlarms": ["glue-"]}
-    soon = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
+    short_delays = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
     with _up(
-        tmp_path_factory.mktemp("wired"), signals | soon, GLUEBRAKE_LOCAL_MINUTE_SECONDS="1"
+        tmp_path_factory.mktemp("signals"), signals | short_delays, GLUEBRAKE_LOCAL_MINUTE_SECONDS="1"
     ) as deployment:
         yield deployment
 
 
 @pytest.fixture
-def storm(tmp_path: Path) -> Iterator[Deployment]:
-    """Deploy for storms: a batch ends with its thousandth message."""
+def high_volume_deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """Deploy for high volume: a batch is full with a thousand messages."""
     with _up(tmp_path, {"batchSize": 1000, "batchWindowSeconds": 60}) as deployment:
         yield deployment

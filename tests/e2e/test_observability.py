@@ -1,4 +1,4 @@
-"""What the deployed stack logs answers the questions saved with it, and the runbook's commands work."""
+"""The deployed stack's logs fit its saved queries, alarms and dashboard, and the runbook's commands work."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ FUNCTIONS = ("StopFunctionName", "ConfirmFunctionName")
 
 @pytest.fixture(scope="module")
 def run_id(deployment: Deployment) -> str:
-    """Have a run stopped and confirmed, and a message refused; return the run's id."""
+    """Let a run be stopped and confirmed, and a message be refused. Return the run's id."""
     (run_id,) = deployment.start("observed")
-    request = {"JobName": "observed", "JobRunIds": [run_id], "Reason": "to see", "RequestedBy": "somebody"}
+    request = {"JobName": "observed", "JobRunIds": [run_id], "Reason": "over budget", "RequestedBy": "operator"}
     deployment.send(json.dumps(request))
-    deployment.send("no request at all")
-    eventually(lambda: any(line["outcome"] == "Stopped" for line in _about(deployment, run_id)))
-    eventually(lambda: any(line["outcome"] == "InvalidRequest" for line in _lines(deployment)))
+    deployment.send("not a stop request")
+    eventually(lambda: any(line["outcome"] == "Stopped" for line in _lines_of_run(deployment, run_id)))
+    eventually(lambda: any(line["outcome"] == "InvalidRequest" for line in _outcome_lines(deployment)))
     return run_id
 
 
-def _lines(deployment: Deployment) -> list[Mapping[str, Any]]:
-    """Return the lines that tell an outcome, of both functions."""
+def _outcome_lines(deployment: Deployment) -> list[Mapping[str, Any]]:
+    """Return the log lines of both functions that have an outcome."""
     texts = [text for function in FUNCTIONS for text in deployment.log(function) if '"outcome"' in text]
     return [line for line in map(json.loads, texts) if "outcome" in line]
 
 
-def _about(deployment: Deployment, run_id: str) -> list[Mapping[str, Any]]:
-    return [line for line in _lines(deployment) if line.get("job_run_id") == run_id]
+def _lines_of_run(deployment: Deployment, run_id: str) -> list[Mapping[str, Any]]:
+    return [line for line in _outcome_lines(deployment) if line.get("job_run_id") == run_id]
 
 
-def _saved(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """Return the saved queries by name, as they stand in the template that was deployed."""
+def _saved_queries(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """Return the saved queries of the deployed template, by name."""
     body: Any = deployment.aws.cloudformation.get_template(StackName="Gluebrake")["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
     resources = [
@@ -57,50 +57,52 @@ def _saved(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return {properties["Name"]: properties for properties in resources}
 
 
-def test_every_question_is_about_what_is_logged(deployment: Deployment, run_id: str) -> None:
-    """Each field that a deployed query reads occurs in a line of the deployed functions."""
-    assert _about(deployment, run_id)
-    fields = {field for line in _lines(deployment) for field in line}
-    queries = _saved(deployment)
+def test_saved_queries_read_fields_that_are_logged(deployment: Deployment, run_id: str) -> None:
+    """Each field of a deployed query occurs in a log line of the deployed functions."""
+    assert _lines_of_run(deployment, run_id)
+    fields = {field for line in _outcome_lines(deployment) for field in line}
+    queries = _saved_queries(deployment)
     assert len(queries) == 4
     for name, query in queries.items():
         assert fields_of(query["QueryString"]) <= fields, name
 
 
-def test_questions_are_asked_of_the_functions_logs(deployment: Deployment) -> None:
-    """The log groups that the queries name are those that the functions write to."""
-    written = {log_group(deployment.aws, deployment.outputs[function]) for function in FUNCTIONS}
-    for query in _saved(deployment).values():
-        assert {_physical(deployment, group["Ref"]) for group in query["LogGroupNames"]} == written
+def test_saved_queries_read_the_functions_log_groups(deployment: Deployment) -> None:
+    """The log groups of the queries are the log groups of the functions."""
+    log_groups = {log_group(deployment.aws, deployment.outputs[function]) for function in FUNCTIONS}
+    for query in _saved_queries(deployment).values():
+        assert {_physical_id(deployment, group["Ref"]) for group in query["LogGroupNames"]} == log_groups
 
 
-def _physical(deployment: Deployment, logical_id: str) -> str:
+def _physical_id(deployment: Deployment, logical_id: str) -> str:
     answer = deployment.aws.cloudformation.describe_stack_resource(
         StackName="Gluebrake", LogicalResourceId=logical_id
     )
     return answer["StackResourceDetail"]["PhysicalResourceId"]
 
 
-def test_the_log_tells_who_stopped_a_run_and_that_it_stopped(deployment: Deployment, run_id: str) -> None:
-    """The lines of one run are its story: submitted for somebody, for a reason, and really stopped."""
-    story = sorted(_about(deployment, run_id), key=lambda line: str(line["timestamp"]))
-    assert (story[0]["service"], story[0]["outcome"]) == ("stop", "StopSubmitted")
-    assert (story[-1]["service"], story[-1]["outcome"]) == ("confirm", "Stopped")
-    assert {(line["requested_by"], line["reason"]) for line in story} == {("somebody", "to see")}
-    assert len({line["sender"] for line in story}) == 1
+def test_log_has_the_requester_and_the_confirmation_of_a_stop(deployment: Deployment, run_id: str) -> None:
+    """The lines of one run have who requested the stop and why, and that the run is STOPPED."""
+    lines = sorted(_lines_of_run(deployment, run_id), key=lambda line: str(line["timestamp"]))
+    assert (lines[0]["service"], lines[0]["outcome"]) == ("stop", "StopSubmitted")
+    assert (lines[-1]["service"], lines[-1]["outcome"]) == ("confirm", "Stopped")
+    assert {(line["requested_by"], line["reason"]) for line in lines} == {("operator", "over budget")}
+    assert len({line["sender"] for line in lines}) == 1
 
 
-def test_the_alarms_are_there_and_name_the_topic(deployment: Deployment) -> None:
-    """Each line of the runbook is an alarm of the deployed stack, whose action is the stack's topic."""
+def test_alarms_exist_and_notify_the_topic(deployment: Deployment) -> None:
+    """Each runbook entry is an alarm of the deployed stack, and the alarm's action is the stack's topic."""
     alarms = deployment.aws.cloudwatch.describe_alarms()["MetricAlarms"]
     actions = {alarm["AlarmName"]: alarm["AlarmActions"] for alarm in alarms}
     for name in RUNBOOK:
-        (found,) = (actions[alarm] for alarm in actions if alarm.startswith(f"Gluebrake-Observability{name}"))
-        assert found == [deployment.outputs["AlarmTopicArn"]]
+        (alarm_actions,) = (
+            actions[alarm] for alarm in actions if alarm.startswith(f"Gluebrake-Observability{name}")
+        )
+        assert alarm_actions == [deployment.outputs["AlarmTopicArn"]]
 
 
-def test_the_dashboard_is_there(deployment: Deployment) -> None:
-    """The output names a dashboard, whose body names the deployed queues and functions."""
+def test_dashboard_exists(deployment: Deployment) -> None:
+    """The output names a dashboard with the deployed queue and functions."""
     body = deployment.aws.cloudwatch.get_dashboard(DashboardName=deployment.outputs["DashboardName"])
     text = body["DashboardBody"]
     assert len(json.loads(text)["widgets"]) == 13
@@ -109,7 +111,7 @@ def test_the_dashboard_is_there(deployment: Deployment) -> None:
 
 
 def _sh(deployment: Deployment, block: str) -> None:
-    """Run a block of docs/operations.md as an operator pastes it."""
+    """Run a shell block of docs/operations.md as an operator would."""
     names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): name for name in FUNCTIONS}
     environ = {
         **os.environ,
@@ -120,26 +122,24 @@ def _sh(deployment: Deployment, block: str) -> None:
         "AWS_SECRET_ACCESS_KEY": KEY,
         "AWS_DEFAULT_REGION": REGION,
     }
-    done = subprocess.run(["sh", "-ec", block], env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(["sh", "-ec", block], env=environ, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
 
 
-def _mappings(deployment: Deployment) -> set[str]:
+def _mapping_states(deployment: Deployment) -> set[str]:
     return {
         mapping["State"]
         for mapping in deployment.aws.lambda_.list_event_source_mappings()["EventSourceMappings"]
     }
 
 
-def test_the_kill_switch_loses_nothing(deployment: Deployment) -> None:
-    """With the mappings off a request waits in the queue; once they are on again, its run is stopped."""
-    off, on = re.findall(
-        r"^```sh\n(.+?)^```$", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL | re.MULTILINE
-    )
+def test_kill_switch_loses_no_request(deployment: Deployment) -> None:
+    """While the mappings are disabled, a request waits. Once they are enabled again, its run is stopped."""
+    disable, enable = re.findall(r"^```sh\n(.+?)^```$", RUNBOOK_PAGE, re.DOTALL | re.MULTILINE)
     (run_id,) = deployment.start("switched-off")
-    _sh(deployment, off)
+    _sh(deployment, disable)
     try:
-        eventually(lambda: _mappings(deployment) == {"Disabled"})
+        eventually(lambda: _mapping_states(deployment) == {"Disabled"})
         deployment.send(json.dumps({"JobName": "switched-off", "JobRunIds": [run_id]}))
         waiting = deployment.aws.sqs.get_queue_attributes(
             QueueUrl=deployment.outputs["StopQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
@@ -147,6 +147,6 @@ def test_the_kill_switch_loses_nothing(deployment: Deployment) -> None:
         assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "1"
         assert deployment.state("switched-off", run_id) == "RUNNING"
     finally:
-        _sh(deployment, on)
+        _sh(deployment, enable)
     eventually(lambda: deployment.state("switched-off", run_id) == "STOPPED")
     assert deployment.stop_calls("switched-off") == [[run_id]]

@@ -1,4 +1,4 @@
-"""The snippets of docs/signals.md and docs/outcomes.md, as a user pastes them."""
+"""The snippets of docs/signals.md and docs/outcomes.md work unchanged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import msgspec
 import pytest
 
 from gluebrake.contract import StopOutcome
-from gluebrake.model import AwsEnvironment, Message, ParsedRequest
+from gluebrake.model import AwsEnvironment
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
+from gluebrake.parsing.context import Context
 from local import jobs
 from local.aws import ACCOUNT, KEY, REGION
 from local.emulator import ROOT
@@ -29,93 +30,97 @@ def _blocks(language: str, document: str = "signals.md") -> list[str]:
     return re.findall(rf"^```{language}\n(.+?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
-def _environ(build_dependencies: Deployment) -> dict[str, str]:
+def _environ(signal_deployment: Deployment) -> dict[str, str]:
     outputs = {
         re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): url
-        for name, url in build_dependencies.outputs.items()
+        for name, url in signal_deployment.outputs.items()
     }
-    queue = build_dependencies.outputs["StopQueueUrl"].rpartition("/")[2]
+    queue = signal_deployment.outputs["StopQueueUrl"].rpartition("/")[2]
     return {
         **os.environ,
         **outputs,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "STOP_QUEUE_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
         "SCHEDULER_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/scheduler",
-        "AWS_ENDPOINT_URL": build_dependencies.aws.endpoint,
+        "AWS_ENDPOINT_URL": signal_deployment.aws.endpoint,
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": KEY,
         "AWS_DEFAULT_REGION": REGION,
     }
 
 
-def _run(command: list[str], build_dependencies: Deployment) -> str:
-    done = subprocess.run(
-        command, env=_environ(build_dependencies), capture_output=True, text=True, check=False
+def _run(command: list[str], signal_deployment: Deployment) -> str:
+    process = subprocess.run(
+        command, env=_environ(signal_deployment), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.mark.parametrize("block", _blocks("sh"))
-def test_each_command_works(build_dependencies: Deployment, block: str) -> None:
-    """A command of the AWS CLI does what it says, as it stands."""
-    _run(["sh", "-ec", block], build_dependencies)
+def test_shell_snippet_works(signal_deployment: Deployment, block: str) -> None:
+    """An AWS CLI snippet succeeds unchanged."""
+    _run(["sh", "-ec", block], signal_deployment)
 
 
-def test_the_function_answers_a_script_for_every_run(build_dependencies: Deployment) -> None:
-    """The adapter in Python hears of each of its runs, which then stop."""
+def test_python_snippet_gets_a_response_for_every_run(signal_deployment: Deployment) -> None:
+    """The Python snippet gets a response for each of its runs, and the runs stop."""
     (script,) = _blocks("python")
-    answer = _run([sys.executable, "-c", script], build_dependencies)
+    answer = _run([sys.executable, "-c", script], signal_deployment)
     assert answer.count("JobRunId") == 30
     run_ids = re.findall(r"jr_[0-9a-f]{64}", answer)
-    eventually(lambda: {build_dependencies.state("nightly-etl", run_id) for run_id in run_ids} == {"STOPPED"})
+    eventually(lambda: {signal_deployment.state("nightly-etl", run_id) for run_id in run_ids} == {"STOPPED"})
 
 
-def test_the_state_sends_a_stop_request() -> None:
-    """What Step Functions makes of the state's message is a stop request."""
+def test_step_functions_snippet_sends_a_stop_request() -> None:
+    """The message that Step Functions builds from the state is a stop request."""
     (state,) = map(json.loads, _blocks("json"))
     assert state["Parameters"]["MessageBody"].pop("JobName.$") == "$.JobName"
     assert state["Parameters"]["MessageBody"].pop("JobRunIds.$") == "States.Array($.Id)"
     body = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1"], **state["Parameters"]["MessageBody"]})
-    asked = dispatcher.read(Message("m-1", body, datetime.now(UTC), "me"), AwsEnvironment(ACCOUNT, REGION))
-    assert isinstance(asked, ParsedRequest)
+    context = Context(AwsEnvironment(ACCOUNT, REGION), sent_at=datetime.now(UTC))
+    requests = dispatcher.parse(body.encode(), context)
+    assert isinstance(requests, list)
+    assert [(request.job_name, list(request.job_run_ids or [])) for request in requests] == [("etl", ["jr_1"])]
 
 
-def test_failed_stops_can_be_followed(build_dependencies: Deployment) -> None:
-    """The document's rule brings a failure to its topic, and the event is as the document shows one."""
+def test_event_rule_snippet_delivers_failures(signal_deployment: Deployment) -> None:
+    """The document's rule sends a failure to its topic, and the event has the documented form."""
     (rule,) = _blocks("sh", "outcomes.md")
-    topic_arn = _run(["sh", "-ec", f'{rule}\necho "$TOPIC_ARN"'], build_dependencies).splitlines()[-1]
-    queue_url = build_dependencies.aws.sqs.create_queue(QueueName="followers")["QueueUrl"]
-    queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:followers"
-    build_dependencies.aws.sns.subscribe(
+    topic_arn = _run(["sh", "-ec", f'{rule}\necho "$TOPIC_ARN"'], signal_deployment).splitlines()[-1]
+    queue_url = signal_deployment.aws.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:subscriber"
+    signal_deployment.aws.sns.subscribe(
         TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
     )
-    build_dependencies.start("followed-job")
-    build_dependencies.send(
-        json.dumps({"JobName": "followed-job", "JobRunIds": ["jr_unknown"], "Reason": "over budget"})
+    signal_deployment.start("failing-job")
+    signal_deployment.send(
+        json.dumps({"JobName": "failing-job", "JobRunIds": ["jr_unknown"], "Reason": "over budget"})
     )
     (message,) = eventually(
-        lambda: build_dependencies.aws.sqs.receive_message(QueueUrl=queue_url).get("Messages")
+        lambda: signal_deployment.aws.sqs.receive_message(QueueUrl=queue_url).get("Messages")
     )
-    came, (shown,) = json.loads(message["Body"]), map(json.loads, _blocks("json", "outcomes.md"))
-    assert {came[name] for name in ("source", "detail-type")} == {shown[n] for n in ("source", "detail-type")}
-    assert came["resources"] == [f"arn:aws:glue:{REGION}:{ACCOUNT}:job/followed-job"]
-    assert {name: came["detail"][name] for name in ("jobRunId", "outcome", "reason")} == {
+    event, (example,) = json.loads(message["Body"]), map(json.loads, _blocks("json", "outcomes.md"))
+    assert {event[name] for name in ("source", "detail-type")} == {
+        example[n] for n in ("source", "detail-type")
+    }
+    assert event["resources"] == [f"arn:aws:glue:{REGION}:{ACCOUNT}:job/failing-job"]
+    assert {name: event["detail"][name] for name in ("jobRunId", "outcome", "reason")} == {
         "jobRunId": "jr_unknown",
         "outcome": "NotFound",
         "reason": "over budget",
     }
-    assert msgspec.convert(shown["detail"], StopOutcome).outcome is Outcome.STOPPED
-    assert msgspec.convert(came["detail"], StopOutcome).outcome is Outcome.NOT_FOUND
+    assert msgspec.convert(example["detail"], StopOutcome).outcome is Outcome.STOPPED
+    assert msgspec.convert(event["detail"], StopOutcome).outcome is Outcome.NOT_FOUND
 
 
-def test_every_active_run_older_than_that_is_meant(build_dependencies: Deployment) -> None:
-    """The person's request leaves alone what is younger than it says."""
-    (run_id,) = jobs.start(build_dependencies.aws, "nightly-etl", 1)
-    _run(["sh", "-ec", _blocks("sh")[-1]], build_dependencies)
+def test_selection_snippet_stops_no_younger_run(signal_deployment: Deployment) -> None:
+    """The request with `OlderThanMinutes` does not stop a run that is younger."""
+    (run_id,) = jobs.start(signal_deployment.aws, "nightly-etl", 1)
+    _run(["sh", "-ec", _blocks("sh")[-1]], signal_deployment)
     eventually(
         lambda: any(
-            "runaway" in line and "NoActiveRuns" in line for line in build_dependencies.log("StopFunctionName")
+            "runaway" in line and "NoActiveRuns" in line for line in signal_deployment.log("StopFunctionName")
         )
     )
-    assert build_dependencies.state("nightly-etl", run_id) == "RUNNING"
+    assert signal_deployment.state("nightly-etl", run_id) == "RUNNING"

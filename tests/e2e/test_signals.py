@@ -1,4 +1,4 @@
-"""What AWS itself sends stops the right runs, and only these."""
+"""Events and notifications of AWS services stop the right runs, and no other runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.eventually import eventually
 
 @pytest.fixture
 def job(request: pytest.FixtureRequest) -> str:
-    """Return a job name of the test's own."""
+    """Return the test's name as its job name."""
     return str(request.node.name)
 
 
-def _alarm(build_dependencies: Deployment, name: str, job: str, run_id: str = "ALL", *actions: str) -> None:
+def _put_alarm(signal_deployment: Deployment, name: str, job: str, run_id: str = "ALL", *actions: str) -> None:
     dimensions = {"JobName": job, "JobRunId": run_id, "Type": "count"}
-    build_dependencies.aws.cloudwatch.put_metric_alarm(
+    signal_deployment.aws.cloudwatch.put_metric_alarm(
         AlarmName=name,
         Namespace="Glue",
         MetricName="glue.driver.aggregate.elapsedTime",
@@ -35,122 +35,120 @@ def _alarm(build_dependencies: Deployment, name: str, job: str, run_id: str = "A
     )
 
 
-def _set(build_dependencies: Deployment, name: str, state: str = "ALARM") -> None:
-    build_dependencies.aws.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="by hand")  # type: ignore[arg-type]
+def _set_state(signal_deployment: Deployment, name: str, state: str = "ALARM") -> None:
+    signal_deployment.aws.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="by hand")  # type: ignore[arg-type]
 
 
-def _wait_until_stopped(build_dependencies: Deployment, job: str, run_ids: list[str]) -> None:
-    eventually(lambda: {build_dependencies.state(job, run_id) for run_id in run_ids} == {"STOPPED"})
+def _wait_until_stopped(signal_deployment: Deployment, job: str, run_ids: list[str]) -> None:
+    eventually(lambda: {signal_deployment.state(job, run_id) for run_id in run_ids} == {"STOPPED"})
 
 
-def test_an_alarms_event_stops_every_run_of_its_job(build_dependencies: Deployment, job: str) -> None:
-    """An alarm whose name has the prefix stops its job's runs by its event alone, and no other job's."""
-    run_ids, (other,) = build_dependencies.start(job, 2), build_dependencies.start(f"{job}-other")
-    _alarm(build_dependencies, f"glue-{job}", job)
-    _set(build_dependencies, f"glue-{job}", "OK")
-    _set(build_dependencies, f"glue-{job}")
-    _wait_until_stopped(build_dependencies, job, run_ids)
-    assert build_dependencies.stop_calls(job) == [run_ids[::-1]]
-    assert build_dependencies.state(f"{job}-other", other) == "RUNNING"
+def test_alarm_event_stops_every_run_of_its_job(signal_deployment: Deployment, job: str) -> None:
+    """The event of an alarm with the configured prefix stops its job's runs, and no run of another job."""
+    run_ids, (unrelated,) = signal_deployment.start(job, 2), signal_deployment.start(f"{job}-other")
+    _put_alarm(signal_deployment, f"glue-{job}", job)
+    _set_state(signal_deployment, f"glue-{job}", "OK")
+    _set_state(signal_deployment, f"glue-{job}")
+    _wait_until_stopped(signal_deployment, job, run_ids)
+    assert signal_deployment.stop_calls(job) == [run_ids[::-1]]
+    assert signal_deployment.state(f"{job}-other", unrelated) == "RUNNING"
 
 
-def test_an_alarm_on_one_run_stops_that_run(build_dependencies: Deployment, job: str) -> None:
-    """When the alarm's metric is of one run, the job's other runs go on."""
-    run_id, other = build_dependencies.start(job, 2)
-    _alarm(build_dependencies, f"glue-{job}", job, run_id)
-    _set(build_dependencies, f"glue-{job}")
-    _wait_until_stopped(build_dependencies, job, [run_id])
-    assert build_dependencies.state(job, other) == "RUNNING"
+def test_alarm_on_one_run_stops_that_run_only(signal_deployment: Deployment, job: str) -> None:
+    """If the alarm's metric is of one run, the job's other run continues."""
+    run_id, second = signal_deployment.start(job, 2)
+    _put_alarm(signal_deployment, f"glue-{job}", job, run_id)
+    _set_state(signal_deployment, f"glue-{job}")
+    _wait_until_stopped(signal_deployment, job, [run_id])
+    assert signal_deployment.state(job, second) == "RUNNING"
 
 
-def test_an_alarm_through_the_topic_stops_its_jobs_runs(build_dependencies: Deployment, job: str) -> None:
-    """An alarm without the prefix, which notifies the topic, stops its job's runs."""
-    run_ids = build_dependencies.start(job, 2)
+def test_alarm_that_notifies_the_topic_stops_its_jobs_runs(signal_deployment: Deployment, job: str) -> None:
+    """An alarm without the prefix stops its job's runs if it notifies the topic."""
+    run_ids = signal_deployment.start(job, 2)
     began = datetime.now(UTC)
-    # The emulator's topics tell the time in whole seconds, and an alarm means no run that started after it.
+    # The emulator's SNS timestamps have whole seconds, and an alarm does not stop a run that started after it.
     eventually(lambda: datetime.now(UTC) - began > timedelta(seconds=1))
-    _alarm(build_dependencies, job, job, "ALL", build_dependencies.outputs["SignalTopicArn"])
-    _set(build_dependencies, job)
-    _wait_until_stopped(build_dependencies, job, run_ids)
+    _put_alarm(signal_deployment, job, job, "ALL", signal_deployment.outputs["SignalTopicArn"])
+    _set_state(signal_deployment, job)
+    _wait_until_stopped(signal_deployment, job, run_ids)
 
 
-def test_an_alarm_that_invokes_the_function_stops_its_jobs_runs(
-    build_dependencies: Deployment, job: str
-) -> None:
-    """The STOP function is an alarm's Lambda action as it stands."""
-    run_ids = build_dependencies.start(job, 2)
-    function = build_dependencies.aws.lambda_.get_function(
-        FunctionName=build_dependencies.outputs["StopFunctionName"]
+def test_alarm_that_invokes_the_function_stops_its_jobs_runs(signal_deployment: Deployment, job: str) -> None:
+    """An alarm can use the STOP function as its Lambda action."""
+    run_ids = signal_deployment.start(job, 2)
+    function = signal_deployment.aws.lambda_.get_function(
+        FunctionName=signal_deployment.outputs["StopFunctionName"]
     )
-    _alarm(build_dependencies, job, job, "ALL", function["Configuration"]["FunctionArn"])
-    _set(build_dependencies, job)
-    _wait_until_stopped(build_dependencies, job, run_ids)
+    _put_alarm(signal_deployment, job, job, "ALL", function["Configuration"]["FunctionArn"])
+    _set_state(signal_deployment, job)
+    _wait_until_stopped(signal_deployment, job, run_ids)
 
 
-def test_a_run_that_takes_too_long_is_stopped(build_dependencies: Deployment) -> None:
-    """Glue's own event stops the run that it is about, for the jobs that are named for it and no others."""
-    listed, other = "status-listed", "not-listed"
-    for name in (listed, other):
-        build_dependencies.start(name, 0)
-    (late, left) = (
-        build_dependencies.aws.glue.start_job_run(JobName=name, NotificationProperty={"NotifyDelayAfter": 1})[
+def test_run_status_event_stops_a_run_that_takes_too_long(signal_deployment: Deployment) -> None:
+    """Glue's event stops the run that it names if the job is in `stopOnRunStatus`, and no other run."""
+    listed, unlisted = "status-listed", "not-listed"
+    for name in (listed, unlisted):
+        signal_deployment.start(name, 0)
+    late, ignored = (
+        signal_deployment.aws.glue.start_job_run(JobName=name, NotificationProperty={"NotifyDelayAfter": 1})[
             "JobRunId"
         ]
-        for name in (listed, other)
+        for name in (listed, unlisted)
     )
-    (quick,) = build_dependencies.start_more(listed)
-    _wait_until_stopped(build_dependencies, listed, [late])
-    assert build_dependencies.state(other, left) == build_dependencies.state(listed, quick) == "RUNNING"
+    (quick,) = signal_deployment.start_more(listed)
+    _wait_until_stopped(signal_deployment, listed, [late])
+    assert signal_deployment.state(unlisted, ignored) == signal_deployment.state(listed, quick) == "RUNNING"
 
 
-def test_a_schedule_with_a_constant_request_stops_its_runs(build_dependencies: Deployment, job: str) -> None:
-    """EventBridge Scheduler sends a stop request as it stands."""
-    (run_id,) = build_dependencies.start(job)
-    queue = build_dependencies.aws.sqs.get_queue_attributes(
-        QueueUrl=build_dependencies.outputs["StopQueueUrl"], AttributeNames=["QueueArn"]
+def test_schedule_with_a_stop_request_stops_its_runs(signal_deployment: Deployment, job: str) -> None:
+    """EventBridge Scheduler can send a stop request."""
+    (run_id,) = signal_deployment.start(job)
+    queue = signal_deployment.aws.sqs.get_queue_attributes(
+        QueueUrl=signal_deployment.outputs["StopQueueUrl"], AttributeNames=["QueueArn"]
     )["Attributes"]["QueueArn"]
-    at = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
+    due = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
     request = {"JobName": job, "Select": {}, "Reason": "the night is over"}
-    build_dependencies.aws.scheduler.create_schedule(
+    signal_deployment.aws.scheduler.create_schedule(
         Name=job,
-        ScheduleExpression=f"at({at})",
+        ScheduleExpression=f"at({due})",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={"Arn": queue, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any", "Input": json.dumps(request)},
     )
-    _wait_until_stopped(build_dependencies, job, [run_id])
+    _wait_until_stopped(signal_deployment, job, [run_id])
 
 
-def test_an_hour_old_alarm_stops_no_younger_run(build_dependencies: Deployment, job: str) -> None:
-    """An alarm that is brought back later stops no run that started after it."""
-    run_ids = build_dependencies.start(job, 2)
-    then = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="milliseconds")
-    build_dependencies.send(_alarm_event(job, then))
+def test_delayed_alarm_stops_no_run_that_started_after_it(signal_deployment: Deployment, job: str) -> None:
+    """An alarm event that is redriven an hour later stops no run that started after the alarm."""
+    run_ids = signal_deployment.start(job, 2)
+    alarm_time = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="milliseconds")
+    signal_deployment.send(_alarm_event(job, alarm_time))
     line = eventually(
-        lambda: next((one for one in build_dependencies.log("StopFunctionName") if job in one), None)
+        lambda: next((text for text in signal_deployment.log("StopFunctionName") if job in text), None)
     )
     assert json.loads(line)["outcome"] == "NoActiveRuns"
-    assert {build_dependencies.state(job, run_id) for run_id in run_ids} == {"RUNNING"}
+    assert {signal_deployment.state(job, run_id) for run_id in run_ids} == {"RUNNING"}
 
 
-def _alarm_event(job: str, at: str) -> str:
+def _alarm_event(job: str, timestamp: str) -> str:
     metric = {"namespace": "Glue", "name": "elapsedTime", "dimensions": {"JobName": job, "JobRunId": "ALL"}}
     detail: dict[str, Any] = {
         "alarmName": "glue-late",
-        "state": {"value": "ALARM", "reason": "by hand", "timestamp": at},
+        "state": {"value": "ALARM", "reason": "by hand", "timestamp": timestamp},
         "configuration": {"metrics": [{"id": "m1", "metricStat": {"metric": metric}}]},
     }
-    envelope = {"source": "aws.cloudwatch", "account": ACCOUNT, "region": REGION, "time": at}
+    envelope = {"source": "aws.cloudwatch", "account": ACCOUNT, "region": REGION, "time": timestamp}
     return json.dumps({"detail-type": "CloudWatch Alarm State Change", **envelope, "detail": detail})
 
 
-def test_a_direct_call_answers_for_every_run(build_dependencies: Deployment, job: str) -> None:
-    """Sixty runs are stopped in one invocation, which answers for each as BatchStopJobRun does."""
-    run_ids = build_dependencies.start(job, 60)
-    answer = build_dependencies.aws.lambda_.invoke(
-        FunctionName=build_dependencies.outputs["StopFunctionName"],
+def test_direct_invocation_returns_a_result_for_every_run(signal_deployment: Deployment, job: str) -> None:
+    """One invocation stops sixty runs and returns a result for each, as BatchStopJobRun does."""
+    run_ids = signal_deployment.start(job, 60)
+    result = signal_deployment.aws.lambda_.invoke(
+        FunctionName=signal_deployment.outputs["StopFunctionName"],
         Payload=json.dumps({"JobName": job, "JobRunIds": run_ids}).encode(),
     )
-    told = json.loads(answer["Payload"].read())
-    assert [run["JobRunId"] for run in told["SuccessfulSubmissions"]] == run_ids
-    assert told["Errors"] == []
-    assert sorted(len(call) for call in build_dependencies.stop_calls(job)) == [10, 25, 25]
+    response = json.loads(result["Payload"].read())
+    assert [run["JobRunId"] for run in response["SuccessfulSubmissions"]] == run_ids
+    assert response["Errors"] == []
+    assert sorted(len(call) for call in signal_deployment.stop_calls(job)) == [10, 25, 25]

@@ -1,8 +1,10 @@
-"""What version 0.1 wrote: messages, outcome events, environment and logical ids.
+"""What version 0.1 wrote: messages, outcome events, environment variables and logical ids.
 
-The files are never regenerated. Messages of 0.1 may still be on a queue when a later version reads them, and a
-changed logical id replaces a queue together with its messages.
+The files are never generated again. A later version may find messages of 0.1 on a queue. A changed logical id
+replaces a queue together with its messages.
 """
+
+from __future__ import annotations
 
 import json
 from pathlib import Path

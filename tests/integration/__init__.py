@@ -1,1 +1,1 @@
-"""The two handlers at work, on real boto3 clients and a fake AWS."""
+"""Tests of both handlers with real boto3 clients and a fake AWS."""

@@ -1,1 +1,1 @@
-"""Tests of AWS on this machine itself."""
+"""Tests of the local emulator and its shim."""

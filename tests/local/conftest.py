@@ -1,4 +1,4 @@
-"""One emulator for all tests of it; each test has jobs, queues and functions of its own names."""
+"""One emulator for all tests. Each test uses jobs, queues and functions with names of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emulator leaves nothing behind, however it or its parent ends, and disturbs no other."""
+"""An emulator leaves nothing behind, however it or its parent ends, and does not affect another emulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import json, signal, time
 from local import jobs
 from local.emulator import running
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
 with running() as emulator:
     jobs.create(emulator.aws, ["job"])
     jobs.start(emulator.aws, "job", 3)
@@ -31,63 +31,63 @@ with running() as emulator:
 """
 
 
-def _living(group: int) -> list[str]:
-    """Return the processes of a group that have not ended; one that nobody has waited for yet has."""
+def _running_processes(group: int) -> list[str]:
+    """Return the processes of a group that are still running. Zombies have ended."""
     listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], check=True, capture_output=True, text=True)
     rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
     return [args for pgid, stat, args in rows if int(pgid) == group and not stat.startswith("Z")]
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_outlives_its_parent(ending: signal.Signals) -> None:
-    """When the parent ends, even by SIGKILL, the emulator, the runs and the directory are gone."""
+@pytest.mark.parametrize("termination", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_everything_ends_with_the_parent(termination: signal.Signals) -> None:
+    """When the parent ends, even by SIGKILL, the emulator and the runs end and the directory is removed."""
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         group, directory = json.loads(parent.stdout.readline())
-        before = _living(group)
-        parent.send_signal(ending)
+        before = _running_processes(group)
+        parent.send_signal(termination)
     assert len(before) == 4
-    eventually(lambda: not _living(group))
+    eventually(lambda: not _running_processes(group))
     assert not Path(directory).exists()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_a_killed_emulator(ending: signal.Signals) -> None:
-    """When the emulator itself is killed, its runs and its directory end with the block that started it."""
+@pytest.mark.parametrize("termination", [signal.SIGKILL, signal.SIGTERM])
+def test_everything_ends_with_a_killed_emulator(termination: signal.Signals) -> None:
+    """When the emulator itself is killed, its runs and its directory are removed at the end of the block."""
     with running() as emulator:
         jobs.create(emulator.aws, ["job"])
         jobs.start(emulator.aws, "job", 1)
-        os.kill(emulator.process.pid, ending)
-    assert not _living(emulator.process.pid)
+        os.kill(emulator.process.pid, termination)
+    assert not _running_processes(emulator.process.pid)
     assert not emulator.directory.exists()
 
 
-def test_two_do_not_disturb_each_other(emulator: Emulator) -> None:
-    """What one emulator holds does not show in another, and its end does not end the other."""
-    with running() as other:
-        jobs.create(other.aws, ["only-here"])
-        assert other.aws.endpoint != emulator.aws.endpoint
+def test_two_emulators_are_independent(emulator: Emulator) -> None:
+    """A job of one emulator does not exist in another, and the end of one does not end the other."""
+    with running() as second:
+        jobs.create(second.aws, ["only-here"])
+        assert second.aws.endpoint != emulator.aws.endpoint
     names = [job["Name"] for job in emulator.aws.glue.get_jobs()["Jobs"]]
     assert "only-here" not in names
 
 
-def test_it_listens_on_the_loopback_interface_alone(emulator: Emulator) -> None:
-    """Another address of this machine has nothing at the emulator's port."""
+def test_it_listens_on_127_0_0_1_only(emulator: Emulator) -> None:
+    """On another address of this machine, the emulator's port is closed."""
     port = int(emulator.aws.endpoint.rpartition(":")[2])
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.2", port)) != 0
 
 
-def test_a_failed_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An emulator that cannot start is an error with its output."""
+def test_failed_start_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the emulator cannot start, the error has its output."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setattr(module, "_free_port", lambda: taken.getsockname()[1])
         with pytest.raises(EmulatorError, match="already in use"), running():
             pass
 
 
-def test_another_ministack_is_refused(tmp_path: Path) -> None:
-    """The shim does not run with a version that it was not written for, and says which one it wants."""
+def test_another_version_of_ministack_is_refused(tmp_path: Path) -> None:
+    """The shim refuses a version of ministack that it does not support, and names the supported version."""
     code = f"from local import shim; shim.MINISTACK = '0.0'; shim.run({str(tmp_path)!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode != 0
@@ -95,11 +95,11 @@ def test_another_ministack_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_credentials_reach_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables that lead to an account are dropped; those that other tools need stay."""
+    """Variables that select an account are removed. Variables that other tools need are kept."""
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("LOG_LEVEL", "ERROR")
     monkeypatch.setenv("AWS_CA_BUNDLE", "/a/bundle.pem")
     monkeypatch.setenv("NO_PROXY", "intranet")
-    kept = module.inherited()
+    kept = module.inherited_environment()
     assert not {"AWS_PROFILE", "LOG_LEVEL"} & kept.keys()
     assert (kept["AWS_CA_BUNDLE"], kept["NO_PROXY"]) == ("/a/bundle.pem", "intranet,127.0.0.1")

@@ -1,4 +1,4 @@
-"""The emulator's Glue behaves as AWS's where ministack's does not."""
+"""The emulator's Glue behaves as AWS Glue does, where ministack's does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN = f"jr_{'0' * 64}"
 
 @pytest.fixture
 def job(emulator: Emulator, request: pytest.FixtureRequest) -> str:
-    """Create a job of the test's own name."""
+    """Create a job with the test's name."""
     jobs.create(emulator.aws, [request.node.name])
     return str(request.node.name)
 
@@ -40,14 +40,14 @@ def _processes(run_id: str) -> list[str]:
     return [line for line in listed.stdout.splitlines() if run_id in line]
 
 
-def test_run_ids_look_like_glues(emulator: Emulator, job: str) -> None:
-    """A run's id is `jr_` and 64 hexadecimal digits."""
+def test_run_ids_have_the_form_of_glue(emulator: Emulator, job: str) -> None:
+    """A run id is `jr_` and 64 hexadecimal digits."""
     (run_id,) = jobs.start(emulator.aws, job, 1)
     assert re.fullmatch(r"jr_[0-9a-f]{64}", run_id)
 
 
-def test_pages_come_newest_first(emulator: Emulator, job: str) -> None:
-    """GetJobRuns answers newest first, in pages that a run started meanwhile does not shift."""
+def test_pages_are_newest_first(emulator: Emulator, job: str) -> None:
+    """GetJobRuns lists the newest runs first. A run that starts between two pages does not shift them."""
     started = jobs.start(emulator.aws, job, 5, {jobs.SECONDS: "0"})
     first = emulator.aws.glue.get_job_runs(JobName=job, MaxResults=2)
     jobs.start(emulator.aws, job, 1, {jobs.SECONDS: "0"})
@@ -56,20 +56,20 @@ def test_pages_come_newest_first(emulator: Emulator, job: str) -> None:
     assert "NextToken" not in second
 
 
-def test_a_page_has_at_most_200_runs(emulator: Emulator, job: str) -> None:
-    """GetJobRuns refuses to give more than 200 runs at once."""
+def test_page_size_is_at_most_200(emulator: Emulator, job: str) -> None:
+    """GetJobRuns refuses a page size over 200."""
     with pytest.raises(emulator.aws.glue.exceptions.InvalidInputException, match="200"):
         emulator.aws.glue.get_job_runs(JobName=job, MaxResults=201)
 
 
-def test_a_call_stops_at_most_25_runs(emulator: Emulator, job: str) -> None:
-    """BatchStopJobRun refuses a call with 26 ids as a whole."""
+def test_one_call_stops_at_most_25_runs(emulator: Emulator, job: str) -> None:
+    """BatchStopJobRun refuses a whole call with 26 ids."""
     with pytest.raises(emulator.aws.glue.exceptions.InvalidInputException, match="25"):
         _stop(emulator, job, *(f"jr_{number:064x}" for number in range(26)))
 
 
-def test_a_stopped_run_is_stopping_then_stopped(emulator: Emulator, job: str) -> None:
-    """A run goes from RUNNING over STOPPING to STOPPED, its process ends, and its times fit together."""
+def test_stopped_run_is_stopping_then_stopped(emulator: Emulator, job: str) -> None:
+    """A run goes from RUNNING to STOPPING to STOPPED, and its times are consistent."""
     (run_id,) = jobs.start(emulator.aws, job, 1)
     before = _run(emulator, job, run_id)
     assert _stop(emulator, job, run_id) == ([run_id], {})
@@ -77,9 +77,9 @@ def test_a_stopped_run_is_stopping_then_stopped(emulator: Emulator, job: str) ->
     after = eventually(lambda: _stopped(emulator, job, run_id))
     assert [run["JobRunState"] for run in (before, during)] == ["RUNNING", "STOPPING"]
     assert "CompletedOn" not in during
-    taken = after["CompletedOn"] - after["StartedOn"]
-    assert timedelta(0) < taken < timedelta(seconds=30)
-    assert after["ExecutionTime"] == int(taken.total_seconds())
+    duration = after["CompletedOn"] - after["StartedOn"]
+    assert timedelta(0) < duration < timedelta(seconds=30)
+    assert after["ExecutionTime"] == int(duration.total_seconds())
 
 
 def _stopped(emulator: Emulator, job: str, run_id: str) -> dict[str, Any] | None:
@@ -87,23 +87,23 @@ def _stopped(emulator: Emulator, job: str, run_id: str) -> dict[str, Any] | None
     return run if run["JobRunState"] == "STOPPED" else None
 
 
-def test_a_stopped_runs_process_ends(emulator: Emulator, job: str) -> None:
-    """The process behind a run is there while it runs and gone once it is STOPPED."""
-    answer = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--mark": "a-process-of-its-own"})
-    assert _processes("a-process-of-its-own")
+def test_process_of_a_stopped_run_ends(emulator: Emulator, job: str) -> None:
+    """A run's process exists while the run is RUNNING, and has ended once the run is STOPPED."""
+    answer = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--mark": "marked-process"})
+    assert _processes("marked-process")
     _stop(emulator, job, answer["JobRunId"])
     eventually(lambda: _stopped(emulator, job, answer["JobRunId"]))
-    assert not _processes("a-process-of-its-own")
+    assert not _processes("marked-process")
 
 
-def test_times_have_fractions(emulator: Emulator, job: str) -> None:
-    """Runs started within a second have different times."""
+def test_times_have_fractions_of_a_second(emulator: Emulator, job: str) -> None:
+    """Runs that start within one second have different times."""
     started = jobs.start(emulator.aws, job, 3)
     assert len({_run(emulator, job, run_id)["StartedOn"] for run_id in started}) == 3
 
 
-def test_a_finished_run_is_refused_alone(emulator: Emulator, job: str) -> None:
-    """Finished and unknown runs are refused one by one; the others of the call are stopped."""
+def test_finished_run_is_refused_individually(emulator: Emulator, job: str) -> None:
+    """Finished and unknown runs get an error each. The call's remaining runs are stopped."""
     (finished,), (running,) = (
         jobs.start(emulator.aws, job, 1, {jobs.SECONDS: "0"}),
         jobs.start(emulator.aws, job, 1),
@@ -114,15 +114,15 @@ def test_a_finished_run_is_refused_alone(emulator: Emulator, job: str) -> None:
     assert errors == {finished: "JobRunCannotBeStoppedException", UNKNOWN: "EntityNotFoundException"}
 
 
-def test_a_stopping_run_is_refused(emulator: Emulator, job: str) -> None:
-    """A run that is being stopped cannot be stopped again."""
+def test_stopping_run_is_refused(emulator: Emulator, job: str) -> None:
+    """A run that is STOPPING cannot be stopped again."""
     (run_id,) = jobs.start(emulator.aws, job, 1)
     _stop(emulator, job, run_id)
     assert _stop(emulator, job, run_id) == ([], {run_id: "JobRunCannotBeStoppedException"})
 
 
-def test_an_unknown_job_fails_the_call(emulator: Emulator) -> None:
-    """Every operation on a job that does not exist raises EntityNotFoundException."""
+def test_unknown_job_fails_the_call(emulator: Emulator) -> None:
+    """Every operation on an unknown job raises EntityNotFoundException."""
     glue = emulator.aws.glue
     for call in (
         lambda: glue.batch_stop_job_run(JobName="nowhere", JobRunIds=[UNKNOWN]),
@@ -134,33 +134,33 @@ def test_an_unknown_job_fails_the_call(emulator: Emulator) -> None:
             call()
 
 
-def test_a_failing_script_fails_its_run(emulator: Emulator, job: str) -> None:
-    """A script that raises makes its run FAILED, with what it wrote as the error's message."""
+def test_failing_script_fails_its_run(emulator: Emulator, job: str) -> None:
+    """If the script raises, its run is FAILED, and the error message has the script's output."""
     run_id = emulator.aws.glue.start_job_run(JobName=job, Arguments={jobs.SECONDS: "soon"})["JobRunId"]
     eventually(lambda: _run(emulator, job, run_id)["JobRunState"] == "FAILED")
     assert "soon" in _run(emulator, job, run_id)["ErrorMessage"]
 
 
-def test_a_run_may_refuse_to_stop(emulator: Emulator, job: str) -> None:
-    """A run with `--refuse-to-stop` stays STOPPING while another one that was stopped later is STOPPED."""
-    stubborn = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--refuse-to-stop": "1"})["JobRunId"]
-    _stop(emulator, job, stubborn)
-    (willing,) = jobs.start(emulator.aws, job, 1)
-    _stop(emulator, job, willing)
-    eventually(lambda: _stopped(emulator, job, willing))
-    assert _run(emulator, job, stubborn)["JobRunState"] == "STOPPING"
+def test_run_can_refuse_to_stop(emulator: Emulator, job: str) -> None:
+    """A run with `--refuse-to-stop` stays STOPPING, even after a run that was stopped later is STOPPED."""
+    refusing = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--refuse-to-stop": "1"})["JobRunId"]
+    _stop(emulator, job, refusing)
+    (stopping,) = jobs.start(emulator.aws, job, 1)
+    _stop(emulator, job, stopping)
+    eventually(lambda: _stopped(emulator, job, stopping))
+    assert _run(emulator, job, refusing)["JobRunState"] == "STOPPING"
 
 
-def test_a_jobs_tags_can_be_read(emulator: Emulator) -> None:
-    """GetTags on a job's ARN answers the tags that it was created with."""
+def test_tags_of_a_job_can_be_read(emulator: Emulator) -> None:
+    """GetTags with a job's ARN returns the tags of CreateJob."""
     tags = {"gluebrake:protect": "1"}
     emulator.aws.glue.create_job(Name="tagged", Role=jobs.ROLE, Command={"Name": "pythonshell"}, Tags=tags)
     arn = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/tagged"
     assert emulator.aws.glue.get_tags(ResourceArn=arn)["Tags"] == tags
 
 
-def test_the_end_of_a_run_is_an_event(emulator: Emulator, job: str) -> None:
-    """`Glue Job State Change` is on the default bus once a run is STOPPED."""
+def test_end_of_a_run_is_an_event(emulator: Emulator, job: str) -> None:
+    """Once a run is STOPPED, a `Glue Job State Change` event is on the default bus."""
     queue = emulator.aws.sqs.create_queue(QueueName="state-changes")["QueueUrl"]
     pattern = json.dumps({"source": ["aws.glue"], "detail": {"jobName": [job]}})
     emulator.aws.events.put_rule(Name="state-changes", EventPattern=pattern)
@@ -175,7 +175,7 @@ def test_the_end_of_a_run_is_an_event(emulator: Emulator, job: str) -> None:
     assert (event["detail"]["jobName"], event["detail"]["jobRunId"]) == (job, run_id)
 
 
-def test_calls_of_glue_are_recorded(emulator: Emulator, job: str) -> None:
-    """Every call of Glue can be read back with its request."""
+def test_glue_calls_are_recorded(emulator: Emulator, job: str) -> None:
+    """Every Glue call is recorded with its request."""
     _stop(emulator, job, UNKNOWN)
     assert {"JobName": job, "JobRunIds": [UNKNOWN]} in emulator.glue_calls("BatchStopJobRun")

@@ -1,4 +1,4 @@
-"""A function gets its queue's messages in the batches that AWS would make."""
+"""A function gets its queue's messages in the batches that Lambda would form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def handler(event, context):
 
 @pytest.fixture
 def queue(emulator: Emulator, request: pytest.FixtureRequest) -> str:
-    """Create a queue and a function that tells what it got; the mapping is the test's own."""
+    """Create a queue, and a function that logs what it receives. Each test creates the mapping itself."""
     name = request.node.name
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
@@ -43,10 +43,10 @@ def queue(emulator: Emulator, request: pytest.FixtureRequest) -> str:
     return emulator.aws.sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
 
 
-def _map(emulator: Emulator, queue: str, **choices: Any) -> None:
+def _map(emulator: Emulator, queue: str, **settings: Any) -> None:
     name = queue.rpartition("/")[2]
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
-    emulator.aws.lambda_.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, **choices)
+    emulator.aws.lambda_.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, **settings)
 
 
 def _send(emulator: Emulator, queue: str, count: int, body: str = "0") -> None:
@@ -58,52 +58,52 @@ def _send(emulator: Emulator, queue: str, count: int, body: str = "0") -> None:
 
 
 def _invocations(emulator: Emulator, queue: str, records: int) -> list[dict[str, float]]:
-    """Return what the function told, once it got as many records in all."""
+    """Return what the function logged, once it has received that many records in total."""
     group = f"/logs/{queue.rpartition('/')[2]}"
     if not emulator.aws.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
         return []
     pages = emulator.aws.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
     lines = [event["message"] for page in pages for event in page["events"]]
-    told = [json.loads(line) for line in lines if line.startswith("{")]
-    return told if sum(invocation["records"] for invocation in told) >= records else []
+    invocations = [json.loads(line) for line in lines if line.startswith("{")]
+    return invocations if sum(invocation["records"] for invocation in invocations) >= records else []
 
 
-def test_a_window_gathers_one_batch(emulator: Emulator, queue: str) -> None:
+def test_messages_within_the_window_are_one_batch(emulator: Emulator, queue: str) -> None:
     """A thousand messages within the window are one invocation."""
     _map(emulator, queue, BatchSize=1000, MaximumBatchingWindowInSeconds=300)
     _send(emulator, queue, 1000)
-    told = eventually(lambda: _invocations(emulator, queue, 1000))
-    assert [invocation["records"] for invocation in told] == [1000]
+    invocations = eventually(lambda: _invocations(emulator, queue, 1000))
+    assert [invocation["records"] for invocation in invocations] == [1000]
 
 
-def test_a_window_ends(emulator: Emulator, queue: str) -> None:
-    """A batch that is not full is delivered when its window has passed."""
+def test_batch_is_delivered_when_its_window_has_passed(emulator: Emulator, queue: str) -> None:
+    """An incomplete batch is delivered when its window has passed."""
     _map(emulator, queue, BatchSize=10_000, MaximumBatchingWindowInSeconds=1)
     _send(emulator, queue, 7)
-    told = eventually(lambda: _invocations(emulator, queue, 7))
-    assert [invocation["records"] for invocation in told] == [7]
+    invocations = eventually(lambda: _invocations(emulator, queue, 7))
+    assert [invocation["records"] for invocation in invocations] == [7]
 
 
-def test_six_megabytes_end_a_batch(emulator: Emulator, queue: str) -> None:
-    """A batch ends before its payload exceeds Lambda's 6 MB."""
+def test_batch_has_at_most_six_megabytes(emulator: Emulator, queue: str) -> None:
+    """The payload of a batch does not exceed Lambda's 6 MB."""
     _send(emulator, queue, 70, body="0".ljust(100_000))
     _map(emulator, queue, BatchSize=10_000, MaximumBatchingWindowInSeconds=1)
-    told = eventually(lambda: _invocations(emulator, queue, 70))
-    assert sorted(invocation["records"] for invocation in told) == [8, 62]
+    invocations = eventually(lambda: _invocations(emulator, queue, 70))
+    assert sorted(invocation["records"] for invocation in invocations) == [8, 62]
 
 
-def test_without_a_window_a_batch_ends_at_ten(emulator: Emulator, queue: str) -> None:
-    """A mapping that does not wait gets batches of ten at most."""
+def test_batch_without_a_window_has_at_most_ten_messages(emulator: Emulator, queue: str) -> None:
+    """A mapping without a batching window gets batches of at most ten messages."""
     _send(emulator, queue, 25)
     _map(emulator, queue, BatchSize=10)
-    told = eventually(lambda: _invocations(emulator, queue, 25))
-    assert max(invocation["records"] for invocation in told) == 10
+    invocations = eventually(lambda: _invocations(emulator, queue, 25))
+    assert max(invocation["records"] for invocation in invocations) == 10
 
 
-def test_invocations_at_once_are_bounded(emulator: Emulator, queue: str) -> None:
-    """No more invocations run at once than MaximumConcurrency says, and no fewer."""
+def test_concurrent_invocations_are_limited(emulator: Emulator, queue: str) -> None:
+    """Exactly MaximumConcurrency invocations run at the same time."""
     _send(emulator, queue, 8, body="0.4")
     _map(emulator, queue, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
-    told = eventually(lambda: _invocations(emulator, queue, 8))
-    overlaps = [sum(a["began"] <= b["began"] < a["ended"] for a in told) for b in told]
+    invocations = eventually(lambda: _invocations(emulator, queue, 8))
+    overlaps = [sum(a["began"] <= b["began"] < a["ended"] for a in invocations) for b in invocations]
     assert max(overlaps) == 2

@@ -1,4 +1,4 @@
-"""What the emulator's CloudFormation takes, though ministack itself does not know it."""
+"""The emulator's CloudFormation accepts resource types and properties that ministack does not support."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUERY = {
 
 @pytest.fixture
 def stack(emulator: Emulator, request: pytest.FixtureRequest) -> str:
-    """Create a stack of both, named after the test."""
+    """Create a stack with a metric math alarm and a saved query, named after the test."""
     name = str(request.node.name).replace("_", "-")
     template = json.dumps({"Resources": {"Alarm": ALARM, "Query": QUERY}})
     emulator.aws.cloudformation.create_stack(StackName=name, TemplateBody=template)
@@ -50,26 +50,44 @@ def _state(emulator: Emulator, stack: str) -> list[str]:
     return [alarm["StateValue"] for alarm in alarms]
 
 
-def test_an_alarm_over_several_metrics_is_there_and_never_goes_off(emulator: Emulator, stack: str) -> None:
-    """It is shown, and what its metrics are told does not change its state."""
+def test_metric_math_alarm_exists_and_never_fires(emulator: Emulator, stack: str) -> None:
+    """DescribeAlarms shows the alarm, and data of its metrics does not change its state."""
     emulator.aws.cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Lost", "Value": 9}])
     assert _state(emulator, stack) == ["INSUFFICIENT_DATA"]
 
 
-def test_an_alarm_over_one_metric_goes_off_as_ever(emulator: Emulator) -> None:
-    """The stand-in leaves the emulator's own alarms alone."""
-    of_one = {"Namespace": "Shop", "MetricName": "Sold", "Period": 60, "Statistic": "Sum"}
+def test_alarm_on_one_metric_still_fires(emulator: Emulator) -> None:
+    """The stub does not change ministack's own alarms."""
+    metric = {"Namespace": "Shop", "MetricName": "Sold", "Period": 60, "Statistic": "Sum"}
     properties = {key: value for key, value in ALARM["Properties"].items() if key != "Metrics"}
-    template = {"Resources": {"Alarm": {"Type": ALARM["Type"], "Properties": properties | of_one}}}
-    emulator.aws.cloudformation.create_stack(StackName="of-one-metric", TemplateBody=json.dumps(template))
-    eventually(lambda: _status(emulator, "of-one-metric") == "CREATE_COMPLETE")
+    template = {"Resources": {"Alarm": {"Type": ALARM["Type"], "Properties": properties | metric}}}
+    emulator.aws.cloudformation.create_stack(StackName="one-metric", TemplateBody=json.dumps(template))
+    eventually(lambda: _status(emulator, "one-metric") == "CREATE_COMPLETE")
     emulator.aws.cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Sold", "Value": 9}])
-    eventually(lambda: _state(emulator, "of-one-metric") == ["ALARM"])
+    eventually(lambda: _state(emulator, "one-metric") == ["ALARM"])
 
 
-def test_a_stack_with_both_can_be_deleted(emulator: Emulator, stack: str) -> None:
-    """What was taken is given up again, without an error."""
+def test_stack_with_stubs_can_be_deleted(emulator: Emulator, stack: str) -> None:
+    """A stack with stubs is deleted without an error."""
     emulator.aws.cloudformation.delete_stack(StackName=stack)
     eventually(lambda: not _state(emulator, stack))
     summaries = emulator.aws.cloudformation.list_stacks()["StackSummaries"]
     assert {s["StackStatus"] for s in summaries if s["StackName"] == stack} == {"DELETE_COMPLETE"}
+
+
+@pytest.mark.parametrize("loop", [{"RecursiveLoop": "Allow"}, {}])
+def test_a_function_has_its_recursive_loop_setting(emulator: Emulator, loop: dict[str, str]) -> None:
+    """A function has the setting of its template, which is Terminate by default."""
+    name = f"loop-{loop.get('RecursiveLoop', 'default')}"
+    function = {
+        "Code": {"ZipFile": "def handler(event, context): pass"},
+        "FunctionName": name,
+        "Handler": "index.handler",
+        "Role": "arn:aws:iam::000000000000:role/any",
+        "Runtime": "python3.13",
+    }
+    template = {"Resources": {"Function": {"Type": "AWS::Lambda::Function", "Properties": function | loop}}}
+    emulator.aws.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    eventually(lambda: _status(emulator, name) == "CREATE_COMPLETE")
+    answer = emulator.aws.lambda_.get_function_recursion_config(FunctionName=name)
+    assert answer["RecursiveLoop"] == loop.get("RecursiveLoop", "Terminate")

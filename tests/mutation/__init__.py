@@ -1,1 +1,1 @@
-"""Whether the tests notice when the code is changed, one small thing at a time."""
+"""Mutation tests: change the code one statement at a time and check that a test fails."""

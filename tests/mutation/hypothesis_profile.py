@@ -1,4 +1,4 @@
-"""Is conftest.py in the copy: Hypothesis draws the same few examples each time, so the verdict is the same."""
+"""The conftest.py of the copy. Hypothesis draws the same few examples each time, so a run is repeatable."""
 
 from hypothesis import settings
 

@@ -1,1 +1,1 @@
-"""What several test suites share: fakes, builders, simulated AWS, invariants."""
+"""Code that several test suites use: fakes, builders, the simulated AWS, invariants."""

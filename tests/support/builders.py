@@ -1,11 +1,11 @@
-"""Values for tests, with defaults: a test names only what it is about. Strategies stand beside them."""
+"""Builders of values with defaults, and Hypothesis strategies. A test names only the fields that matter."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from gluebrake.contract import ATTEMPT, SENDER, STOP_REQUESTED, SUBMITTED_AT, StopRequest
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import Backoff, RetryPolicy
+from gluebrake.lambda_event import Bookkeeping
 from gluebrake.model import (
     TERMINAL_STATES,
     AwsEnvironment,
@@ -22,21 +23,23 @@ from gluebrake.model import (
     Message,
     MessageResult,
     Observation,
+    OutgoingMessage,
     ParsedRequest,
-    Queue,
     RunFacts,
     RunResult,
-    Send,
     StopBatch,
     StopTarget,
 )
 from gluebrake.outcomes import Outcome
+from gluebrake.parsing import dispatcher
+from gluebrake.parsing.messages import parse_messages
+from gluebrake.stages import Queue
 
 NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
-"""The moment at which all that has no time of its own happens."""
+"""The default time of every value."""
 
 AWS_ENVIRONMENT: Final = AwsEnvironment("123456789012", "eu-west-1")
-"""Where runs may be stopped."""
+"""The account and Region in which runs may be stopped."""
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "job_arn_prefix": f"arn:aws:glue:{AWS_ENVIRONMENT.region}:{AWS_ENVIRONMENT.account}:job/",
@@ -52,11 +55,11 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "confirm_seconds": [15, 300],
     "confirm_deadline_seconds": 1800,
 }
-"""The settings of a function as the stack gives them, but for the queues' URLs."""
+"""A function's settings as the stack writes them, without the queues' URLs."""
 
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
-OUR_SENDER_ID: Final = "AROAGLUEBRAKE:stop"
-OUR_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, SUBMITTED_AT})
+FUNCTION_SENDER_ID: Final = "AROAGLUEBRAKE:stop"
+BOOKKEEPING_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, SUBMITTED_AT})
 
 ACTIVE_STATES: Final = ("STARTING", "RUNNING", "WAITING", "STOPPING", "PAUSED_BY_A_LATER_GLUE", "")
 STATES: Final = (*ACTIVE_STATES, *sorted(TERMINAL_STATES))
@@ -68,9 +71,9 @@ def request(*run_ids: str, **changes: Any) -> StopRequest:
 
 
 def body(*run_ids: str, **fields: Any) -> str:
-    """Write a stop request as a producer does; a field that is None is left out."""
-    said = {"JobName": "etl", "JobRunIds": list(run_ids or ("jr_1",)), **fields}
-    return json.dumps({name: value for name, value in said.items() if value is not None})
+    """Write a stop request as a producer does. A field that is None is left out."""
+    members = {"JobName": "etl", "JobRunIds": list(run_ids or ("jr_1",)), **fields}
+    return json.dumps({name: value for name, value in members.items() if value is not None})
 
 
 def event(detail: Any, detail_type: Any = STOP_REQUESTED) -> str:
@@ -85,7 +88,7 @@ def message(text: str | None = None, **changes: Any) -> Message:
 
 
 def record(text: str = "", attributes: Mapping[str, str] | None = None, **system: str) -> dict[str, Any]:
-    """Build the record of a message as Lambda gets it."""
+    """Build the record in which Lambda receives a message."""
     milliseconds = str(int(NOON.timestamp() * 1000))
     known = {"SentTimestamp": milliseconds, "SenderId": SENDER_ID, "ApproximateReceiveCount": "1"}
     return {
@@ -100,76 +103,120 @@ def record(text: str = "", attributes: Mapping[str, str] | None = None, **system
 
 
 def parsed(*run_ids: str, by: Message | None = None, **changes: Any) -> ParsedRequest:
-    """Build what a message asks for; `by` is the message, `changes` are the request's."""
-    asking = request(*run_ids, **changes)
-    return ParsedRequest(by or message(), asking, asking.job_run_ids or ())
+    """Build a parsed stop request; `by` is its message, `changes` are the request's."""
+    stop_request = request(*run_ids, **changes)
+    return ParsedRequest(by or message(), stop_request, stop_request.job_run_ids or ())
+
+
+class Ignored(NamedTuple):
+    """A message that is understood and does not ask for a stop, with the reason."""
+
+    message: Message
+    why: str
+
+
+class Invalid(NamedTuple):
+    """A message that cannot be used, with the reason."""
+
+    message: Message
+    why: str
+
+
+def parse_one(
+    message: Message, aws_environment: AwsEnvironment = AWS_ENVIRONMENT
+) -> ParsedRequest | Ignored | Invalid:
+    """Parse one message as STOP does."""
+    requests, results = parse_messages([message], dispatcher.parse, aws_environment)
+    if requests:
+        (parsed,) = requests
+        return parsed
+    (result,) = results
+    kinds: dict[Outcome, type[Ignored | Invalid]] = {
+        Outcome.IGNORED: Ignored,
+        Outcome.INVALID_REQUEST: Invalid,
+    }
+    return kinds[result.outcome](result.message, result.why)
 
 
 def target(run_id: str = "jr_1", job_name: str = "etl", **changes: Any) -> StopTarget:
-    """Build a demand at its first attempt."""
-    first = StopTarget(
+    """Build a target at its first attempt; `changes` are the target's or its request's."""
+    defaults = {"reason": "over budget", "requested_by": "guardrail/nightly", "dry_run": False}
+    fields: dict[str, Any] = {name: changes.pop(name, value) for name, value in defaults.items()}
+    first_attempt = StopTarget(
+        request=StopRequest(job_name, **{name: value for name, value in fields.items() if value}),
         run=JobRun(job_name, run_id),
-        dry_run=False,
         attempt=0,
         maybe_already_stopped=False,
         submitted_at=None,
-        reason="over budget",
-        requested_by="guardrail/nightly",
         sender=SENDER_ID,
         message_ids=("m-1",),
     )
-    return replace(first, **changes)
+    return replace(first_attempt, **changes)
 
 
 def batch(*run_ids: str, job_name: str = "etl") -> StopBatch:
-    """Build a batch of demands for runs of one job."""
+    """Build a batch of targets for runs of one job."""
     return StopBatch(job_name, tuple(target(run_id, job_name) for run_id in run_ids))
 
 
 def finding(
-    seen: Observation = Observation.SUBMITTED, code: str = "", state: str | None = None, **changes: Any
+    observation: Observation = Observation.SUBMITTED, code: str = "", state: str | None = None, **changes: Any
 ) -> Finding:
-    """Build a finding; `state` is the run's, `changes` are the demand's."""
-    facts = None if state is None else RunFacts("jr_1", state)
-    return Finding(target(**changes), seen, code, f"{code} it is" if code else "", facts)
+    """Build a finding; `state` is the run's, `changes` are the target's."""
+    run = None if state is None else RunFacts("jr_1", state)
+    return Finding(target(**changes), observation, code, f"{code} it is" if code else "", run)
 
 
 def result(outcome: Outcome, **changes: Any) -> RunResult:
-    """Build what became of a demand; `changes` are the demand's."""
+    """Build the result of a target; `changes` are the target's."""
     return RunResult(target(**changes), outcome)
 
 
 def message_result(outcome: Outcome = Outcome.INVALID_REQUEST, *, dry_run: bool = False) -> MessageResult:
-    """Build what became of a message that could not be used; a dry run could at least be read."""
-    asking = request(dry_run=True) if dry_run else None
-    return MessageResult(message("{", attempt=2), outcome, "the body: is not JSON", request=asking)
+    """Build the result of a message without targets. A dry run has the request that was parsed."""
+    stop_request = request(dry_run=True) if dry_run else None
+    return MessageResult(message("{", attempt=2), outcome, "the body: is not JSON", request=stop_request)
 
 
-def send(text: str = "{}", **changes: Any) -> Send:
+def outgoing_message(text: str = "{}", **changes: Any) -> OutgoingMessage:
     """Build a message to send to the stop queue."""
-    return replace(Send(Queue.STOP, text, frozenset({"m-1"}), {}), **changes)
+    return replace(OutgoingMessage(Queue.STOP, text, frozenset({"m-1"}), {}), **changes)
+
+
+def bookkeeping(stage: str = "stop", max_attempts: int = 8) -> Bookkeeping:
+    """Build what a stage believes of attributes."""
+    return Bookkeeping(stage, max_attempts, frozenset(SETTINGS["trusted_sender_ids"]))
 
 
 def limits(**changes: Any) -> Limits:
-    """Build limits that let everything through."""
+    """Build limits that allow every job and 1,000 runs for each request."""
     return replace(Limits(jobs=("*",), protected_jobs=(), max_runs_per_request=1000), **changes)
 
 
-def policy(**changes: Any) -> RetryPolicy:
-    """Build the policy that the infrastructure's defaults lead to."""
-    usual = RetryPolicy(
-        retry=Backoff(5, 900, first_attempt=1), look=Backoff(15, 300, first_attempt=0), deadline_seconds=1800
+def retry_policy(**changes: Any) -> RetryPolicy:
+    """Build the retry policy of the stack's default configuration."""
+    defaults = RetryPolicy(
+        delays={
+            Queue.STOP: Backoff(5, 900, first_attempt=1),
+            Queue.CONFIRM: Backoff(15, 300, first_attempt=0),
+        },
+        deadline_seconds=1800,
     )
-    return replace(usual, **changes)
+    return replace(defaults, **changes)
 
+
+_MESSAGE_OUTCOMES: Final = frozenset(
+    {Outcome.INVALID_REQUEST, Outcome.TOO_MANY_RUNS, Outcome.NO_ACTIVE_RUNS, Outcome.IGNORED}
+)
+"""The outcomes that a message has and a target does not."""
 
 ONE_LINE: Final = st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff").filter(
     lambda character: character == "\t" or character >= " "
 )
-"""Glue's own characters."""
+"""The characters that Glue accepts in names and ids."""
 
 TEXT: Final = st.one_of(ONE_LINE, st.sampled_from("\r\n"))
-"""What SQS carries."""
+"""The characters that SQS accepts."""
 
 
 def names() -> st.SearchStrategy[str]:
@@ -178,16 +225,16 @@ def names() -> st.SearchStrategy[str]:
 
 
 def notes() -> st.SearchStrategy[str]:
-    """Return reasons and requesters, most of them short."""
+    """Return texts for Reason and RequestedBy, most of them short."""
     return st.text(TEXT, min_size=1, max_size=12)
 
 
-def moments() -> st.SearchStrategy[datetime]:
-    """Return times within an hour before noon, few enough of them to meet."""
-    return st.integers(-12, 0).map(lambda fives: NOON + timedelta(minutes=5 * fives))
+def times() -> st.SearchStrategy[datetime]:
+    """Return one of 13 times in the hour before noon, so that equal times are drawn often."""
+    return st.integers(-12, 0).map(lambda steps: NOON + timedelta(minutes=5 * steps))
 
 
-def _one_asked(
+def _parsed(
     run_ids: Sequence[str], by: Message, job_name: str, notes: tuple[str, str], dry_run: object
 ) -> ParsedRequest:
     reason, requested_by = notes
@@ -201,49 +248,50 @@ def _one_asked(
     )
 
 
-def askings() -> st.SearchStrategy[list[ParsedRequest]]:
-    """Return what several messages ask for, of few jobs and runs, so that they ask for the same."""
-    some_ids = st.lists(st.integers(0, 59).map("jr_{}".format), min_size=1, max_size=60)
-    # A range of ids is how a producer comes to more than one batch.
+def parsed_requests() -> st.SearchStrategy[list[ParsedRequest]]:
+    """Return the requests of several messages. They draw from few jobs and runs, so that targets repeat."""
+    drawn_ids = st.lists(st.integers(0, 59).map("jr_{}".format), min_size=1, max_size=60)
+    # A range of ids makes requests of more than one batch likely.
     ranges = st.integers(1, 60).map(lambda stop: [f"jr_{number}" for number in range(stop)])
     messages = st.builds(
         Message,
         st.just(""),
         st.just(""),
-        moments(),
+        times(),
         st.sampled_from(["alice", "bob"]),
         receive_count=st.integers(1, 3),
         is_retry=st.booleans(),
         attempt=st.integers(0, 3),
-        submitted_at=st.none() | moments(),
+        submitted_at=st.none() | times(),
     )
-    one = st.builds(
-        _one_asked,
-        st.one_of(some_ids, ranges),
+    request = st.builds(
+        _parsed,
+        st.one_of(drawn_ids, ranges),
         messages,
         st.sampled_from(["etl", "nightly", "report"]),
         st.tuples(st.sampled_from(["", "over budget"]), st.sampled_from(["", "guardrail"])),
         st.booleans(),
     )
-    return st.lists(one, max_size=8).map(_numbered)
+    return st.lists(request, max_size=8).map(_numbered)
 
 
-def _numbered(askings: list[ParsedRequest]) -> list[ParsedRequest]:
+def _numbered(requests: list[ParsedRequest]) -> list[ParsedRequest]:
     return [
-        replace(one, message=replace(one.message, message_id=f"m-{number}"))
-        for number, one in enumerate(askings)
+        replace(parsed, message=replace(parsed.message, message_id=f"m-{number}"))
+        for number, parsed in enumerate(requests)
     ]
 
 
 def targets() -> st.SearchStrategy[StopTarget]:
-    """Return demands of few kinds, so that many are alike but for the run."""
+    """Return targets with few different values, so that many differ only in the run."""
     return st.builds(
-        StopTarget,
-        run=st.builds(JobRun, names(), names()),
+        target,
+        names(),
+        names(),
         dry_run=st.booleans(),
         attempt=st.integers(0, 7),
         maybe_already_stopped=st.booleans(),
-        submitted_at=st.none() | moments(),
+        submitted_at=st.none() | times(),
         reason=st.just("") | notes(),
         requested_by=st.sampled_from(["", "guardrail"]),
         sender=st.sampled_from(["", SENDER_ID]),
@@ -252,8 +300,8 @@ def targets() -> st.SearchStrategy[StopTarget]:
 
 
 def results() -> st.SearchStrategy[RunResult]:
-    """Return results of every outcome that a demand can have."""
-    outcomes = [*Outcome][: [*Outcome].index(Outcome.INVALID_REQUEST)]
+    """Return results of every outcome that a target can have."""
+    outcomes = [outcome for outcome in Outcome if outcome not in _MESSAGE_OUTCOMES]
     return st.builds(
         RunResult,
         targets(),

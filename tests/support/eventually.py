@@ -1,4 +1,4 @@
-"""Waiting by looking: no test sleeps for a fixed time."""
+"""Wait by polling, so that no test sleeps for a fixed time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
-def eventually(look: Callable[[], T | None]) -> T:
-    """Call until the answer is true, and return that answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (answer := look()) and time.monotonic() < deadline:
+def eventually(poll: Callable[[], T | None]) -> T:
+    """Call `poll` until its result is true, and return that result."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not (result := poll()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert answer, f"nothing came of it within {PATIENCE_SECONDS} seconds"
-    return answer
+    assert result, f"no result within {TIMEOUT_SECONDS} seconds"
+    return result

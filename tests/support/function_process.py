@@ -1,7 +1,7 @@
-"""A function in a process of its own, wired by its environment; the event comes on standard input.
+"""Run a function in its own process, configured by environment variables, with the event on standard input.
 
-It runs as `python -m tests.support.function_process stop`. Logs and metrics go to standard output, and
-the answer is its last line.
+Usage: `python -m tests.support.function_process stop`. Logs and metrics go to standard output. The last line is
+the answer.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from gluebrake.handlers import confirm, stop
 from gluebrake.settings import environment
 from tests.support.builders import SETTINGS
 from tests.support.fakes.aws_server import REGION
-from tests.support.simulated_aws import CONFIRM, STOP, Context, World
+from tests.support.simulated_aws import CONFIRM, STOP, Context, SimulatedAws
 
 ROOT: Final = Path(__file__).parents[2]
 HANDLERS: Final[dict[str, Callable[..., dict[str, Any]]]] = {STOP: stop.handler, CONFIRM: confirm.handler}
 
 
-def environment_of(world: World) -> dict[str, str]:
-    """Return what the stack would put into a function's environment, and where the world's AWS is."""
+def environment_of(simulation: SimulatedAws) -> dict[str, str]:
+    """Return the environment variables that the stack sets, and those that lead to the simulated AWS."""
     values = {
-        "stop_queue_url": world.stop_queue.url,
-        "confirm_queue_url": world.confirm_queue.url,
-        "dead_letter_queue_url": world.dead_letter_queue.url,
+        "stop_queue_url": simulation.stop_queue.url,
+        "confirm_queue_url": simulation.confirm_queue.url,
+        "dead_letter_queue_url": simulation.dead_letter_queue.url,
         **SETTINGS,
     }
     aws = {
-        "AWS_ENDPOINT_URL": world.aws.endpoint,
+        "AWS_ENDPOINT_URL": simulation.aws.endpoint,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "fake",
         "AWS_SECRET_ACCESS_KEY": "fake",

@@ -1,4 +1,4 @@
-"""Which fields a query in the language of CloudWatch Logs Insights reads."""
+"""The fields that a CloudWatch Logs Insights query reads."""
 
 import re
 from typing import Final
@@ -9,8 +9,8 @@ _WORD: Final = re.compile(
 
 
 def fields_of(query: str) -> set[str]:
-    """Return the fields that a query names, less the names that it gives itself."""
+    """Return the fields that a query reads, without the names that it defines."""
     text = re.sub(r'^#.*$|"[^"]*"', "", query, flags=re.MULTILINE)
-    given = set(re.findall(r"\bas (\w+)", text))
-    names = set(re.findall(r"@?[A-Za-z_]\w*", text)) - given - {"@timestamp"}
+    defined = set(re.findall(r"\bas (\w+)", text))
+    names = set(re.findall(r"@?[A-Za-z_]\w*", text)) - defined - {"@timestamp"}
     return {name for name in names if not _WORD.fullmatch(name)}

@@ -1,4 +1,4 @@
-"""Loses nothing, invents nothing: what was asked, held against all that came of it, wherever it ran."""
+"""Invariants: no stop request is lost and no result is invented, wherever the functions run."""
 
 from __future__ import annotations
 
@@ -12,62 +12,67 @@ from typing import Any, Final
 from gluebrake.model import MAX_RUNS_PER_CALL
 from tests.support.fakes.exchange import Json
 
-Key = tuple[str, str, bool]
+TargetKey = tuple[str, str, bool]
 """Job name, run id, dry run."""
 
-Letter = tuple[str, Mapping[str, Json]]
-"""A dead letter's body and attributes, in SQS's own form."""
+DeadLetter = tuple[str, Mapping[str, Json]]
+"""A dead letter's body and attributes, in SQS's own format."""
 
-HANDED_ON: Final = {
+NEXT_QUEUE: Final = {
     "StopSubmitted": "confirm",
     "AlreadyStopping": "confirm",
     "NotYetConfirmed": "confirm",
     "Retrying": "stop",
     "Deferred": "stop",
 }
-DEAD: Final = frozenset({"NotFound", "NotAllowed", "Failed", "StopTimedOut"})
-_VERBATIM: Final = frozenset({"InvalidRequest", "TooManyRuns"})
+"""The queue that an outcome leads to. Every other outcome is final."""
+
+FAILURES: Final = frozenset({"NotFound", "NotAllowed", "Failed", "StopTimedOut", "Unconfirmed"})
+"""The outcomes of a target that make a dead letter."""
+
+_MESSAGE_FAILURES: Final = frozenset({"InvalidRequest", "TooManyRuns"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """The messages that asked, and what is known of what became of them."""
+class Evidence:
+    """The messages that were sent, and all that is known about their results."""
 
     bodies: Collection[str]
+    """The bodies of the messages that were sent."""
     lines: Sequence[Json]
-    """The log lines that tell an outcome."""
-    letters: Sequence[Letter]
+    """The log lines that have an outcome."""
+    dead_letters: Sequence[DeadLetter]
     stop_calls: Sequence[Json]
-    """The request of each BatchStopJobRun call."""
+    """The parameters of each BatchStopJobRun call."""
     max_runs: int
     events: Sequence[Json]
-    """The detail of each outcome event that was put on the bus, heard of or not."""
-    left: int
+    """The detail of each outcome event on the bus, whether or not the function received the answer."""
+    undelivered: int
     """How many messages are still on the work queues."""
 
     @cached_property
-    def asked(self) -> Counter[Key]:
-        """How many messages ask for each demand."""
+    def requested(self) -> Counter[TargetKey]:
+        """How many messages name each target."""
         return Counter(key for body in self.bodies for key in self.keys(body))
 
     @cached_property
-    def ends(self) -> Counter[Key]:
-        """How often each demand ended."""
-        return Counter(key_of(line) for line in self.lines if "job_run_id" in line and is_end(line))
+    def ends(self) -> Counter[TargetKey]:
+        """How many final outcomes each target has."""
+        return Counter(key_of(line) for line in self.lines if "job_run_id" in line and is_final(line))
 
     @cached_property
-    def moved(self) -> set[Key]:
-        """Which demands SQS itself moved to the dead-letter queue: their message was received too often."""
-        bodies = [body for body, attributes in self.letters if "ERROR_CODE" not in attributes]
+    def moved(self) -> set[TargetKey]:
+        """The targets whose messages SQS moved to the dead-letter queue after too many receives."""
+        bodies = [body for body, attributes in self.dead_letters if "ERROR_CODE" not in attributes]
         return {key for body in bodies for key in self.keys(body)}
 
     @cached_property
     def unusable(self) -> set[str]:
-        """Which messages ask for nothing that can be done."""
+        """The bodies that are not valid requests."""
         return {body for body in self.bodies if self.request(body) is None}
 
-    def keys(self, body: str) -> set[Key]:
-        """Return which demands a message means."""
+    def keys(self, body: str) -> set[TargetKey]:
+        """Return the targets that a message names."""
         request = self.request(body)
         if request is None:
             return set()
@@ -75,7 +80,7 @@ class Account:
         return {(job_name, run_id, dry_run) for run_id in request["JobRunIds"]}
 
     def request(self, body: str) -> Json | None:
-        """Read a message as a person would; None when it cannot be used."""
+        """Parse a message independently of Gluebrake. Return None if it is not a valid request."""
         try:
             request: Any = json.loads(body)
         except ValueError:
@@ -87,70 +92,78 @@ class Account:
         return dict(request)
 
 
-def broken_promises(account: Account) -> list[str]:
-    """List what was lost, invented or left lying; empty when every promise holds."""
-    return [*_lost(account), *_unburied(account), *_invented(account), *_unasked_stops(account)]
+def violations(evidence: Evidence) -> list[str]:
+    """Return what was lost, invented or left on a queue. The list is empty if every invariant holds."""
+    return [
+        *_lost(evidence),
+        *_without_dead_letter(evidence),
+        *_invented(evidence),
+        *_unrequested_stops(evidence),
+    ]
 
 
-def ended_too_often(account: Account) -> list[str]:
-    """List the demands that ended more often than they were asked for: none, when no message came twice."""
-    return [f"ended too often: {key}" for key in account.ends - account.asked]
+def repeated_ends(evidence: Evidence) -> list[str]:
+    """Return the targets with more final outcomes than messages. Without redeliveries there are none."""
+    return [f"ended too often: {key}" for key in evidence.ends - evidence.requested]
 
 
-def key_of(line: Json) -> Key:
-    """Return the demand that a log line is about."""
+def key_of(line: Json) -> TargetKey:
+    """Return the target that a log line is about."""
     return line["job_name"], line["job_run_id"], line["dry_run"]
 
 
-def is_end(line: Json) -> bool:
-    """Return whether nothing more is to come of it."""
-    return line["outcome"] not in HANDED_ON and not line["will_redeliver"]
+def is_final(line: Json) -> bool:
+    """Return whether no further outcome follows the line's."""
+    return line["outcome"] not in NEXT_QUEUE and not line["will_redeliver"]
 
 
-def is_dead(line: Json) -> bool:
-    """Return whether a dead letter says so as well."""
-    return line["outcome"] in DEAD and not line["dry_run"]
+def makes_dead_letter(line: Json) -> bool:
+    """Return whether a dead letter results from the line's outcome."""
+    return line["outcome"] in FAILURES and not line["dry_run"]
 
 
-def is_verbatim(attributes: Mapping[str, Json]) -> bool:
-    """Return whether the letter is a message that could not be used, as it was."""
-    return attributes.get("ERROR_CODE", {}).get("StringValue") in _VERBATIM
+def is_original_message(attributes: Mapping[str, Json]) -> bool:
+    """Return whether a dead letter is an unusable message with its original body."""
+    return attributes.get("ERROR_CODE", {}).get("StringValue") in _MESSAGE_FAILURES
 
 
-def _lost(account: Account) -> Iterator[str]:
-    if account.left:
-        yield f"stuck: {account.left} messages on the work queues"
-    yield from (f"lost: {key}" for key in account.asked.keys() - account.ends.keys() - account.moved)
-    # A message that names too many runs for a dry run is only logged.
-    owed = {body for body in account.unusable if "DryRun" not in body}
-    yield from (f"lost: the message {body}" for body in owed - {body for body, _ in account.letters})
+def _lost(evidence: Evidence) -> Iterator[str]:
+    if evidence.undelivered:
+        yield f"stuck: {evidence.undelivered} messages on the work queues"
+    yield from (f"lost: {key}" for key in evidence.requested.keys() - evidence.ends.keys() - evidence.moved)
+    # A dry run that names too many runs is logged and makes no dead letter.
+    expected = {body for body in evidence.unusable if "DryRun" not in body}
+    yield from (f"lost: the message {body}" for body in expected - {body for body, _ in evidence.dead_letters})
 
 
-def _unburied(account: Account) -> Iterator[str]:
-    """Find the failures that no dead letter tells of."""
-    failed = {key_of(line) for line in account.lines if "job_run_id" in line and is_end(line) and is_dead(line)}
-    buried = {key for body, _ in account.letters for key in account.keys(body)}
-    yield from (f"no dead letter: {key}" for key in failed - buried)
+def _without_dead_letter(evidence: Evidence) -> Iterator[str]:
+    failed = {
+        key_of(line)
+        for line in evidence.lines
+        if "job_run_id" in line and is_final(line) and makes_dead_letter(line)
+    }
+    in_dead_letters = {key for body, _ in evidence.dead_letters for key in evidence.keys(body)}
+    yield from (f"no dead letter: {key}" for key in failed - in_dead_letters)
 
 
-def _invented(account: Account) -> Iterator[str]:
-    told = {key_of(line) for line in account.lines if "job_run_id" in line}
-    yield from (f"invented in the log: {key}" for key in told - account.asked.keys())
-    runs = {(job_name, run_id) for job_name, run_id, _ in account.asked}
-    published = {(event["jobName"], event["jobRunId"]) for event in account.events if "jobRunId" in event}
+def _invented(evidence: Evidence) -> Iterator[str]:
+    logged = {key_of(line) for line in evidence.lines if "job_run_id" in line}
+    yield from (f"invented in the log: {key}" for key in logged - evidence.requested.keys())
+    runs = {(job_name, run_id) for job_name, run_id, _ in evidence.requested}
+    published = {(event["jobName"], event["jobRunId"]) for event in evidence.events if "jobRunId" in event}
     yield from (f"invented as an event: {run}" for run in published - runs)
-    for body, attributes in account.letters:
-        keys = account.keys(body)
-        if not keys <= account.asked.keys() or (not keys and body not in account.unusable):
+    for body, attributes in evidence.dead_letters:
+        keys = evidence.keys(body)
+        if not keys <= evidence.requested.keys() or (not keys and body not in evidence.unusable):
             yield f"invented as a dead letter: {body}"
-        if any(dry_run for _, _, dry_run in keys - account.moved):
+        if any(dry_run for _, _, dry_run in keys - evidence.moved):
             yield f"a dry run as a dead letter: {body} {dict(attributes)}"
 
 
-def _unasked_stops(account: Account) -> Iterator[str]:
-    for call in account.stop_calls:
+def _unrequested_stops(evidence: Evidence) -> Iterator[str]:
+    for call in evidence.stop_calls:
         run_ids = call["JobRunIds"]
-        if not {(call["JobName"], run_id, False) for run_id in run_ids} <= account.asked.keys():
-            yield f"stopped what nobody named: {call}"
+        if not {(call["JobName"], run_id, False) for run_id in run_ids} <= evidence.requested.keys():
+            yield f"stopped a run that no message names: {call}"
         if not 1 <= len(run_ids) == len(set(run_ids)) <= MAX_RUNS_PER_CALL:
             yield f"not 1 to {MAX_RUNS_PER_CALL} distinct runs in a call: {call}"

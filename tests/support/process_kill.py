@@ -1,4 +1,4 @@
-"""A function as a process of its own, that can be killed around its calls."""
+"""Run a function in its own process and kill it before or after a call."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from functools import partial
 
 from tests.support.fakes.exchange import Answer, Call, Ending, Json, Reply
 from tests.support.function_process import ROOT, environment_of
-from tests.support.simulated_aws import Context, World
+from tests.support.simulated_aws import Context, SimulatedAws
 
 
 @dataclass
 class Killer:
-    """A fault that kills the function's process, before or after the call is worked."""
+    """A fault that kills the function's process, before or after AWS performs the call."""
 
     after: bool
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     kills: int = 0
 
     @property
-    def at_work(self) -> bool:
+    def is_running(self) -> bool:
         """Whether a process of the function is running."""
         return bool(self.processes) and self.processes[-1].poll() is None
 
     def __call__(self, call: Call, answer: Answer) -> Reply:
-        """Kill the process; it hears of no answer."""
+        """Kill the process, so that it receives no answer."""
         reply = answer(call) if self.after else Reply(payload={}, ending=Ending.CLOSED_WITHOUT_REPLY)
         self.processes[-1].kill()
         self.kills += 1
         return reply
 
 
-def _as_process(world: World, service: str, killer: Killer, event: Json, _context: Context) -> Json | None:
-    """Have a new process handle the event; None when it was killed."""
+def _as_process(
+    simulation: SimulatedAws, service: str, killer: Killer, event: Json, _context: Context
+) -> Json | None:
+    """Handle the event in a new process. Return None if it is killed."""
     command = [sys.executable, "-m", "tests.support.function_process", service]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, env=environment_of(world), cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
+        command, env=environment_of(simulation), cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         killer.processes.append(process)
         try:
@@ -56,8 +58,8 @@ def _as_process(world: World, service: str, killer: Killer, event: Json, _contex
     return dict(json.loads(answer))
 
 
-def in_a_process(world: World, service: str, *, after: bool = False) -> Killer:
-    """Have a function's next invocations run as processes; the killer that is returned is not yet at work."""
+def run_in_process(simulation: SimulatedAws, service: str, *, after: bool = False) -> Killer:
+    """Run a function's next invocations as processes. Return a fault that kills them; it is not yet active."""
     killer = Killer(after)
-    world.functions[service] = partial(_as_process, world, service, killer)
+    simulation.functions[service] = partial(_as_process, simulation, service, killer)
     return killer

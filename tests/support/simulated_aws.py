@@ -1,4 +1,4 @@
-"""What SQS and Lambda do around the handlers, in time that a test moves."""
+"""A simulation of SQS and Lambda around the handlers, with a clock that a test advances."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from typing import Any, Final, Self
 
 import boto3
 
-from gluebrake.aws.event_bus import Events
+from gluebrake.aws.event_bus import EventBus
 from gluebrake.aws.glue import Glue
 from gluebrake.aws.sqs import Queues
 from gluebrake.contract import STOP_REQUESTED
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import Backoff, RetryPolicy
 from gluebrake.handlers import confirm, stop
-from gluebrake.model import AwsEnvironment, Queue
-from gluebrake.runtime import Dependencies
+from gluebrake.lambda_event import Bookkeeping
+from gluebrake.model import AwsEnvironment
+from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
+from gluebrake.wiring import Dependencies
 from tests.support.fakes import sqs
 from tests.support.fakes.aws_server import ACCOUNT, BUS, REGION, FakeAws
 from tests.support.fakes.clock import VirtualClock
@@ -40,37 +42,37 @@ VISIBILITY_SECONDS: Final = 180
 _MOST_STEPS: Final = 2000
 
 Function = Callable[[Json, "Context"], Json | None]
-"""A deployed function; None when it ended without an answer."""
+"""A deployed function. It returns None if it ended without an answer."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda passes beside the event."""
+    """The context that Lambda passes with the event."""
 
     seconds_left: Callable[[], float] = lambda: 30.0
     aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Tell the time that is left before Lambda ends the function."""
+        """Return the time that is left before Lambda ends the function."""
         return int(self.seconds_left() * 1000)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message, and how often it was received."""
+    """A message, and how many times it was received."""
 
     message: sqs.Message
     receive_count: int = 1
 
     @property
     def message_id(self) -> str:
-        """SQS's id of the message; the same at each delivery."""
+        """The id that SQS gave the message, the same at each delivery."""
         return self.message.message_id
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """One run of a function: what went in, and all that came out."""
+    """One invocation of a function: its messages, calls, output and answer."""
 
     service: str
     deliveries: Sequence[Delivery]
@@ -80,28 +82,28 @@ class Invocation:
 
     @property
     def failures(self) -> list[str]:
-        """The ids in the answer's batchItemFailures, in its order."""
+        """The message ids in the answer's batchItemFailures, in order."""
         failures = self.answer["batchItemFailures"] if self.answer else []
         return [failure["itemIdentifier"] for failure in failures]
 
     @cached_property
     def lines(self) -> list[Json]:
         """The log lines, without the metrics."""
-        return [line for line in self._printed if "_aws" not in line]
+        return [line for line in self._json_lines if "_aws" not in line]
 
     @property
     def outcomes(self) -> list[Json]:
-        """The log lines that tell an outcome."""
+        """The log lines that have an outcome."""
         return [line for line in self.lines if "outcome" in line]
 
     @cached_property
     def metrics(self) -> list[Json]:
         """The lines in CloudWatch's embedded metric format."""
-        return [line for line in self._printed if "_aws" in line]
+        return [line for line in self._json_lines if "_aws" in line]
 
     @cached_property
     def values(self) -> dict[str, list[float]]:
-        """All the values of each metric."""
+        """The values of each metric."""
         values: dict[str, list[float]] = {}
         for line in self.metrics:
             for directive in line["_aws"]["CloudWatchMetrics"]:
@@ -111,22 +113,22 @@ class Invocation:
 
     @property
     def counts(self) -> Counter[str]:
-        """The sum of each metric's values, those that are 0 left out."""
+        """The sum of each metric's values, without those that are 0."""
         return Counter({name: int(sum(values)) for name, values in self.values.items() if sum(values)})
 
     def called(self, operation: str) -> list[Json]:
-        """List the parameters of the invocation's calls of an operation."""
+        """Return the parameters of each of the invocation's calls of an operation."""
         return [call.parameters for call in self.calls if call.operation == operation]
 
     @cached_property
-    def _printed(self) -> list[Json]:
-        # Only a newline ends a line for Lambda; `splitlines` knows more.
+    def _json_lines(self) -> list[Json]:
+        # For Lambda only a newline ends a line. `splitlines` also splits at other characters.
         return [json.loads(line) for line in self.output.split("\n") if line]
 
 
 @dataclass
-class World:
-    """An AWS with the three queues and the two functions, while the context is entered."""
+class SimulatedAws:
+    """An AWS account with the three queues and both functions. It exists while the context is entered."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     jobs: Sequence[str] = ("*",)
@@ -136,12 +138,12 @@ class World:
     batch_size: int = 10_000
     jitter: float = 0.5
     skew: timedelta = timedelta()
-    """How far the functions' clock is ahead of SQS's and Glue's."""
+    """How far the functions' clock is ahead of the clock of SQS and Glue."""
     outcome_events: bool = True
     context: Context = field(default_factory=Context)
     invocations: list[Invocation] = field(default_factory=list)
     moved: list[Delivery] = field(default_factory=list)
-    """What SQS itself moved to the dead-letter queue."""
+    """The messages that SQS moved to the dead-letter queue after too many receives."""
 
     def __post_init__(self) -> None:
         self.aws = FakeAws(clock=self.clock)
@@ -152,11 +154,14 @@ class World:
 
     def __enter__(self) -> Self:
         self.aws.__enter__()
-        parts = self._parts()
-        confirming = replace(
-            parts, telemetry=Telemetry(CONFIRM), max_attempts=confirm.MAX_LOOKS, queue=Queue.CONFIRM
+        of_stop = self._dependencies()
+        of_confirm = replace(
+            of_stop,
+            telemetry=Telemetry(CONFIRM),
+            bookkeeping=_bookkeeping(CONFIRM, confirm.MAX_POLLS),
+            queue=Queue.CONFIRM,
         )
-        self.parts = {STOP: parts, CONFIRM: confirming}
+        self.dependencies: dict[str, Dependencies] = {STOP: of_stop, CONFIRM: of_confirm}
         handlers: dict[str, Callable[..., Json]] = {STOP: stop.handler, CONFIRM: confirm.handler}
         self.functions: dict[str, Function] = {
             service: partial(self._in_process, service, handler) for service, handler in handlers.items()
@@ -168,16 +173,18 @@ class World:
     ) -> None:
         self.aws.__exit__(kind, error, trace)
 
-    def ask(self, job_name: str, *run_ids: str, sender_id: str = "AROAEXAMPLE:producer", **more: Any) -> str:
-        """Put a stop request on the stop queue; its message id."""
-        return self.put(stop_request(job_name, *run_ids, **more), sender_id=sender_id)
+    def request_stop(
+        self, job_name: str, *run_ids: str, sender_id: str = "AROAEXAMPLE:producer", **fields: Any
+    ) -> str:
+        """Put a stop request on the stop queue. Return its message id."""
+        return self.put(stop_request(job_name, *run_ids, **fields), sender_id=sender_id)
 
     def put(self, body: str, *, sender_id: str = "AROAEXAMPLE:producer") -> str:
-        """Put a message on the stop queue as somebody else would; its id."""
+        """Put any message on the stop queue. Return its id."""
         return self.stop_queue.put(body, sender_id=sender_id).message_id
 
-    def put_to_confirm(self, job_name: str, *run_ids: str, submitted_at: datetime) -> str:
-        """Put a message on the confirm queue as the stop function would; its message id."""
+    def put_on_confirm_queue(self, job_name: str, *run_ids: str, submitted_at: datetime) -> str:
+        """Put a message on the confirm queue, as STOP does. Return its id."""
         attributes = {
             "GluebrakeAttempt": {"DataType": "String", "StringValue": "0"},
             "GluebrakeSubmittedAt": {"DataType": "String", "StringValue": submitted_at.isoformat()},
@@ -185,65 +192,65 @@ class World:
         return self.confirm_queue.put(stop_request(job_name, *run_ids), attributes=attributes).message_id
 
     def redrive(self) -> None:
-        """Move the dead letters to the stop queue, as they are."""
+        """Move the dead letters to the stop queue, unchanged."""
         for message in self.dead_letter_queue.take():
             self.stop_queue.put(message.body, attributes=message.attributes)
 
     def run(self) -> None:
-        """Deliver what comes due, and let time pass, until both work queues are empty."""
+        """Deliver messages as their delays end, until both work queues are empty."""
         for _ in range(_MOST_STEPS):
             if not self.step():
                 return
-        raise AssertionError(f"still at work after {_MOST_STEPS} steps")
+        raise AssertionError(f"the work queues are not empty after {_MOST_STEPS} steps")
 
     def step(self) -> bool:
-        """Deliver what is due, or let time pass until something is; False: nothing is left."""
+        """Deliver the messages that are due, or advance the clock to the next. Return False if none is left."""
         if due := self._due():
             for service, deliveries in due:
                 self.deliver(service, deliveries)
             return True
-        moments = [message.due_at for queue in (self.stop_queue, self.confirm_queue) for message in queue]
-        moments += [visible_at for waiting in self._invisible.values() for visible_at, _ in waiting]
-        if moments:
-            self.clock.advance((min(moments) - self.clock()).total_seconds())
-        return bool(moments)
+        times = [message.due_at for queue in (self.stop_queue, self.confirm_queue) for message in queue]
+        times += [visible_at for invisible in self._invisible.values() for visible_at, _ in invisible]
+        if times:
+            self.clock.advance((min(times) - self.clock()).total_seconds())
+        return bool(times)
 
     def deliver(self, service: str, deliveries: Sequence[Delivery]) -> Invocation:
-        """Run a function on the messages; what it does not acknowledge comes back later."""
+        """Invoke a function with messages. SQS redelivers those that it does not acknowledge."""
         first_call = len(self.aws.calls)
-        with _recorded(service) as output:
+        with _captured_output(service) as output:
             event = {"Records": [d.message.record(receive_count=d.receive_count) for d in deliveries]}
             answer = self.functions[service](event, self.context)
         calls = self.aws.calls[first_call:]
         invocation = Invocation(service, deliveries, calls, output.getvalue(), answer)
         self.invocations.append(invocation)
         visible_at = self.clock() + timedelta(seconds=VISIBILITY_SECONDS)
-        back = self.unacknowledged(invocation)
-        self._invisible[service] += [(visible_at, d) for d in deliveries if d.message_id in back]
+        failed = self.unacknowledged(invocation)
+        self._invisible[service] += [(visible_at, d) for d in deliveries if d.message_id in failed]
         return invocation
 
     def unacknowledged(self, invocation: Invocation) -> set[str]:
-        """Which messages SQS delivers again: without an answer, all that the invocation did not delete."""
+        """Return the messages that SQS redelivers. Without an answer these are all that were not deleted."""
         if invocation.answer is None:
             deleted = {handle.rpartition("/")[0] for handle in self.aws.sqs.deleted}
             return {delivery.message_id for delivery in invocation.deliveries} - deleted
         return set(invocation.failures)
 
     def deliver_due(self, service: str, *, receive_count: int = 1) -> Invocation:
-        """Run a function once, on all that is due for the first time."""
+        """Invoke a function once, with all messages that are due for the first time."""
         queue = self.stop_queue if service == STOP else self.confirm_queue
         return self.deliver(service, [Delivery(message, receive_count) for message in queue.take()])
 
     @property
     def outcomes(self) -> list[tuple[str, str, str]]:
-        """Job name, run id and outcome of each log line on a demand so far, in the order of time."""
+        """Job name, run id and outcome of each log line about a run so far, in order of time."""
         lines = [line for invocation in self.invocations for line in invocation.outcomes]
         return [
             (line["job_name"], line["job_run_id"], line["outcome"]) for line in lines if "job_run_id" in line
         ]
 
     def history(self, job_name: str, run_id: str) -> list[str]:
-        """All the outcomes of a run so far."""
+        """Return the outcomes of a run so far."""
         return [outcome for *run, outcome in self.outcomes if run == [job_name, run_id]]
 
     @property
@@ -252,14 +259,16 @@ class World:
         return sum((invocation.counts for invocation in self.invocations), Counter())
 
     def stop_calls(self) -> list[tuple[str, list[str]]]:
-        """Job name and run ids of each BatchStopJobRun call so far."""
+        """Return job name and run ids of each BatchStopJobRun call so far."""
         requests = self.aws.requests("BatchStopJobRun")
         return [(request["JobName"], request["JobRunIds"]) for request in requests]
 
     def dead_letters(self) -> list[tuple[Any, str, str, str]]:
-        """Body (a JSON object where it is one), error code, error message and attempts of each dead letter."""
-        letters = [(message.body, message.attributes) for message in self.dead_letter_queue]
-        return [(_json(body), *map(partial(_text, a), _REASONS)) for body, a in letters]
+        """Return body (parsed if it is JSON), error code, error message and attempts of each dead letter."""
+        return [
+            (_json(message.body), *map(partial(_text, message.attributes), _ERROR_ATTRIBUTES))
+            for message in self.dead_letter_queue
+        ]
 
     def _in_process(
         self,
@@ -268,7 +277,7 @@ class World:
         event: Json,
         context: Context,
     ) -> Json:
-        return handler(event, context, self.parts[service])
+        return handler(event, context, self.dependencies[service])
 
     def _due(self) -> list[tuple[str, list[Delivery]]]:
         due = []
@@ -279,9 +288,9 @@ class World:
         return due
 
     def _visible_again(self, service: str) -> list[Delivery]:
-        waiting, now = self._invisible[service], self.clock()
-        self._invisible[service] = [(at, delivery) for at, delivery in waiting if at > now]
-        visible = [delivery for at, delivery in waiting if at <= now]
+        invisible, now = self._invisible[service], self.clock()
+        self._invisible[service] = [(at, delivery) for at, delivery in invisible if at > now]
+        visible = [delivery for at, delivery in invisible if at <= now]
         for delivery in visible:
             if delivery.receive_count >= MAX_RECEIVE_COUNT:
                 self.moved.append(delivery)
@@ -289,14 +298,14 @@ class World:
                 self.dead_letter_queue.put(message.body, attributes=message.attributes)
         return [replace(d, receive_count=d.receive_count + 1) for d in visible if d not in self.moved]
 
-    def _parts(self) -> Dependencies:
+    def _dependencies(self) -> stop.StopDependencies:
         options = self.aws.client_options
         urls = {
             Queue.STOP: self.stop_queue.url,
             Queue.CONFIRM: self.confirm_queue.url,
             Queue.DEAD_LETTER: self.dead_letter_queue.url,
         }
-        return Dependencies(
+        return stop.StopDependencies(
             aws_environment=AwsEnvironment(ACCOUNT, REGION),
             glue=Glue(
                 boto3.client("glue", **options),
@@ -305,37 +314,43 @@ class World:
                 job_arn_prefix=JOB_ARN_PREFIX,
             ),
             queues=Queues(boto3.client("sqs", **options), urls=urls, calls_at_once=self.calls_at_once),
-            events=Events(
+            event_bus=EventBus(
                 cache(lambda: boto3.client("events", **options)),
-                bus=BUS if self.outcome_events else "",
+                name=BUS if self.outcome_events else "",
                 job_arn_prefix=JOB_ARN_PREFIX,
                 calls_at_once=self.calls_at_once,
             ),
             telemetry=Telemetry(STOP),
             limits=Limits(tuple(self.jobs), tuple(self.protected_jobs), self.max_runs_per_request),
-            policy=RetryPolicy(
-                retry=Backoff(5, 900, first_attempt=1),
-                look=Backoff(15, 300, first_attempt=0),
+            retry_policy=RetryPolicy(
+                delays={
+                    Queue.STOP: Backoff(5, 900, first_attempt=1),
+                    Queue.CONFIRM: Backoff(15, 300, first_attempt=0),
+                },
                 deadline_seconds=1800,
                 ids_in_a_message=min(500, self.max_runs_per_request),
             ),
             max_attempts=8,
             queue=Queue.STOP,
-            trusted_sender_ids=frozenset({sqs.OUR_ROLE}),
+            bookkeeping=_bookkeeping(STOP, 8),
             jitter=lambda: self.jitter,
             clock=lambda: self.clock() + self.skew,
         )
 
 
-_REASONS: Final = ("ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS")
+_ERROR_ATTRIBUTES: Final = ("ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS")
 
 
-def stop_request(job_name: str, *run_ids: str, **more: Any) -> str:
+def _bookkeeping(stage: str, max_attempts: int) -> Bookkeeping:
+    return Bookkeeping(stage, max_attempts, frozenset({sqs.FUNCTION_ROLE_ID}))
+
+
+def stop_request(job_name: str, *run_ids: str, **fields: Any) -> str:
     """Write a stop request."""
-    return json.dumps({"JobName": job_name, "JobRunIds": run_ids, **more})
+    return json.dumps({"JobName": job_name, "JobRunIds": run_ids, **fields})
 
 
-def stop_requested(detail: str) -> str:
+def stop_request_event(detail: str) -> str:
     """Write the EventBridge event that carries a stop request."""
     envelope = {"version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "source": "guardrail"}
     return json.dumps({**envelope, "detail-type": STOP_REQUESTED, "detail": json.loads(detail)})
@@ -353,8 +368,8 @@ def _json(body: str) -> Any:
 
 
 @contextmanager
-def _recorded(service: str) -> Iterator[StringIO]:
-    """Catch what goes to standard output: metrics are printed, the logger holds a stream of its own."""
+def _captured_output(service: str) -> Iterator[StringIO]:
+    """Capture standard output and the output of the logger, which has its own stream."""
     output = StringIO()
     handlers = [h for h in logging.getLogger(service).handlers if isinstance(h, logging.StreamHandler)]
     streams = [handler.setStream(output) for handler in handlers]

@@ -1,4 +1,4 @@
-"""The fake of Glue and SQS, seen through real boto3 clients."""
+"""The fake AWS answers real boto3 clients as Glue and SQS do."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MIB = 1_048_576
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """Time that stands still."""
+    """Make a clock that only a test advances."""
     return VirtualClock(datetime(2026, 11, 24, 3, tzinfo=UTC))
 
 
@@ -91,13 +91,13 @@ def _errors(answer: Any) -> dict[str, str]:
 
 
 class TestStopping:
-    """BatchStopJobRun."""
+    """The operation BatchStopJobRun."""
 
     @pytest.mark.parametrize("state", ["STARTING", "RUNNING", "WAITING"])
     def test_active_run_is_submitted_and_then_stopping(
         self, aws: FakeAws, glue: GlueClient, state: str
     ) -> None:
-        """A run in an active state is submitted, and is STOPPING from then on."""
+        """A run in an active state is submitted, and its state is STOPPING after that."""
         run = aws.glue.add_run("etl", "jr_1", state=state)
         answer = glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
         assert answer["SuccessfulSubmissions"] == [{"JobName": "etl", "JobRunId": "jr_1"}]
@@ -107,15 +107,15 @@ class TestStopping:
     @pytest.mark.parametrize(
         "state", ["STOPPING", "STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"]
     )
-    def test_other_run_is_refused_for_its_state(self, aws: FakeAws, glue: GlueClient, state: str) -> None:
-        """A run in any other state is refused by itself, in an answer of 200."""
+    def test_run_in_another_state_is_refused(self, aws: FakeAws, glue: GlueClient, state: str) -> None:
+        """A run in any other state is refused singly, in an answer of 200."""
         aws.glue.add_run("etl", "jr_1", state=state)
         answer = glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
         assert _errors(answer) == {"jr_1": "JobRunCannotBeStoppedException"}
         assert _submitted(answer) == []
 
-    def test_unknown_run_does_not_touch_its_neighbours(self, aws: FakeAws, glue: GlueClient) -> None:
-        """An unknown run, or one of another job, is an error of its own beside the runs that are stopped."""
+    def test_unknown_run_is_refused_alone(self, aws: FakeAws, glue: GlueClient) -> None:
+        """An unknown run, or one of another job, has an error, and the other runs are stopped."""
         aws.glue.add_run("etl", "jr_1")
         aws.glue.add_run("other", "jr_2")
         answer = glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_2", "jr_1"])
@@ -128,8 +128,8 @@ class TestStopping:
             glue.batch_stop_job_run(JobName="none", JobRunIds=["jr_1"])
         assert _code(error) == ("EntityNotFoundException", 400)
 
-    def test_25_ids_are_taken_and_26_are_not(self, aws: FakeAws, glue: GlueClient) -> None:
-        """The limit of 25 ids is the server's, since botocore does not know it."""
+    def test_25_ids_are_accepted_and_26_are_not(self, aws: FakeAws, glue: GlueClient) -> None:
+        """The service checks the limit of 25 ids, which botocore does not."""
         run_ids = [f"jr_{number}" for number in range(26)]
         for run_id in run_ids:
             aws.glue.add_run("etl", run_id)
@@ -149,19 +149,17 @@ class TestStopping:
         assert aws.glue.run("etl", "jr_1").state == "RUNNING"
 
     def test_text_at_the_edges_of_the_pattern_is_valid(self, aws: FakeAws, glue: GlueClient) -> None:
-        """Tabs, spaces, any language and the supplementary planes are Glue's to name things with."""
+        """Names may have tabs, spaces, letters of any language and characters of the supplementary planes."""
         name = "\t é語\ufffd\U0001f6d1" + "x" * 248
         aws.glue.add_run(name, name)
         assert _submitted(glue.batch_stop_job_run(JobName=name, JobRunIds=[name])) == [name]
 
 
-class TestLooking:
-    """GetJobRun, GetJobRuns and GetTags."""
+class TestReading:
+    """The operations GetJobRun, GetJobRuns and GetTags."""
 
-    def test_stopping_ends_when_the_clock_says_so(
-        self, aws: FakeAws, glue: GlueClient, clock: VirtualClock
-    ) -> None:
-        """A run is STOPPED once its own number of seconds has passed, and CompletedOn is that moment."""
+    def test_stopping_ends_by_the_clock(self, aws: FakeAws, glue: GlueClient, clock: VirtualClock) -> None:
+        """A run is STOPPED when its number of seconds has passed, and CompletedOn is that time."""
         started_on = clock() - timedelta(hours=1)
         aws.glue.add_run("etl", "jr_1", started_on=started_on, stopping_seconds=11)
         glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
@@ -174,18 +172,18 @@ class TestLooking:
         assert run["CompletedOn"] == started_on + timedelta(seconds=3611)
         assert run["ExecutionTime"] == 3611
 
-    def test_run_may_never_stop_or_end_otherwise(
+    def test_run_may_hang_or_end_in_another_state(
         self, aws: FakeAws, glue: GlueClient, clock: VirtualClock
     ) -> None:
-        """Some runs hang in STOPPING, and some finish before they are stopped."""
+        """Some runs hang in STOPPING, and some succeed before they are stopped."""
         aws.glue.add_run("etl", "hangs", stopping_seconds=None)
         aws.glue.add_run("etl", "faster", stops_as="SUCCEEDED")
         glue.batch_stop_job_run(JobName="etl", JobRunIds=["hangs", "faster"])
         clock.advance(86_400)
         assert {run.run_id: run.state for run in aws.glue} == {"hangs": "STOPPING", "faster": "SUCCEEDED"}
 
-    def test_run_tells_what_it_costs(self, aws: FakeAws, glue: GlueClient) -> None:
-        """Workers, capacity and DPU-seconds are in the answer, with newer values than botocore's enums."""
+    def test_run_has_the_fields_of_its_cost(self, aws: FakeAws, glue: GlueClient) -> None:
+        """The answer has workers, capacity and DPU-seconds, also values that botocore's enums do not have."""
         aws.glue.add_run("etl", "jr_1", WorkerType="R.8X", NumberOfWorkers=2, MaxCapacity=16.0, DPUSeconds=7.5)
         run = glue.get_job_run(JobName="etl", RunId="jr_1")["JobRun"]
         cost = {"WorkerType": "R.8X", "NumberOfWorkers": 2, "MaxCapacity": 16.0, "DPUSeconds": 7.5}
@@ -194,7 +192,7 @@ class TestLooking:
     def test_pages_are_newest_first_and_complete(
         self, aws: FakeAws, glue: GlueClient, clock: VirtualClock
     ) -> None:
-        """Pages go from the newest run to the oldest, and a run that starts in between shifts nothing."""
+        """Pages list the newest runs first, and a run that starts between two pages shifts nothing."""
         for age in (3, 1, 4, 2, 5):
             aws.glue.add_run("etl", f"jr_{age}", started_on=clock() - timedelta(hours=age))
         first = glue.get_job_runs(JobName="etl", MaxResults=2)
@@ -202,20 +200,20 @@ class TestLooking:
         pages = glue.get_paginator("get_job_runs").paginate(
             JobName="etl", PaginationConfig={"PageSize": 2, "StartingToken": first["NextToken"]}
         )
-        found = [run["Id"] for page in (first, *pages) for run in page["JobRuns"]]
-        assert found == ["jr_1", "jr_2", "jr_3", "jr_4", "jr_5"]
+        listed = [run["Id"] for page in (first, *pages) for run in page["JobRuns"]]
+        assert listed == ["jr_1", "jr_2", "jr_3", "jr_4", "jr_5"]
         assert "NextToken" not in glue.get_job_runs(JobName="etl", MaxResults=6)
 
     @pytest.mark.parametrize("wrong", [{"MaxResults": 201}, {"NextToken": "made up"}])
     def test_wrong_page_is_invalid(self, aws: FakeAws, glue: GlueClient, wrong: dict[str, Any]) -> None:
-        """A page holds at most 200 runs, and a token is one that was given out."""
+        """A page has at most 200 runs, and a token is one of an earlier answer."""
         aws.glue.add_job("etl")
         with pytest.raises(ClientError) as error:
             glue.get_job_runs(JobName="etl", **wrong)
         assert _code(error) == ("InvalidInputException", 400)
 
-    def test_what_does_not_exist_is_not_found(self, aws: FakeAws, glue: GlueClient) -> None:
-        """An unknown job, run or ARN is the modelled exception."""
+    def test_unknown_job_run_and_arn_are_not_found(self, aws: FakeAws, glue: GlueClient) -> None:
+        """The error is the exception of botocore's model."""
         aws.glue.add_job("etl")
         with pytest.raises(glue.exceptions.EntityNotFoundException):
             glue.get_job_runs(JobName="none")
@@ -224,20 +222,20 @@ class TestLooking:
         with pytest.raises(glue.exceptions.EntityNotFoundException):
             glue.get_tags(ResourceArn="arn:aws:glue:eu-west-1:123456789012:job/none")
 
-    def test_tags_are_found_by_the_jobs_arn(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A job's tags are read by its ARN."""
+    def test_tags_are_read_by_the_jobs_arn(self, aws: FakeAws, glue: GlueClient) -> None:
+        """GetTags returns the tags of the job with the ARN."""
         arn = aws.glue.add_job("etl", tags={"gluebrake:protect": "true"})
         assert arn == "arn:aws:glue:eu-west-1:123456789012:job/etl"
         assert glue.get_tags(ResourceArn=arn)["Tags"] == {"gluebrake:protect": "true"}
 
 
-class TestSending:
-    """SendMessageBatch."""
+class TestQueues:
+    """The operations of SQS."""
 
-    def test_sent_message_comes_back_as_a_lambda_record(
+    def test_sent_message_is_delivered_as_a_lambda_record(
         self, sqs: SQSClient, queue: Queue, clock: VirtualClock
     ) -> None:
-        """What was sent is delivered with its attributes in Lambda's form."""
+        """The record has the message's body, and its attributes in Lambda's form."""
         attributes: Attributes = {
             "GluebrakeAttempt": {"DataType": "Number", "StringValue": "2"},
             "Raw": {"DataType": "Binary", "BinaryValue": b"\0"},
@@ -261,7 +259,7 @@ class TestSending:
     def test_delayed_message_is_taken_when_it_is_due(
         self, sqs: SQSClient, queue: Queue, clock: VirtualClock
     ) -> None:
-        """A message stays until its delay has passed, and is taken once."""
+        """A message is delivered once, when its delay has passed."""
         late: Entry = {"Id": "late", "MessageBody": "late", "DelaySeconds": 900}
         sqs.send_message_batch(QueueUrl=queue.url, Entries=[late, {"Id": "now", "MessageBody": "now"}])
         assert [message.body for message in queue.take()] == ["now"]
@@ -302,7 +300,7 @@ class TestSending:
         ],
     )
     def test_wrong_entry_fails_alone(self, sqs: SQSClient, queue: Queue, wrong: Any, code: str) -> None:
-        """An entry that SQS cannot take is in Failed, and the others are sent."""
+        """An entry that SQS refuses is in Failed, and the others are sent."""
         entries: list[Entry] = [{"Id": "good", "MessageBody": "\t\n\r é語\U0001f6d1"}]
         bad: Any = {"Id": "bad", "MessageBody": "x", **wrong}
         entries.append(bad)
@@ -327,14 +325,14 @@ class TestSending:
     def test_wrong_batch_refuses_the_call(
         self, sqs: SQSClient, queue: Queue, entries: list[Entry], code: str
     ) -> None:
-        """A batch over SQS's limits is refused as a whole, and nothing of it is sent."""
+        """A batch over SQS's limits is refused, and none of its messages is sent."""
         with pytest.raises(ClientError) as error:
             sqs.send_message_batch(QueueUrl=queue.url, Entries=entries)
         assert _code(error) == (f"AWS.SimpleQueueService.{code}", 400)
         assert len(queue) == 0
 
     def test_one_mebibyte_counts_attributes_and_bytes(self, sqs: SQSClient, queue: Queue) -> None:
-        """A batch of exactly 1 MiB is taken, counting names, types and values of attributes."""
+        """A batch of exactly 1 MiB is accepted. The names, types and values of attributes count."""
         attributes: Attributes = {"abc": {"DataType": "String", "StringValue": "é"}}
         body = "x" * (MIB - len("abc") - len("String") - 2)
         entry: Entry = {"Id": "0", "MessageBody": body, "MessageAttributes": attributes}
@@ -342,10 +340,10 @@ class TestSending:
         with pytest.raises(sqs.exceptions.BatchRequestTooLong):
             sqs.send_message_batch(QueueUrl=queue.url, Entries=[{**entry, "MessageBody": f"{body}x"}])
 
-    def test_received_message_is_held_until_its_time(
+    def test_received_message_is_invisible_until_its_timeout(
         self, sqs: SQSClient, queue: Queue, clock: VirtualClock
     ) -> None:
-        """What one receiver holds no other sees, until the hold ends or is given up."""
+        """A message is visible again after its visibility timeout, or when the timeout is set to 0."""
         queue.put("x")
         receive = partial(sqs.receive_message, QueueUrl=queue.url, VisibilityTimeout=30)
         (first,) = receive()["Messages"]
@@ -357,8 +355,10 @@ class TestSending:
         sqs.change_message_visibility_batch(QueueUrl=queue.url, Entries=shown)
         assert receive()["Messages"]
 
-    def test_only_the_last_receipt_deletes(self, sqs: SQSClient, queue: Queue, clock: VirtualClock) -> None:
-        """Who lost the hold to another receiver cannot delete the message any more."""
+    def test_only_the_last_receipt_handle_deletes(
+        self, sqs: SQSClient, queue: Queue, clock: VirtualClock
+    ) -> None:
+        """A receiver whose visibility timeout has passed cannot delete a message that was received again."""
         queue.put("x")
         receive = partial(sqs.receive_message, QueueUrl=queue.url, VisibilityTimeout=30)
         (first,) = receive()["Messages"]
@@ -370,7 +370,7 @@ class TestSending:
             assert len(queue) == left
 
     def test_messages_are_counted(self, sqs: SQSClient, queue: Queue) -> None:
-        """Those that are held are counted apart from those that are seen."""
+        """Visible and invisible messages are counted separately."""
         for body in "abc":
             queue.put(body)
         sqs.receive_message(QueueUrl=queue.url, VisibilityTimeout=30, MaxNumberOfMessages=2)
@@ -379,17 +379,17 @@ class TestSending:
         assert counted["ApproximateNumberOfMessagesNotVisible"] == "2"
 
     def test_unknown_queue_refuses_the_call(self, sqs: SQSClient, queue: Queue) -> None:
-        """A queue that does not exist is the modelled exception, under the query protocol's code."""
+        """The error is the exception of botocore's model, with the code of the query protocol."""
         with pytest.raises(sqs.exceptions.QueueDoesNotExist) as error:
             sqs.send_message_batch(QueueUrl=f"{queue.url}x", Entries=[{"Id": "0", "MessageBody": "x"}])
         assert error.value.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
 
 
 class TestFaults:
-    """What goes wrong on request."""
+    """The faults that a test can add."""
 
-    def test_throttles_for_some_calls_and_then_works(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A fault with a number of times ends by itself; the calls that it refused are recorded too."""
+    def test_fault_ends_after_its_number_of_calls(self, aws: FakeAws, glue: GlueClient) -> None:
+        """A fault applies to a number of calls. The calls that it refused are recorded too."""
         aws.glue.add_run("etl", "jr_1")
         aws.faults.add(Throttle(), operation="BatchStopJobRun", times=2)
         for _ in range(2):
@@ -412,10 +412,10 @@ class TestFaults:
             ("AccessDeniedException", 400),
         ],
     )
-    def test_refuses_with_any_code_and_status(
+    def test_call_is_refused_with_any_code_and_status(
         self, aws: FakeAws, glue: GlueClient, code: str, status: int
     ) -> None:
-        """A refused call carries the code and the status, and no work is done."""
+        """The answer has the code and the status, and the call is not performed."""
         run = aws.glue.add_run("etl", "jr_1")
         aws.faults.add(Refused(code, status=status))
         with pytest.raises(ClientError) as error:
@@ -423,8 +423,8 @@ class TestFaults:
         assert _code(error) == (code, status)
         assert run.state == "RUNNING"
 
-    def test_refuses_only_the_calls_that_name_a_run(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A condition picks the calls, so a bad id takes down only the batch that it is in."""
+    def test_condition_selects_the_calls(self, aws: FakeAws, glue: GlueClient) -> None:
+        """A fault with a condition applies only to the calls that name a run."""
         for run_id in ("jr_1", "jr_2", "bad"):
             aws.glue.add_run("etl", run_id)
         aws.faults.add(Refused("InvalidInputException"), when=naming("bad"))
@@ -435,8 +435,8 @@ class TestFaults:
             "jr_2",
         ]
 
-    def test_function_decides_per_call(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A function sees each call and chooses a fault, or none."""
+    def test_function_chooses_a_fault_for_each_call(self, aws: FakeAws, glue: GlueClient) -> None:
+        """A function gets each call and returns a fault, or none."""
         aws.glue.add_job("etl")
         script = iter((None, Throttle(), None))
         aws.faults.add(Decide(lambda _: next(script)))
@@ -446,22 +446,22 @@ class TestFaults:
         glue.get_job_runs(JobName="etl")
 
     def test_any_function_can_be_a_fault(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A function sees the state before and after the work of a call."""
+        """A function can read the state before and after a call is performed."""
         run = aws.glue.add_run("etl", "jr_1")
-        seen = []
+        states = []
 
         def watch(call: Call, answer: Answer) -> Reply:
-            seen.append(run.state)
+            states.append(run.state)
             reply = answer(call)
-            seen.append(run.state)
+            states.append(run.state)
             return reply
 
         aws.faults.add(watch)
         glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
-        assert seen == ["RUNNING", "STOPPING"]
+        assert states == ["RUNNING", "STOPPING"]
 
     def test_first_fault_decides_whether_the_next_is_reached(self, aws: FakeAws, glue: GlueClient) -> None:
-        """Faults nest in the order in which they were added, and one that is not reached is not used up."""
+        """Faults apply in the order in which they were added. A fault that is not reached is not used up."""
         aws.glue.add_job("etl")
         aws.faults.add(Throttle(), times=1)
         aws.faults.add(Refused("InternalServiceException", status=500), times=1)
@@ -482,10 +482,10 @@ class TestFaults:
             (TruncatedBody(whole_length=True), HTTPClientError, "STOPPING"),
         ],
     )
-    def test_broken_connection_tells_nothing_of_the_work(
+    def test_broken_connection_does_not_show_whether_the_call_was_performed(
         self, aws: FakeAws, glue: GlueClient, fault: Fault, error: type[Exception], state: str
     ) -> None:
-        """A lost answer comes after the work and a reset before it; the next call finds a new connection."""
+        """An answer is lost after the call is performed, and a reset precedes it. The next call succeeds."""
         run = aws.glue.add_run("etl", "jr_1")
         aws.faults.add(fault, times=1)
         with pytest.raises(error):
@@ -494,8 +494,8 @@ class TestFaults:
         assert glue.get_job_run(JobName="etl", RunId="jr_1")["JobRun"]["JobRunState"] == state
 
     @pytest.mark.parametrize("fault", [TruncatedBody(), EmptyBody()])
-    def test_cut_body_looks_like_success(self, aws: FakeAws, glue: GlueClient, fault: Fault) -> None:
-        """A body that is cut on the way raises nothing in boto3, though the run was stopped."""
+    def test_truncated_body_is_no_error(self, aws: FakeAws, glue: GlueClient, fault: Fault) -> None:
+        """boto3 raises no exception for a truncated body, and the run was stopped."""
         run = aws.glue.add_run("etl", "jr_1")
         aws.faults.add(fault, operation="BatchStopJobRun")
         answer = glue.batch_stop_job_run(JobName="etl", JobRunIds=["jr_1"])
@@ -503,10 +503,10 @@ class TestFaults:
         assert run.state == "STOPPING"
 
     @pytest.mark.parametrize(("stopped", "state"), [(True, "STOPPING"), (False, "RUNNING")])
-    def test_partial_answer_leaves_runs_out(
+    def test_answer_may_leave_runs_out(
         self, aws: FakeAws, glue: GlueClient, *, stopped: bool, state: str
     ) -> None:
-        """Runs can be missing from both lists, stopped or not."""
+        """A run can be in neither list, whether it was stopped or not."""
         aws.glue.add_run("etl", "jr_1")
         run = aws.glue.add_run("etl", "jr_2")
         aws.faults.add(Unanswered({"jr_2"}, stopped=stopped))
@@ -514,8 +514,8 @@ class TestFaults:
         assert (_submitted(answer), answer["Errors"]) == (["jr_1"], [])
         assert run.state == state
 
-    def test_run_gets_an_error_of_its_own(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A run can fail with any code while its neighbours are stopped, or alone."""
+    def test_single_run_has_an_error(self, aws: FakeAws, glue: GlueClient) -> None:
+        """A run can fail with any code, alone or while others are stopped."""
         aws.glue.add_run("etl", "jr_1")
         run = aws.glue.add_run("etl", "jr_2")
         aws.faults.add(RunErrors({"jr_2"}, "InternalServiceException"))
@@ -525,8 +525,8 @@ class TestFaults:
         assert (_submitted(answer), _errors(answer)) == ([], {"jr_2": "InternalServiceException"})
         assert run.state == "RUNNING"
 
-    def test_entry_fails_by_its_body(self, aws: FakeAws, sqs: SQSClient, queue: Queue) -> None:
-        """Chosen entries land in Failed and are not stored."""
+    def test_condition_selects_the_failed_entries(self, aws: FakeAws, sqs: SQSClient, queue: Queue) -> None:
+        """The entries that match are in Failed and are not stored."""
         aws.faults.add(EntriesFailed(lambda entry: "jr_1" in entry["MessageBody"]))
         entries: list[Entry] = [{"Id": "0", "MessageBody": "jr_1"}, {"Id": "1", "MessageBody": "jr_2"}]
         answer = sqs.send_message_batch(QueueUrl=queue.url, Entries=entries)
@@ -534,12 +534,12 @@ class TestFaults:
         assert [message.body for message in queue] == ["jr_2"]
 
     def test_rate_limit_is_a_token_bucket(self, aws: FakeAws, glue: GlueClient) -> None:
-        """A burst is let through, then as many calls a second as the rate says."""
+        """After a burst, as many calls a second succeed as the rate allows."""
         aws.glue.add_job("etl")
         seconds = 0.0
         aws.faults.add(RateLimit(per_second=2, burst=3, clock=lambda: seconds))
 
-        def answered(calls: int) -> int:
+        def succeeded(calls: int) -> int:
             before = len(refused)
             for _ in range(calls):
                 try:
@@ -549,23 +549,29 @@ class TestFaults:
             return calls - (len(refused) - before)
 
         refused: list[ClientError] = []
-        assert answered(5) == 3
+        assert succeeded(5) == 3
         seconds = 1.0
-        assert answered(5) == 2
+        assert succeeded(5) == 2
         seconds = 100.0
-        assert answered(5) == 3
+        assert succeeded(5) == 3
 
-    def test_slow_calls_run_side_by_side(self, aws: FakeAws, glue: GlueClient) -> None:
-        """Latency holds up the reply of its own call, and no other."""
+    def test_slow_calls_run_in_parallel(self, aws: FakeAws, glue: GlueClient) -> None:
+        """A latency delays the reply of its own call, while the fake receives others."""
         aws.glue.add_job("etl")
         aws.faults.add(Latency(0.1))
+
+        def calls_received_at_the_reply(_: int) -> int:
+            glue.get_job_runs(JobName="etl")
+            return len(aws.calls)
+
         before = perf_counter()
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: glue.get_job_runs(JobName="etl"), range(16)))
-        assert 0.2 <= perf_counter() - before < 1.0
+            received = list(pool.map(calls_received_at_the_reply, range(16)))
+        assert perf_counter() - before >= 0.2
+        assert min(received) > 1
 
-    def test_exception_in_the_server_is_raised_at_the_end(self) -> None:
-        """A mistake in a test's own fault is not taken for a broken connection."""
+    def test_exception_in_a_fault_is_raised_at_the_end(self) -> None:
+        """A mistake in a test's fault is not mistaken for a broken connection."""
 
         def mistaken(_call: Call, _answer: Answer) -> Reply:
             raise ZeroDivisionError
@@ -581,11 +587,11 @@ class TestFaults:
             break_the_server()
 
 
-class TestWire:
-    """The protocol underneath."""
+class TestProtocol:
+    """The protocol of the answers."""
 
     def test_every_answer_fits_botocores_model(self, aws: FakeAws, clock: VirtualClock, queue: Queue) -> None:
-        """Each member of an answer is one that the service's model knows, of the model's type."""
+        """Each member of an answer is in botocore's model of the service, with the model's type."""
         aws.glue.add_run("etl", "jr_1", DPUSeconds=1.5, started_on=clock() - timedelta(seconds=1))
         aws.glue.add_run("etl", "jr_2", state="FAILED")
         arn = aws.glue.add_job("etl", tags={"team": "data"})
@@ -601,15 +607,15 @@ class TestWire:
             shape = client.meta.service_model.operation_model(operation).output_shape
             answer = _post(aws, client.meta.service_model.metadata["targetPrefix"], operation, request)
             assert answer
-            assert _misfits(shape, answer, operation) == []
+            assert _mistakes(shape, answer, operation) == []
 
     def test_unknown_operation_is_refused(self, glue: GlueClient) -> None:
-        """An operation that the fake does not have says so."""
+        """The error names the operation as unknown."""
         with pytest.raises(ClientError, match="UnknownOperationException"):
             glue.get_jobs()
 
     def test_connection_is_kept(self, aws: FakeAws, glue: GlueClient, caplog: pytest.LogCaptureFixture) -> None:
-        """Calls one after another share a connection."""
+        """Consecutive calls share a connection."""
         aws.glue.add_job("etl")
         caplog.set_level(logging.DEBUG, logger="urllib3.connectionpool")
         for _ in range(3):
@@ -627,17 +633,17 @@ def _post(aws: FakeAws, prefix: str, operation: str, request: dict[str, Any]) ->
     return answer
 
 
-def _misfits(shape: Shape, value: Any, path: str) -> list[str]:
-    """Name the members that are not in the model, that are missing or that have another type."""
+def _mistakes(shape: Shape, value: Any, path: str) -> list[str]:
+    """Return the paths of members that the model does not have, that are missing or that have another type."""
     if isinstance(shape, StructureShape):
         wrong = [f"{path}.{name}" for name in set(value) - set(shape.members)]
         wrong += [f"{path}.{name} is missing" for name in shape.required_members if name not in value]
         known = [name for name in value if name in shape.members]
-        return wrong + [text for n in known for text in _misfits(shape.members[n], value[n], f"{path}.{n}")]
+        return wrong + [text for n in known for text in _mistakes(shape.members[n], value[n], f"{path}.{n}")]
     if isinstance(shape, ListShape):
-        return [text for item in value for text in _misfits(shape.member, item, f"{path}[]")]
+        return [text for item in value for text in _mistakes(shape.member, item, f"{path}[]")]
     if isinstance(shape, MapShape):
-        return [text for item in value.values() for text in _misfits(shape.value, item, f"{path}{{}}")]
+        return [text for item in value.values() for text in _mistakes(shape.value, item, f"{path}{{}}")]
     types: dict[str, type | tuple[type, ...]] = {
         "string": str,
         "integer": int,

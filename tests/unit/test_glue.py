@@ -1,11 +1,13 @@
-"""Glue: one call a batch, and a finding for each demand whatever happens to the calls."""
+"""Each batch is one call to Glue, and each target has one finding whatever happens to the calls."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from threading import Event
 from typing import Any, Final
 
@@ -13,12 +15,15 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gluebrake.aws.glue import CallBudget, CallError, Glue, NotStartedError
+from gluebrake.aws.call_budget import CallBudget
+from gluebrake.aws.findings import CallError
+from gluebrake.aws.glue import Glue
 from gluebrake.decisions.stop_outcomes import decide_stops
+from gluebrake.grouping import chunked, grouped
 from gluebrake.model import Finding, Observation, RunFacts, StopBatch, StopTarget
 from gluebrake.outcomes import Outcome
 from tests.support.builders import batch, target
@@ -41,7 +46,7 @@ from tests.support.fakes.faults import (
 
 STOP: Final = "BatchStopJobRun"
 PAGE: Final = "GetJobRuns"
-ONE: Final = "GetJobRun"
+RUN: Final = "GetJobRun"
 TAGS: Final = "GetTags"
 PROTECT_TAG: Final = "gluebrake:protect"
 UNREADABLE: Final = [
@@ -53,7 +58,7 @@ DENIED: Final = Refused("AccessDeniedException", "You are not allowed")
 
 
 _NAMED: Final = {"JobName": "etl", "JobRunId": "jr_1"}
-_SILENCE: Final = "Glue's answer names the run neither as submitted nor as refused"
+_NOT_NAMED: Final = "Glue's answer names the run neither as submitted nor as refused"
 
 
 def _adapter(aws: FakeAws, calls_at_once: int = 8, **config: Any) -> Glue:
@@ -64,33 +69,37 @@ def _adapter(aws: FakeAws, calls_at_once: int = 8, **config: Any) -> Glue:
 
 @pytest.fixture
 def glue(aws: FakeAws) -> Glue:
-    """Connect to the fake, with a client that tries once."""
+    """Connect to the fake, with a client that tries each call only once."""
     return _adapter(aws)
 
 
 @pytest.fixture
 def slow_glue(aws: FakeAws) -> Glue:
-    """Connect to the fake, one call at a time."""
+    """Connect to the fake, and make one call at a time."""
     return _adapter(aws, calls_at_once=1)
 
 
 @pytest.fixture
 def released() -> Iterator[Event]:
-    """Hold a fault up until the test is over, so that no thread outlives it."""
+    """Release a fault at the end of the test, so that no thread continues after it."""
     event = Event()
     yield event
     event.set()
 
 
-def _pace(seconds: float = 30) -> CallBudget:
+def _budget(seconds: float = 30) -> CallBudget:
     return CallBudget(lambda: seconds)
 
 
-def _seen(findings: Sequence[Finding]) -> dict[str, Observation]:
-    """Return what was seen of each run; that there is one finding for each is asserted on the way."""
-    observation = {finding.target.run.run_id: finding.observation for finding in findings}
-    assert len(observation) == len(findings)
-    return observation
+def _observations(findings: Sequence[Finding]) -> dict[str, Observation]:
+    """Return the observation of each run, and assert that each run has one finding."""
+    observations = {finding.target.run.run_id: finding.observation for finding in findings}
+    assert len(observations) == len(findings)
+    return observations
+
+
+def _by_run_id(findings: Sequence[Finding]) -> dict[str, Finding]:
+    return {finding.target.run.run_id: finding for finding in findings}
 
 
 def _ids(count: int, start: int = 0) -> list[str]:
@@ -101,16 +110,16 @@ def _operations(aws: FakeAws) -> Counter[str]:
     return Counter(call.operation for call in aws.calls)
 
 
-def _run(aws: FakeAws, *run_ids: str, job_name: str = "etl", **details: Any) -> None:
+def _add_runs(aws: FakeAws, *run_ids: str, job_name: str = "etl", **details: Any) -> None:
     for run_id in run_ids:
         aws.glue.add_run(job_name, run_id, **details)
 
 
 class TestStopping:
-    """BatchStopJobRun, and what its answer says."""
+    """BatchStopJobRun, and what its response means."""
 
-    def test_call_has_what_glue_takes(self, aws: FakeAws, slow_glue: Glue) -> None:
-        """The job's name and the run ids are sent under the names of Glue's model, and nothing else is."""
+    def test_call_has_the_members_of_the_api(self, aws: FakeAws, slow_glue: Glue) -> None:
+        """The call has the job's name and the run ids under the names of botocore's model, and nothing else."""
         submitted = [{"JobName": "etl", "JobRunId": run_id} for run_id in ("jr_1", "jr_2")]
         with Stubber(slow_glue.client) as stubber:
             stubber.add_response(
@@ -118,289 +127,297 @@ class TestStopping:
                 {"SuccessfulSubmissions": submitted, "Errors": []},
                 {"JobName": "etl", "JobRunIds": ["jr_1", "jr_2"]},
             )
-            findings = slow_glue.stop([batch("jr_1", "jr_2")], _pace())
+            findings = slow_glue.stop([batch("jr_1", "jr_2")], _budget())
             stubber.assert_no_pending_responses()
-        assert _seen(findings) == {"jr_1": Observation.SUBMITTED, "jr_2": Observation.SUBMITTED}
+        assert _observations(findings) == {"jr_1": Observation.SUBMITTED, "jr_2": Observation.SUBMITTED}
         assert not aws.calls
 
     def test_each_batch_is_one_call(self, aws: FakeAws, glue: Glue) -> None:
-        """When Glue answers, there are as many calls as batches, and no others."""
-        _run(aws, *_ids(30))
-        _run(aws, "other", job_name="report")
-        budget = _pace()
+        """When Glue submits every run, there are as many calls as batches, and no others."""
+        _add_runs(aws, *_ids(30))
+        _add_runs(aws, "other", job_name="report")
+        budget = _budget()
         findings = glue.stop([batch(*_ids(25)), batch(*_ids(5, 25)), batch("other", job_name="report")], budget)
-        assert set(_seen(findings).values()) == {Observation.SUBMITTED}
+        assert set(_observations(findings).values()) == {Observation.SUBMITTED}
         assert len(findings) == 31
         assert {run.state for run in aws.glue} == {"STOPPING"}
         assert _operations(aws) == {STOP: 3}
         assert budget.calls == {"batch_stop_job_run": 3}
 
     def test_nothing_to_stop_is_no_call(self, aws: FakeAws, glue: Glue) -> None:
-        """Without batches and looks nothing is called."""
-        assert glue.stop([], _pace()) == []
-        assert glue.look([], _pace()) == []
+        """Without batches and targets no call is made."""
+        assert glue.stop([], _budget()) == []
+        assert glue.read_states([], _budget()) == []
         assert not aws.calls
 
     def test_calls_at_once_are_bounded(self, aws: FakeAws) -> None:
-        """No more connections are open than calls may be under way, and those are made use of."""
+        """Calls run in parallel, but no more of them than are allowed."""
         glue = _adapter(aws, calls_at_once=4)
         aws.faults.add(Latency(0.02))
         batches = []
         for number in range(24):
-            _run(aws, f"jr_{number}", job_name=f"job {number}")
+            _add_runs(aws, f"jr_{number}", job_name=f"job {number}")
             batches.append(batch(f"jr_{number}", job_name=f"job {number}"))
-        findings = glue.stop(batches, _pace())
-        assert set(_seen(findings).values()) == {Observation.SUBMITTED}
+        findings = glue.stop(batches, _budget())
+        assert set(_observations(findings).values()) == {Observation.SUBMITTED}
         assert 2 <= len(aws.connections) <= 4
 
-    def test_findings_carry_their_demands(self, aws: FakeAws, glue: Glue) -> None:
-        """What is found comes with all that is known of the demand."""
-        _run(aws, "jr_1")
-        wanted = target(attempt=3, message_ids=("m-1", "m-2"))
-        assert glue.stop([StopBatch("etl", (wanted,))], _pace()) == [Finding(wanted, Observation.SUBMITTED)]
+    def test_finding_has_its_target(self, aws: FakeAws, glue: Glue) -> None:
+        """The target of a finding is unchanged."""
+        _add_runs(aws, "jr_1")
+        original = target(attempt=3, message_ids=("m-1", "m-2"))
+        assert glue.stop([StopBatch("etl", (original,))], _budget()) == [
+            Finding(original, Observation.SUBMITTED)
+        ]
 
 
 class TestReadingBack:
-    """The states of runs in doubt, with the fewest calls."""
+    """Unknown states are read with the fewest calls."""
 
     @pytest.mark.parametrize("state", ["STOPPING", "STOPPED", "SUCCEEDED", "FAILED", "ERROR", "EXPIRED"])
-    def test_refused_run_is_looked_at(self, aws: FakeAws, glue: Glue, state: str) -> None:
-        """A run that Glue refused is decided by its state; Glue's code goes along."""
-        _run(aws, "jr_1", state=state, stopping_seconds=None)
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+    def test_state_of_a_refused_run_is_read(self, aws: FakeAws, glue: Glue, state: str) -> None:
+        """The finding of a run that Glue refused has its state and Glue's code."""
+        _add_runs(aws, "jr_1", state=state, stopping_seconds=None)
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert (finding.observation, finding.code) == (Observation.STATE, "JobRunCannotBeStoppedException")
         assert finding.run is not None
         assert finding.run.state == state
-        assert _operations(aws) == {STOP: 1, ONE: 1}
+        assert _operations(aws) == {STOP: 1, RUN: 1}
 
     def test_several_runs_of_a_job_take_one_page(self, aws: FakeAws, glue: Glue) -> None:
-        """The runs in doubt of a job are found on one page of its newest runs, whichever batch they are of."""
-        _run(aws, *_ids(40), state="SUCCEEDED")
-        _run(aws, *_ids(3, 100), job_name="report", state="FAILED")
+        """One page of a job's newest runs has the unknown states of all its batches."""
+        _add_runs(aws, *_ids(40), state="SUCCEEDED")
+        _add_runs(aws, *_ids(3, 100), job_name="report", state="FAILED")
         findings = glue.stop(
-            [batch(*_ids(25)), batch(*_ids(15, 25)), batch(*_ids(3, 100), job_name="report")], _pace()
+            [batch(*_ids(25)), batch(*_ids(15, 25)), batch(*_ids(3, 100), job_name="report")], _budget()
         )
-        assert set(_seen(findings).values()) == {Observation.STATE}
+        assert set(_observations(findings).values()) == {Observation.STATE}
         assert len(findings) == 43
         assert _operations(aws) == {STOP: 3, PAGE: 2}
         assert [page["MaxResults"] for page in aws.requests(PAGE)] == [200, 200]
 
-    def test_runs_that_are_not_on_the_page_are_asked_for(self, aws: FakeAws, glue: Glue) -> None:
-        """After a page that shows only one of them, each of the others takes a call of its own."""
+    def test_runs_that_are_not_on_the_page_are_read_singly(self, aws: FakeAws, glue: Glue) -> None:
+        """After a page that shows only one of the runs, each of the rest takes a call."""
         now = datetime.now(UTC)
-        _run(aws, "old 1", "old 2", state="SUCCEEDED", started_on=now - timedelta(days=1))
-        _run(aws, *_ids(200), state="SUCCEEDED", started_on=now)
-        findings = glue.stop([batch("old 1", "old 2", "jr_0", "unknown")], _pace())
-        assert _seen(findings) == {
+        _add_runs(aws, "old 1", "old 2", state="SUCCEEDED", started_on=now - timedelta(days=1))
+        _add_runs(aws, *_ids(200), state="SUCCEEDED", started_on=now)
+        findings = glue.stop([batch("old 1", "old 2", "jr_0", "unknown")], _budget())
+        assert _observations(findings) == {
             "old 1": Observation.STATE,
             "old 2": Observation.STATE,
             "jr_0": Observation.STATE,
             "unknown": Observation.NOT_FOUND,
         }
-        assert _operations(aws) == {STOP: 1, PAGE: 1, ONE: 3}
-        assert {one["RunId"] for one in aws.requests(ONE)} == {"old 1", "old 2", "unknown"}
+        assert _operations(aws) == {STOP: 1, PAGE: 1, RUN: 3}
+        assert {request["RunId"] for request in aws.requests(RUN)} == {"old 1", "old 2", "unknown"}
 
     def test_pages_are_read_while_they_show_several_runs(self, aws: FakeAws, glue: Glue) -> None:
-        """As many runs as were stopped at once stand on a few pages: that spares a call for each."""
-        _run(aws, *_ids(450), state="SUCCEEDED")
-        findings = glue.look([target(run_id) for run_id in _ids(450)], _pace())
-        assert _seen(findings) == dict.fromkeys(_ids(450), Observation.STATE)
+        """Runs that were stopped together are on few pages, which saves a call for each."""
+        _add_runs(aws, *_ids(450), state="SUCCEEDED")
+        findings = glue.read_states([target(run_id) for run_id in _ids(450)], _budget())
+        assert _observations(findings) == dict.fromkeys(_ids(450), Observation.STATE)
         assert _operations(aws) == {PAGE: 3}
 
     @pytest.mark.parametrize(("shown", "left"), [(2, 2), (2, 3), (3, 2)])
     def test_two_runs_are_several(self, aws: FakeAws, glue: Glue, shown: int, left: int) -> None:
-        """A page that showed two is worth the next when two are left: one call in the place of two."""
+        """The next page is read when the last showed two and two are left: one call instead of two."""
         run_ids = _ids(shown + left)
-        _run(aws, *run_ids[:left], state="SUCCEEDED")
-        _run(aws, *(f"between {number}" for number in range(200 - shown)), state="SUCCEEDED")
-        _run(aws, *run_ids[left:], state="SUCCEEDED")
-        findings = glue.look([target(run_id) for run_id in run_ids], _pace())
-        assert _seen(findings) == dict.fromkeys(run_ids, Observation.STATE)
+        _add_runs(aws, *run_ids[:left], state="SUCCEEDED")
+        _add_runs(aws, *(f"between {number}" for number in range(200 - shown)), state="SUCCEEDED")
+        _add_runs(aws, *run_ids[left:], state="SUCCEEDED")
+        findings = glue.read_states([target(run_id) for run_id in run_ids], _budget())
+        assert _observations(findings) == dict.fromkeys(run_ids, Observation.STATE)
         assert _operations(aws) == {PAGE: 2}
 
-    def test_no_page_is_read_for_the_last_run(self, aws: FakeAws, glue: Glue) -> None:
-        """A further page is read for several runs only: for one, its own call shows it for certain."""
-        _run(aws, *_ids(201), state="SUCCEEDED")
-        findings = glue.look([target(run_id) for run_id in _ids(201)], _pace())
-        assert set(_seen(findings).values()) == {Observation.STATE}
-        assert _operations(aws) == {PAGE: 1, ONE: 1}
+    def test_last_run_is_read_singly(self, aws: FakeAws, glue: Glue) -> None:
+        """No page is read for one run, since the call for that run is certain to show it."""
+        _add_runs(aws, *_ids(201), state="SUCCEEDED")
+        findings = glue.read_states([target(run_id) for run_id in _ids(201)], _budget())
+        assert set(_observations(findings).values()) == {Observation.STATE}
+        assert _operations(aws) == {PAGE: 1, RUN: 1}
 
-    def test_what_a_page_showed_is_kept_when_the_next_fails(self, aws: FakeAws, glue: Glue) -> None:
-        """A further page that Glue does not give leaves only the runs unread that were not seen before."""
-        _run(aws, *_ids(300), state="SUCCEEDED")
+    def test_states_of_a_page_are_kept_when_the_next_fails(self, aws: FakeAws, glue: Glue) -> None:
+        """A page that Glue refuses leaves unread only the runs that no earlier page showed."""
+        _add_runs(aws, *_ids(300), state="SUCCEEDED")
         aws.faults.add(Throttle(), operation=PAGE, when=lambda call: "NextToken" in call.parameters)
-        findings = glue.look([target(run_id) for run_id in _ids(300)], _pace())
-        assert Counter(_seen(findings).values()) == {Observation.STATE: 200, Observation.CALL_FAILED: 100}
+        findings = glue.read_states([target(run_id) for run_id in _ids(300)], _budget())
+        assert Counter(_observations(findings).values()) == {
+            Observation.STATE: 200,
+            Observation.CALL_FAILED: 100,
+        }
 
-    def test_what_a_page_showed_is_kept_when_the_next_does_not_start(self, aws: FakeAws, glue: Glue) -> None:
-        """A page that the pace does not let start leaves the other runs as if they had not been looked at."""
-        _run(aws, *_ids(300), state="SUCCEEDED")
-        budget = _pace()
-        budget.throttled = 3  # from now on the first call is the last
-        findings = glue.look([target(run_id) for run_id in _ids(300)], budget)
-        assert Counter(_seen(findings).values()) == {Observation.STATE: 200, Observation.NOT_CALLED: 100}
+    def test_states_of_a_page_are_kept_when_the_next_does_not_start(self, aws: FakeAws, glue: Glue) -> None:
+        """A page that the call budget does not allow leaves the other runs as not called."""
+        _add_runs(aws, *_ids(300), state="SUCCEEDED")
+        budget = _budget()
+        budget.throttled = 3  # the first call is the last
+        findings = glue.read_states([target(run_id) for run_id in _ids(300)], budget)
+        assert Counter(_observations(findings).values()) == {
+            Observation.STATE: 200,
+            Observation.NOT_CALLED: 100,
+        }
 
-    def test_only_the_runs_in_doubt_are_read(self, aws: FakeAws, glue: Glue) -> None:
-        """A run that was submitted is not looked at."""
-        _run(aws, "jr_1", "jr_2")
-        _run(aws, "jr_3", state="SUCCEEDED")
-        findings = glue.stop([batch("jr_1", "jr_2", "jr_3")], _pace())
-        assert _seen(findings) == {
+    def test_only_unknown_states_are_read(self, aws: FakeAws, glue: Glue) -> None:
+        """The state of a submitted run is not read."""
+        _add_runs(aws, "jr_1", "jr_2")
+        _add_runs(aws, "jr_3", state="SUCCEEDED")
+        findings = glue.stop([batch("jr_1", "jr_2", "jr_3")], _budget())
+        assert _observations(findings) == {
             "jr_1": Observation.SUBMITTED,
             "jr_2": Observation.SUBMITTED,
             "jr_3": Observation.STATE,
         }
-        assert aws.requests(ONE) == [{"JobName": "etl", "RunId": "jr_3"}]
+        assert aws.requests(RUN) == [{"JobName": "etl", "RunId": "jr_3"}]
 
     @pytest.mark.parametrize("count", [1, 2])
-    def test_unknown_job_is_not_found(self, aws: FakeAws, glue: Glue, count: int) -> None:
-        """A job that Glue does not know takes one look, however many runs are said to be its."""
-        findings = glue.stop([batch(*_ids(count))], _pace())
-        assert set(_seen(findings).values()) == {Observation.NOT_FOUND}
+    def test_run_of_an_unknown_job_is_not_found(self, aws: FakeAws, glue: Glue, count: int) -> None:
+        """An unknown job takes one read, however many of its runs are requested."""
+        findings = glue.stop([batch(*_ids(count))], _budget())
+        assert set(_observations(findings).values()) == {Observation.NOT_FOUND}
         assert {finding.code for finding in findings} == {"EntityNotFoundException"}
-        assert _operations(aws) == {STOP: 1, ONE if count == 1 else PAGE: 1}
+        assert _operations(aws) == {STOP: 1, RUN if count == 1 else PAGE: 1}
 
     @pytest.mark.parametrize("stopped", [False, True])
-    def test_run_that_the_answer_leaves_out_is_read_back(
+    def test_state_of_a_run_that_the_answer_leaves_out_is_read(
         self, aws: FakeAws, glue: Glue, *, stopped: bool
     ) -> None:
-        """Silence is never success: the run's state tells."""
-        _run(aws, "jr_1", "jr_2")
+        """A run that is in neither list is not taken for submitted: its state decides."""
+        _add_runs(aws, "jr_1", "jr_2")
         aws.faults.add(Unanswered(["jr_2"], stopped=stopped), operation=STOP)
-        found = {one.target.run.run_id: one for one in glue.stop([batch("jr_1", "jr_2")], _pace())}
-        assert found["jr_1"].observation is Observation.SUBMITTED
-        assert (found["jr_2"].observation, found["jr_2"].code) == (Observation.STATE, "NoAnswer")
-        assert found["jr_2"].run is not None
-        assert found["jr_2"].run.state == ("STOPPING" if stopped else "RUNNING")
+        findings = _by_run_id(glue.stop([batch("jr_1", "jr_2")], _budget()))
+        assert findings["jr_1"].observation is Observation.SUBMITTED
+        assert (findings["jr_2"].observation, findings["jr_2"].code) == (Observation.STATE, "NoAnswer")
+        assert findings["jr_2"].run is not None
+        assert findings["jr_2"].run.state == ("STOPPING" if stopped else "RUNNING")
 
     @pytest.mark.parametrize("fault", [EmptyBody(), TruncatedBody(), TruncatedBody(sent_bytes=1)], ids=repr)
-    def test_answer_that_ends_early_is_no_success(self, aws: FakeAws, glue: Glue, fault: Fault) -> None:
-        """An answer of 200 whose body says nothing makes each of its runs be read back."""
-        _run(aws, "jr_1", "jr_2")
+    def test_truncated_answer_is_no_success(self, aws: FakeAws, glue: Glue, fault: Fault) -> None:
+        """After an answer of 200 without a usable body, the states of all its runs are read."""
+        _add_runs(aws, "jr_1", "jr_2")
         aws.faults.add(fault, operation=STOP)
-        findings = glue.stop([batch("jr_1", "jr_2")], _pace())
-        assert set(_seen(findings).values()) == {Observation.STATE}
-        assert [one.run and one.run.state for one in findings] == ["STOPPING", "STOPPING"]
+        findings = glue.stop([batch("jr_1", "jr_2")], _budget())
+        assert set(_observations(findings).values()) == {Observation.STATE}
+        assert [finding.state for finding in findings] == ["STOPPING", "STOPPING"]
         assert _operations(aws) == {STOP: 1, PAGE: 1}
 
     @pytest.mark.parametrize(
         "code", ["JobRunCannotBeStoppedException", "InternalServiceException", "ACodeOfALaterGlue", ""]
     )
-    def test_any_error_of_a_run_is_decided_by_its_state(self, aws: FakeAws, glue: Glue, code: str) -> None:
-        """Whatever code a run is refused with, its neighbours are submitted, and it is looked at."""
-        _run(aws, "jr_1", "jr_2")
+    def test_state_of_a_run_with_any_error_is_read(self, aws: FakeAws, glue: Glue, code: str) -> None:
+        """Whatever the code of the refused run is, its state is read, and the other run is submitted."""
+        _add_runs(aws, "jr_1", "jr_2")
         aws.faults.add(RunErrors(["jr_1"], code, "No."), operation=STOP)
-        found = {one.target.run.run_id: one for one in glue.stop([batch("jr_1", "jr_2")], _pace())}
-        assert found["jr_2"].observation is Observation.SUBMITTED
-        assert (found["jr_1"].observation, found["jr_1"].code, found["jr_1"].error) == (
+        findings = _by_run_id(glue.stop([batch("jr_1", "jr_2")], _budget()))
+        assert findings["jr_2"].observation is Observation.SUBMITTED
+        refused = findings["jr_1"]
+        assert (refused.observation, refused.code, refused.error) == (
             Observation.STATE,
             code or "NoAnswer",
             "No.",
         )
 
-    def test_run_in_both_lists_was_refused(self, aws: FakeAws, glue: Glue) -> None:
+    def test_run_in_both_lists_counts_as_refused(self, aws: FakeAws, glue: Glue) -> None:
         """An answer that contradicts itself is not taken for success."""
-        _run(aws, "jr_1", state="SUCCEEDED")
+        _add_runs(aws, "jr_1", state="SUCCEEDED")
 
         def contradict(call: Call, answer: Answer) -> Reply:
             payload = answer(call).payload
             return Reply(payload={**payload, "SuccessfulSubmissions": [{"JobName": "etl", "JobRunId": "jr_1"}]})
 
         aws.faults.add(contradict, operation=STOP)
-        assert _seen(glue.stop([batch("jr_1")], _pace())) == {"jr_1": Observation.STATE}
+        assert _observations(glue.stop([batch("jr_1")], _budget())) == {"jr_1": Observation.STATE}
 
     def test_error_without_a_detail_is_no_success(self, aws: FakeAws, glue: Glue) -> None:
-        """A run in Errors without any detail is read back."""
-        _run(aws, "jr_1")
+        """The state of a run in Errors without any detail is read."""
+        _add_runs(aws, "jr_1")
         payload = {"Errors": [{"JobName": "etl", "JobRunId": "jr_1"}]}
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP)
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert (finding.observation, finding.code) == (Observation.STATE, "NoAnswer")
 
-    @pytest.mark.parametrize("operation", [PAGE, ONE])
+    @pytest.mark.parametrize("operation", [PAGE, RUN])
     @pytest.mark.parametrize(("fault", "code"), UNREADABLE, ids=repr)
-    def test_run_that_cannot_be_read_is_told_with_the_reason(
+    def test_finding_of_an_unread_run_has_the_error_code(
         self, aws: FakeAws, glue: Glue, operation: str, fault: Fault, code: str
     ) -> None:
-        """A look that fails says why, and no other run suffers."""
-        run_ids = _ids(1 if operation == ONE else 2)
-        _run(aws, *run_ids, state="SUCCEEDED")
-        _run(aws, "good", job_name="report", state="SUCCEEDED")
+        """A failed read concerns the runs of its own call only."""
+        run_ids = _ids(1 if operation == RUN else 2)
+        _add_runs(aws, *run_ids, state="SUCCEEDED")
+        _add_runs(aws, "good", job_name="report", state="SUCCEEDED")
         aws.faults.add(fault, operation=operation, when=lambda call: call.parameters["JobName"] == "etl")
-        findings = glue.stop([batch(*run_ids), batch("good", job_name="report")], _pace())
-        assert _seen(findings) == {**dict.fromkeys(run_ids, Observation.CALL_FAILED), "good": Observation.STATE}
-        assert {one.code for one in findings if one.observation is Observation.CALL_FAILED} == {code}
+        findings = glue.stop([batch(*run_ids), batch("good", job_name="report")], _budget())
+        failed = dict.fromkeys(run_ids, Observation.CALL_FAILED)
+        assert _observations(findings) == {**failed, "good": Observation.STATE}
+        assert {f.code for f in findings if f.observation is Observation.CALL_FAILED} == {code}
 
     @pytest.mark.parametrize(
-        ("payload", "told"),
+        ("payload", "finding_has"),
         [
             ({"SuccessfulSubmissions": [_NAMED]}, ("", "", False)),
             ({"Errors": [{**_NAMED, "ErrorDetail": {"ErrorCode": "Odd"}}]}, ("Odd", "", False)),
-            ({}, ("NoAnswer", _SILENCE, True)),
-            ({"Errors": [_NAMED]}, ("NoAnswer", _SILENCE, True)),
+            ({}, ("NoAnswer", _NOT_NAMED, True)),
+            ({"Errors": [_NAMED]}, ("NoAnswer", "", False)),
         ],
     )
-    def test_answer_without_a_part_of_it_says_what_is_left(
-        self, aws: FakeAws, glue: Glue, payload: dict[str, Any], told: tuple[str, str, bool]
+    def test_incomplete_answer_is_used_as_far_as_it_goes(
+        self, aws: FakeAws, glue: Glue, payload: dict[str, Any], finding_has: tuple[str, str, bool]
     ) -> None:
-        """A list or a detail that Glue leaves out hides nothing that it does say."""
-        _run(aws, "jr_1")
+        """A list or a detail that is missing does not hide what the answer does have."""
+        _add_runs(aws, "jr_1")
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP)
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert finding.observation is (
             Observation.SUBMITTED if "SuccessfulSubmissions" in payload else Observation.STATE
         )
-        assert (finding.code, finding.error, finding.response_lost) == told
+        assert (finding.code, finding.error, finding.response_lost) == finding_has
 
-    def test_look_that_fails_is_told_in_glues_words(self, aws: FakeAws, glue: Glue) -> None:
-        """What Glue said of the refusal stands beside its code."""
-        _run(aws, "jr_1")
-        aws.faults.add(Refused("AccessDeniedException", "Not yours"), operation=ONE)
-        (finding,) = glue.look([target("jr_1")], _pace())
+    def test_failed_read_has_glues_message(self, aws: FakeAws, glue: Glue) -> None:
+        """The finding has Glue's error code and its error message."""
+        _add_runs(aws, "jr_1")
+        aws.faults.add(Refused("AccessDeniedException", "Not yours"), operation=RUN)
+        (finding,) = glue.read_states([target("jr_1")], _budget())
         assert (finding.code, finding.error) == ("AccessDeniedException", "Not yours")
 
-    @pytest.mark.parametrize("operation", [PAGE, ONE])
-    def test_look_without_an_answer_leaves_the_run_in_doubt(
+    @pytest.mark.parametrize("operation", [PAGE, RUN])
+    def test_empty_answer_to_a_read_leaves_the_state_unknown(
         self, aws: FakeAws, glue: Glue, operation: str
     ) -> None:
-        """A look whose answer has no run in it found nothing out."""
-        run_ids = _ids(1 if operation == ONE else 2)
-        _run(aws, *run_ids, state="SUCCEEDED")
+        """A read whose answer has no run in it shows nothing."""
+        run_ids = _ids(1 if operation == RUN else 2)
+        _add_runs(aws, *run_ids, state="SUCCEEDED")
         aws.faults.add(EmptyBody(), operation=PAGE)
-        aws.faults.add(EmptyBody(), operation=ONE)
-        findings = glue.stop([batch(*run_ids)], _pace())
-        assert set(_seen(findings).values()) == {Observation.UNKNOWN}
-        assert {one.code for one in findings} == {"JobRunCannotBeStoppedException"}
+        aws.faults.add(EmptyBody(), operation=RUN)
+        findings = glue.stop([batch(*run_ids)], _budget())
+        assert set(_observations(findings).values()) == {Observation.UNKNOWN}
+        assert {finding.code for finding in findings} == {"JobRunCannotBeStoppedException"}
 
-    def test_run_that_stopped_between_two_tries_of_a_call_may_have_been_stopped_by_us(
-        self, aws: FakeAws
-    ) -> None:
-        """When botocore asks again after a lost answer, a run that is STOPPED by then is confirmed."""
+    def test_run_that_stopped_between_two_tries_of_a_call_is_confirmed(self, aws: FakeAws) -> None:
+        """When botocore repeats a call after a lost answer, the first call may have stopped the run."""
         glue = _adapter(aws, retries={"mode": "standard", "total_max_attempts": 2})
-        _run(aws, "jr_1", stopping_seconds=0)
+        _add_runs(aws, "jr_1", stopping_seconds=0)
         aws.faults.add(LostAnswer(), operation=STOP, times=1)
-        (result,) = decide_stops(glue.stop([batch("jr_1")], _pace()), 8)
+        (result,) = decide_stops(glue.stop([batch("jr_1")], _budget()), 8)
         assert len(aws.requests(STOP)) == 2
         assert result.outcome is Outcome.ALREADY_STOPPING
 
 
-class TestLooking:
-    """States alone."""
+class TestReadingStates:
+    """States are read, and nothing is stopped."""
 
-    def test_look_calls_nothing_but_reads(self, aws: FakeAws, glue: Glue) -> None:
-        """Looking reads each job's page, or the one run, and stops nothing."""
-        _run(aws, *_ids(3))
-        _run(aws, "other", job_name="report", state="WAITING")
-        findings = glue.look([*map(target, _ids(3)), target("other", "report")], _pace())
-        assert {one.target.run.run_id: one.run and one.run.state for one in findings} == {
+    def test_only_reads_are_called(self, aws: FakeAws, glue: Glue) -> None:
+        """Several runs of a job take a page, and a single run takes its own call."""
+        _add_runs(aws, *_ids(3))
+        _add_runs(aws, "other", job_name="report", state="WAITING")
+        findings = glue.read_states([*map(target, _ids(3)), target("other", "report")], _budget())
+        assert {run_id: finding.state for run_id, finding in _by_run_id(findings).items()} == {
             **dict.fromkeys(_ids(3), "RUNNING"),
             "other": "WAITING",
         }
-        assert _operations(aws) == {PAGE: 1, ONE: 1}
+        assert _operations(aws) == {PAGE: 1, RUN: 1}
 
-    def test_facts_are_glues_own(self, aws: FakeAws, glue: Glue) -> None:
-        """What a run cost is taken over as Glue says it."""
-        _run(
+    def test_facts_are_glues_fields(self, aws: FakeAws, glue: Glue) -> None:
+        """Times, workers, capacity and DPU-seconds are taken from Glue unchanged."""
+        _add_runs(
             aws,
             "jr_1",
             state="STOPPED",
@@ -412,7 +429,7 @@ class TestLooking:
             ExecutionTime=60,
             CompletedOn=1_795_500_000,
         )
-        (finding,) = glue.look([target()], _pace())
+        (finding,) = glue.read_states([target()], _budget())
         assert finding.run == RunFacts(
             run_id="jr_1",
             state="STOPPED",
@@ -426,81 +443,77 @@ class TestLooking:
         )
 
     def test_facts_that_glue_leaves_out_are_unknown(self, aws: FakeAws, glue: Glue) -> None:
-        """A run of which Glue says next to nothing has a state."""
+        """A run with an id and a state is enough."""
         answer = Reply(payload={"JobRun": {"Id": "jr_1", "JobRunState": "RUNNING"}})
         aws.faults.add(lambda _call, _answer: answer)
-        (finding,) = glue.look([target()], _pace())
+        (finding,) = glue.read_states([target()], _budget())
         assert finding.run == RunFacts("jr_1", "RUNNING")
 
     @pytest.mark.parametrize("count", [1, 5])
-    def test_dry_run_that_was_not_looked_at_was_not_called(
-        self, aws: FakeAws, slow_glue: Glue, count: int
-    ) -> None:
-        """A dry run for which no time was left is deferred, as a stop is."""
-        budget = _pace(0.9)
+    def test_dry_run_without_time_is_deferred(self, aws: FakeAws, slow_glue: Glue, count: int) -> None:
+        """A dry run that was not read, since no time was left, is deferred as a stop is."""
+        budget = _budget(0.9)
         budget.start("batch_stop_job_run")
-        findings = slow_glue.look([target(f"jr_{number}", f"job {number}") for number in range(count)], budget)
+        targets = [target(f"jr_{number}", f"job {number}") for number in range(count)]
+        findings = slow_glue.read_states(targets, budget)
         assert not aws.calls
         assert {result.outcome for result in decide_stops(findings, 8)} == {Outcome.DEFERRED}
 
-    def test_refused_run_that_was_not_looked_at_was_called(self, aws: FakeAws, slow_glue: Glue) -> None:
-        """A run that was refused, for whatever reason, used up an attempt, or it is deferred for ever."""
-        _run(aws, "jr_1")
+    def test_refused_run_that_was_not_read_is_retried(self, aws: FakeAws, slow_glue: Glue) -> None:
+        """A refused run has used an attempt. Deferring it could repeat without end."""
+        _add_runs(aws, "jr_1")
         aws.faults.add(RunErrors(["jr_1"], ""), operation=STOP)
-        (result,) = decide_stops(slow_glue.stop([batch("jr_1")], _pace(0.9)), 8)
+        (result,) = decide_stops(slow_glue.stop([batch("jr_1")], _budget(0.9)), 8)
         assert result.outcome is Outcome.RETRYING
 
 
 class TestInvalidBatches:
-    """One bad id never takes the good ones down."""
+    """An invalid run id does not keep the other runs of its batch from being stopped."""
 
     @pytest.mark.parametrize("place", [0, 12, 24])
     @pytest.mark.parametrize("code", ["InvalidInputException", "ValidationException"])
-    def test_culprit_is_isolated(self, aws: FakeAws, glue: Glue, place: int, code: str) -> None:
-        """A batch that is refused as invalid is halved until the bad id stands alone; the others stop."""
+    def test_invalid_id_is_isolated(self, aws: FakeAws, glue: Glue, place: int, code: str) -> None:
+        """A batch that is refused as invalid is halved until the invalid id is alone. The others stop."""
         run_ids = _ids(25)
-        _run(aws, *run_ids)
-        bad = run_ids[place]
-        aws.faults.add(Refused(code, "Bad id"), when=naming(bad))
-        found = {one.target.run.run_id: one for one in glue.stop([batch(*run_ids)], _pace())}
-        assert (found[bad].observation, found[bad].code) == (Observation.CALL_FAILED, code)
-        assert {one.observation for run_id, one in found.items() if run_id != bad} == {Observation.SUBMITTED}
-        assert len(found) == 25
+        _add_runs(aws, *run_ids)
+        invalid = run_ids[place]
+        aws.faults.add(Refused(code, "Bad id"), when=naming(invalid))
+        findings = _by_run_id(glue.stop([batch(*run_ids)], _budget()))
+        assert (findings[invalid].observation, findings[invalid].code) == (Observation.CALL_FAILED, code)
+        valid = [finding for run_id, finding in findings.items() if run_id != invalid]
+        assert {finding.observation for finding in valid} == {Observation.SUBMITTED}
+        assert len(findings) == 25
         assert len(aws.requests(STOP)) <= 2 * 5 + 1
 
-    def test_several_culprits_are_isolated(self, aws: FakeAws, glue: Glue) -> None:
-        """However many bad ids there are, each is alone in the end, and none of them is stopped."""
-        run_ids = _ids(25)
-        _run(aws, *run_ids)
-        aws.faults.add(Refused("InvalidInputException"), operation=STOP, when=naming("jr_3", "jr_4", "jr_20"))
-        observation = _seen(glue.stop([batch(*run_ids)], _pace()))
-        assert {run_id for run_id, what in observation.items() if what is not Observation.SUBMITTED} == {
-            "jr_3",
-            "jr_4",
-            "jr_20",
-        }
-        assert {run.run_id for run in aws.glue if run.state == "RUNNING"} == {"jr_3", "jr_4", "jr_20"}
+    def test_several_invalid_ids_are_isolated(self, aws: FakeAws, glue: Glue) -> None:
+        """Each invalid id is alone in the end, and none of their runs is stopped."""
+        run_ids, invalid = _ids(25), {"jr_3", "jr_4", "jr_20"}
+        _add_runs(aws, *run_ids)
+        aws.faults.add(Refused("InvalidInputException"), operation=STOP, when=naming(*invalid))
+        observations = _observations(glue.stop([batch(*run_ids)], _budget()))
+        assert {run_id for run_id in run_ids if observations[run_id] is not Observation.SUBMITTED} == invalid
+        assert {run.run_id for run in aws.glue if run.state == "RUNNING"} == invalid
 
-    def test_culprit_that_can_be_read_is_decided_by_its_state(self, aws: FakeAws, glue: Glue) -> None:
-        """An id that only stopping refuses may be that of a run that is long over."""
-        _run(aws, "jr_1", state="SUCCEEDED")
+    def test_state_of_an_invalid_id_is_read(self, aws: FakeAws, glue: Glue) -> None:
+        """An id that is invalid only for stopping may be that of a run that is over."""
+        _add_runs(aws, "jr_1", state="SUCCEEDED")
         aws.faults.add(Refused("InvalidInputException"), operation=STOP)
-        assert _seen(glue.stop([batch("jr_1")], _pace())) == {"jr_1": Observation.STATE}
+        assert _observations(glue.stop([batch("jr_1")], _budget())) == {"jr_1": Observation.STATE}
 
-    def test_halving_stops_when_glue_throttles(self, aws: FakeAws, slow_glue: Glue) -> None:
-        """The halves that were not called are called another time."""
-        _run(aws, *_ids(25))
+    def test_halving_ends_when_glue_throttles(self, aws: FakeAws, slow_glue: Glue) -> None:
+        """The halves that were not called are left for another invocation."""
+        _add_runs(aws, *_ids(25))
         script = iter([Refused("InvalidInputException"), *[Throttle()] * 3])
         aws.faults.add(Decide(lambda _: next(script, None)), operation=STOP)
         batches = [batch(*_ids(4)), batch("jr_4"), batch("jr_5")]
-        observation = _seen(slow_glue.stop(batches, _pace()))
-        assert set(observation.values()) == {Observation.CALL_FAILED, Observation.NOT_CALLED}
-        assert observation["jr_5"] is Observation.NOT_CALLED
+        observations = _observations(slow_glue.stop(batches, _budget()))
+        assert set(observations.values()) == {Observation.CALL_FAILED, Observation.NOT_CALLED}
+        assert observations["jr_5"] is Observation.NOT_CALLED
         assert len(aws.requests(STOP)) == 4
 
 
 class TestFailedCalls:
-    """A whole call that fails."""
+    """A call that fails as a whole."""
 
     @pytest.mark.parametrize(
         ("fault", "code"),
@@ -515,165 +528,126 @@ class TestFailedCalls:
         ],
         ids=repr,
     )
-    def test_runs_of_a_failed_call_are_told_with_the_code(
+    def test_findings_of_a_failed_call_have_the_code(
         self, aws: FakeAws, glue: Glue, fault: Fault, code: str
     ) -> None:
-        """A call that fails says nothing of its runs but why; no call is spent on looking at them."""
-        _run(aws, "jr_1", "jr_2")
+        """No call is spent to read the states of the runs of a failed call."""
+        _add_runs(aws, "jr_1", "jr_2")
         aws.faults.add(fault, operation=STOP)
-        findings = glue.stop([batch("jr_1", "jr_2")], _pace())
-        assert set(_seen(findings).values()) == {Observation.CALL_FAILED}
-        assert {one.code for one in findings} == {code}
+        findings = glue.stop([batch("jr_1", "jr_2")], _budget())
+        assert set(_observations(findings).values()) == {Observation.CALL_FAILED}
+        assert {finding.code for finding in findings} == {code}
         assert _operations(aws) == {STOP: 1}
 
-    def test_call_that_takes_too_long_has_failed(self, aws: FakeAws) -> None:
-        """A call without an answer in time is tried another time."""
+    def test_call_that_times_out_has_failed(self, aws: FakeAws) -> None:
+        """The runs of a call without response in time are retried."""
         glue = _adapter(aws, read_timeout=0.05)
-        _run(aws, "jr_1")
+        _add_runs(aws, "jr_1")
         aws.faults.add(Latency(0.2))
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert (finding.observation, finding.code) == (Observation.CALL_FAILED, "ReadTimeoutError")
 
     @pytest.mark.parametrize(
-        "payload",
+        ("payload", "error"),
         [
-            {"SuccessfulSubmissions": [{}]},
-            {"Errors": [{"ErrorDetail": {"ErrorCode": "X"}}]},
-            {"SuccessfulSubmissions": 5},
-            {"Errors": {"JobRunId": "jr_1"}},
+            ({"SuccessfulSubmissions": [{}]}, re.escape(_NOT_NAMED)),
+            ({"Errors": [{"ErrorDetail": {"ErrorCode": "X"}}]}, re.escape(_NOT_NAMED)),
+            ({"SuccessfulSubmissions": 5}, r"\w+Error\(.+\)"),
+            ({"Errors": {"JobRunId": "jr_1"}}, r"\w+Error\(.+\)"),
         ],
         ids=repr,
     )
-    def test_answer_that_makes_no_sense_touches_no_other_batch(
-        self, aws: FakeAws, glue: Glue, payload: dict[str, Any]
+    def test_malformed_answer_concerns_its_batch_only(
+        self, aws: FakeAws, glue: Glue, payload: dict[str, Any], error: str
     ) -> None:
-        """An exception that nobody foresaw leaves its batch to be read back, and is told; others stop."""
-        _run(aws, "jr_1")
-        _run(aws, "good", job_name="report")
+        """The states of the batch are read, and the findings have the reason or botocore's exception."""
+        _add_runs(aws, "jr_1")
+        _add_runs(aws, "good", job_name="report")
         aws.faults.add(lambda _call, _answer: Reply(payload=payload), operation=STOP, when=naming("jr_1"))
-        findings = glue.stop([batch("jr_1"), batch("good", job_name="report")], _pace())
-        assert _seen(findings) == {"jr_1": Observation.STATE, "good": Observation.SUBMITTED}
-        assert {one.code for one in findings} == {"NoAnswer", ""}
-        assert re.fullmatch(r"\w+Error\(.+\)", "".join(one.error for one in findings))
+        findings = glue.stop([batch("jr_1"), batch("good", job_name="report")], _budget())
+        assert _observations(findings) == {"jr_1": Observation.STATE, "good": Observation.SUBMITTED}
+        assert {finding.code for finding in findings} == {"NoAnswer", ""}
+        assert re.fullmatch(error, "".join(finding.error for finding in findings))
 
-    @pytest.mark.parametrize(("throttled", "observation"), [(1, Observation.SUBMITTED), (2, Observation.CALL_FAILED)])
-    def test_botocores_own_tries_are_counted(
+    @pytest.mark.parametrize(
+        ("throttled", "observation"), [(1, Observation.SUBMITTED), (2, Observation.CALL_FAILED)]
+    )
+    def test_retries_of_botocore_are_counted(
         self, aws: FakeAws, throttled: int, observation: Observation
     ) -> None:
-        """What botocore repeats by itself is a call as well, whether it helps or not."""
+        """A call that botocore repeats counts again, whether it succeeds or not."""
         glue = _adapter(aws, retries={"mode": "standard", "total_max_attempts": 2})
-        _run(aws, "jr_1")
+        _add_runs(aws, "jr_1")
         aws.faults.add(Throttle(), times=throttled)
-        budget = _pace()
-        assert _seen(glue.stop([batch("jr_1")], budget)) == {"jr_1": observation}
+        budget = _budget()
+        assert _observations(glue.stop([batch("jr_1")], budget)) == {"jr_1": observation}
         assert budget.calls == {"batch_stop_job_run": 2}
 
-    def test_error_says_in_a_traceback_what_glue_said(self) -> None:
-        """Where it is printed as it is, Glue's code and words are there."""
+    def test_text_of_a_call_error_has_code_and_message(self) -> None:
+        """A traceback with the error shows Glue's code and Glue's message."""
         assert str(CallError("Odd", "Not today")) == "('Odd', 'Not today')"
 
 
-class TestPace:
-    """Which calls may start."""
+class TestCallBudget:
+    """The call budget decides which calls start."""
 
-    def test_throttling_stops_further_calls(self, aws: FakeAws, slow_glue: Glue) -> None:
-        """After a few throttled calls no more are started in the invocation, looks included."""
+    def test_throttling_ends_the_calls(self, aws: FakeAws, slow_glue: Glue) -> None:
+        """After three throttled calls no more start in the invocation, neither stops nor reads."""
         aws.faults.add(Throttle())
         batches = [batch(f"jr_{number}", job_name=f"job {number}") for number in range(12)]
-        budget = _pace()
-        observation = Counter(_seen(slow_glue.stop(batches, budget)).values())
-        assert observation == {Observation.CALL_FAILED: 3, Observation.NOT_CALLED: 9}
+        budget = _budget()
+        observations = Counter(_observations(slow_glue.stop(batches, budget)).values())
+        assert observations == {Observation.CALL_FAILED: 3, Observation.NOT_CALLED: 9}
         assert _operations(aws) == {STOP: 3}
-        slow_glue.look([target()], budget)
+        slow_glue.read_states([target()], budget)
         assert _operations(aws) == {STOP: 3}
 
     @pytest.mark.parametrize(
         "code", ["Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"]
     )
-    def test_throttling_has_many_names(self, aws: FakeAws, slow_glue: Glue, code: str) -> None:
-        """Every code by which AWS says "slower" counts."""
+    def test_throttling_has_several_codes(self, aws: FakeAws, slow_glue: Glue, code: str) -> None:
+        """Each error code with which AWS throttles counts."""
         aws.faults.add(Refused(code))
-        slow_glue.stop([batch(f"jr_{n}", job_name=f"job {n}") for n in range(5)], _pace())
+        slow_glue.stop([batch(f"jr_{n}", job_name=f"job {n}") for n in range(5)], _budget())
         assert len(aws.calls) == 3
 
-    def test_other_errors_stop_no_further_calls(self, aws: FakeAws, slow_glue: Glue) -> None:
-        """Only throttling is a reason to call less."""
+    def test_other_errors_do_not_end_the_calls(self, aws: FakeAws, slow_glue: Glue) -> None:
+        """Only throttling is a reason to make fewer calls."""
         aws.faults.add(Refused("InternalServiceException", status=500))
-        slow_glue.stop([batch(f"jr_{n}", job_name=f"job {n}") for n in range(5)], _pace())
+        slow_glue.stop([batch(f"jr_{n}", job_name=f"job {n}") for n in range(5)], _budget())
         assert len(aws.calls) == 5
 
-    @pytest.mark.parametrize(("left", "spare"), [(30, 4), (5, 4), (4.5, 3.5), (1, 0), (0.25, -0.75)])
-    def test_what_was_reserved_may_be_spent_but_for_the_end(self, left: float, spare: float) -> None:
-        """Never more than was reserved goes to what nothing depends on, and a second is kept to end in."""
-        seconds = [30.0]
-        budget = CallBudget(lambda: seconds[0])
-        budget.reserve_for_dispatch(4)
-        seconds[0] = left
-        assert budget.leftover_seconds() == spare
-
-    @pytest.mark.parametrize("answer", [{}, {"ResponseMetadata": {}}])
-    def test_answer_that_tells_of_no_tries_had_one(self, answer: dict[str, Any]) -> None:
-        """A call counts once, unless botocore says that it asked again."""
-        budget = _pace()
-        budget.start("get_tags")
-        budget.record_response("get_tags", answer)
-        assert budget.calls == {"get_tags": 1}
-
-    def test_first_call_is_always_started(self, aws: FakeAws, slow_glue: Glue) -> None:
-        """With too little time for a call one is started all the same, so that deferring makes progress."""
-        _run(aws, *_ids(3))
-        observation = Counter(_seen(slow_glue.stop([batch(run_id) for run_id in _ids(3)], _pace(0.9))).values())
-        assert observation == {Observation.SUBMITTED: 1, Observation.NOT_CALLED: 2}
+    def test_first_call_always_starts(self, aws: FakeAws, slow_glue: Glue) -> None:
+        """With too little time for a call one still starts, so that every invocation makes progress."""
+        _add_runs(aws, *_ids(3))
+        findings = slow_glue.stop([batch(run_id) for run_id in _ids(3)], _budget(0.9))
+        assert Counter(_observations(findings).values()) == {
+            Observation.SUBMITTED: 1,
+            Observation.NOT_CALLED: 2,
+        }
         assert _operations(aws) == {STOP: 1}
 
-    def test_no_call_is_waited_for_past_the_deadline(
+    def test_no_response_is_waited_for_past_the_deadline(
         self, aws: FakeAws, slow_glue: Glue, released: Event
     ) -> None:
-        """What was under way when the time was up is in doubt, and what had not begun was not called."""
-        _run(aws, "jr_1", "jr_2")
+        """At the deadline a call without response leaves its run unknown, and a call that waits is not made."""
+        _add_runs(aws, "jr_1", "jr_2")
 
         def hang(call: Call, answer: Answer) -> Reply:
             released.wait(5)
             return answer(call)
 
         aws.faults.add(hang)
-        findings = slow_glue.stop([batch("jr_1"), batch("jr_2")], _pace(0.2))
+        findings = slow_glue.stop([batch("jr_1"), batch("jr_2")], _budget(0.2))
         released.set()
-        assert _seen(findings) == {"jr_1": Observation.UNKNOWN, "jr_2": Observation.NOT_CALLED}
-        assert [(one.code, one.error) for one in findings if one.observation is Observation.UNKNOWN] == [
-            ("NoAnswer", "no answer came before the function's deadline")
+        assert _observations(findings) == {"jr_1": Observation.UNKNOWN, "jr_2": Observation.NOT_CALLED}
+        assert [(f.code, f.error) for f in findings if f.observation is Observation.UNKNOWN] == [
+            ("NoAnswer", "no answer arrived before the function's deadline")
         ]
-
-    @pytest.mark.parametrize(("left", "wanted", "usable"), [(30, 4, 26), (6, 4, 3), (1, 4, 0.5), (0, 4, 0)])
-    def test_reserve_leaves_half_of_the_time(self, left: float, wanted: float, usable: float) -> None:
-        """Time to settle is kept back, but never so much that nothing can be called."""
-        budget = _pace(left)
-        budget.reserve_for_dispatch(wanted)
-        assert budget.usable_seconds() == usable
-
-    def test_time_that_ran_out_is_not_negative(self) -> None:
-        """After the deadline there is no time, and that is all."""
-        seconds = iter([10.0, -5.0])
-        budget = CallBudget(lambda: next(seconds))
-        budget.reserve_for_dispatch(2)
-        assert budget.usable_seconds() == 0
-
-    @pytest.mark.parametrize(("left", "starts"), [(3.0, True), (2.999, False)])
-    def test_call_starts_while_there_is_time_for_it(self, left: float, *, starts: bool) -> None:
-        """A second has to be left beside what is reserved."""
-        budget = _pace(left)
-        budget.reserved = 2
-        budget.start("get_job_run")
-        if starts:
-            budget.start("get_job_run")
-        else:
-            with pytest.raises(NotStartedError):
-                budget.start("get_job_run")
-        assert budget.calls == {"get_job_run": 1 + starts}
 
 
 class TestDenial:
-    """Whether IAM's refusal is a protection."""
+    """Whether IAM denies a call because of the protect tag."""
 
     @pytest.mark.parametrize(
         ("tags", "observation"),
@@ -682,87 +656,86 @@ class TestDenial:
             ({PROTECT_TAG: ""}, Observation.PROTECTED),
             ({}, Observation.DENIED),
             ({"owner": "me"}, Observation.DENIED),
-            ({PROTECT_TAG.upper(): "true"}, Observation.DENIED),
+            ({PROTECT_TAG.upper(): "true"}, Observation.PROTECTED),
         ],
     )
     @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
-    def test_tag_of_the_job_tells(
+    def test_tags_of_the_job_decide(
         self, aws: FakeAws, glue: Glue, tags: dict[str, str], observation: Observation, code: str
     ) -> None:
-        """A denied job that carries the protect tag is protected; one GetTags a job tells."""
+        """A denied job with the protect tag, in any case, is protected. One call a job reads the tags."""
         aws.glue.add_job("etl", tags=tags)
         aws.faults.add(Refused(code, "No."), operation=STOP)
-        findings = glue.stop([batch(*_ids(25)), batch(*_ids(5, 25))], _pace())
-        assert set(_seen(findings).values()) == {observation}
-        assert {(one.code, one.error) for one in findings} == {(code, "No.")}
+        findings = glue.stop([batch(*_ids(25)), batch(*_ids(5, 25))], _budget())
+        assert set(_observations(findings).values()) == {observation}
+        assert {(finding.code, finding.error) for finding in findings} == {(code, "No.")}
         assert aws.requests(TAGS) == [{"ResourceArn": f"arn:aws:glue:{REGION}:{ACCOUNT}:job/etl"}]
         assert _operations(aws) == {STOP: 2, TAGS: 1}
 
-    def test_denial_of_one_job_touches_no_other(self, aws: FakeAws, glue: Glue) -> None:
-        """Each denied job is asked about by itself, and the others stop."""
+    def test_denial_concerns_its_job_only(self, aws: FakeAws, glue: Glue) -> None:
+        """The tags of each denied job are read, and the runs of the other jobs are stopped."""
         aws.glue.add_job("etl", tags={PROTECT_TAG: "true"})
-        _run(aws, "good", job_name="report")
+        _add_runs(aws, "good", job_name="report")
         aws.faults.add(DENIED, operation=STOP, when=naming("jr_1", "jr_2"))
         findings = glue.stop(
-            [batch("jr_1"), batch("jr_2", job_name="other"), batch("good", job_name="report")], _pace()
+            [batch("jr_1"), batch("jr_2", job_name="other"), batch("good", job_name="report")], _budget()
         )
-        assert _seen(findings) == {
+        assert _observations(findings) == {
             "jr_1": Observation.PROTECTED,
             "jr_2": Observation.NOT_FOUND,
             "good": Observation.SUBMITTED,
         }
 
-    def test_run_that_is_denied_by_itself_is_asked_about(self, aws: FakeAws, glue: Glue) -> None:
-        """A denial within an answer is one as well."""
-        _run(aws, "jr_2")
+    def test_tags_are_read_for_a_run_that_is_denied_alone(self, aws: FakeAws, glue: Glue) -> None:
+        """A denial of a single run within an answer counts as well."""
+        _add_runs(aws, "jr_2")
         aws.faults.add(RunErrors(["jr_1"], "AccessDeniedException"), operation=STOP)
         aws.glue.add_job("etl", tags={PROTECT_TAG: "true"})
-        assert _seen(glue.stop([batch("jr_1", "jr_2")], _pace())) == {
+        assert _observations(glue.stop([batch("jr_1", "jr_2")], _budget())) == {
             "jr_1": Observation.PROTECTED,
             "jr_2": Observation.SUBMITTED,
         }
 
-    def test_denied_tags_leave_the_denial(self, aws: FakeAws, glue: Glue) -> None:
-        """Where the tags may not be read either, the job is denied."""
+    def test_job_whose_tags_are_denied_is_denied(self, aws: FakeAws, glue: Glue) -> None:
+        """Without permission to read the tags, the finding is a denial."""
         aws.faults.add(DENIED)
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert (finding.observation, finding.code) == (Observation.DENIED, "AccessDeniedException")
 
     @pytest.mark.parametrize(("fault", "code"), UNREADABLE, ids=repr)
-    def test_tags_that_cannot_be_read_now_are_asked_for_later(
+    def test_target_is_retried_when_its_tags_could_not_be_read(
         self, aws: FakeAws, glue: Glue, fault: Fault, code: str
     ) -> None:
-        """A denial that could not be explained is retried: it may be a protection."""
+        """A denial without tags is retried, since the job may be protected."""
         aws.glue.add_job("etl", tags={PROTECT_TAG: "true"})
         aws.faults.add(DENIED, operation=STOP)
         aws.faults.add(fault, operation=TAGS)
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert (finding.observation, finding.code) == (Observation.CALL_FAILED, code)
         assert decide_stops([finding], 8)[0].outcome is Outcome.RETRYING
 
-    def test_tags_without_an_answer_are_asked_for_later(self, aws: FakeAws, glue: Glue) -> None:
-        """An empty answer does not say that there is no tag."""
+    def test_target_is_retried_after_an_empty_answer(self, aws: FakeAws, glue: Glue) -> None:
+        """An empty answer to GetTags does not prove that the job has no tag."""
         aws.faults.add(DENIED, operation=STOP)
         aws.faults.add(EmptyBody(), operation=TAGS)
-        (finding,) = glue.stop([batch("jr_1")], _pace())
+        (finding,) = glue.stop([batch("jr_1")], _budget())
         assert decide_stops([finding], 8)[0].outcome is Outcome.RETRYING
 
-    def test_tags_that_were_not_asked_for_are_asked_for_later(
+    def test_target_does_not_fail_without_time_to_read_its_tags(
         self, aws: FakeAws, slow_glue: Glue, released: Event
     ) -> None:
-        """A protected job for whose tags no time was left is not failed: nobody knows yet."""
+        """A denied job whose tags were not read in time may be protected, so it has not failed."""
         batches = [batch(f"jr_{number}", job_name=f"job {number}") for number in range(3)]
         for number in range(3):
             aws.glue.add_job(f"job {number}", tags={PROTECT_TAG: "true"})
         aws.faults.add(DENIED, operation=STOP)
-        left = [1.5]
 
         def hang(call: Call, answer: Answer) -> Reply:
             released.wait(5)
             return answer(call)
 
         aws.faults.add(hang, operation=TAGS)
-        findings = slow_glue.stop(batches, CallBudget(lambda: left[0]))
+        findings = slow_glue.stop(batches, _budget(1.0))
         assert Outcome.FAILED not in {result.outcome for result in decide_stops(findings, 8)}
 
 
@@ -795,46 +768,60 @@ run_faults = st.sampled_from(
 )
 
 
-class TestWhateverHappens:
-    """The accounting."""
+class TestAnyFault:
+    """Each target has one finding, whatever happens to the calls."""
 
     @given(
-        st.lists(faults, max_size=12),
-        run_faults,
-        st.lists(st.sampled_from(["RUNNING", "STOPPING", "SUCCEEDED", "missing"]), min_size=1, max_size=9),
-        st.integers(1, 3),
+        script=st.lists(faults, max_size=12),
+        run_fault=run_faults,
+        states=st.lists(
+            st.sampled_from(["RUNNING", "STOPPING", "SUCCEEDED", "missing"]), min_size=1, max_size=9
+        ),
+        calls_at_once=st.integers(1, 3),
     )
-    @hypothesis_settings(max_examples=60)
-    def test_each_demand_has_exactly_one_finding(
-        self, script: list[Fault | None], run_fault: Fault | None, states: list[str], calls_at_once: int
+    @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_each_target_has_exactly_one_finding(  # noqa: PLR0913 - two fixtures, and what is drawn
+        self,
+        aws: FakeAws,
+        glue: Glue,
+        *,
+        script: list[Fault | None],
+        run_fault: Fault | None,
+        states: list[str],
+        calls_at_once: int,
     ) -> None:
-        """Whatever goes wrong with whichever call, each demand is found once, and submitted ones are true."""
-        with FakeAws() as aws:
-            for number, state in enumerate(states):
-                if state != "missing":
-                    _run(aws, f"jr_{number}", job_name=f"job {number % 2}", state=state, stopping_seconds=None)
-            outcomes = iter(script)
-            aws.faults.add(Decide(lambda _: next(outcomes, None)))
-            if run_fault:
-                aws.faults.add(run_fault, operation=STOP)
-            glue = _adapter(aws, calls_at_once)
-            batches = list(_batches([target(f"jr_{n}", f"job {n % 2}") for n in range(len(states))]))
-            budget = _pace()
-            findings = glue.stop(batches, budget)
-            wanted = Counter(one.run for batch in batches for one in batch.targets)
-            assert Counter(finding.target.run for finding in findings) == wanted
-            for finding in findings:
-                if finding.observation is Observation.SUBMITTED:
-                    run = finding.target.run
-                    assert aws.glue.run(run.job_name, run.run_id).state == "STOPPING"
-            assert sum(budget.calls.values()) == len(aws.calls) >= 1
-            looked = glue.look([one for batch in batches for one in batch.targets], budget)
-            assert Counter(finding.target.run for finding in looked) == wanted
+        """Each target is found once, and a run that is reported as submitted is STOPPING."""
+        example = next(_examples)
+        targets = [target(f"jr_{number}", f"job {example}.{number % 2}") for number in range(len(states))]
+        for stop_target, state in zip(targets, states, strict=True):
+            run = stop_target.run
+            if state != "missing":
+                _add_runs(aws, run.run_id, job_name=run.job_name, state=state, stopping_seconds=None)
+        scripted = iter(script)
+        aws.calls.clear()
+        aws.faults.clear()
+        aws.faults.add(Decide(lambda _: next(scripted, None)))
+        if run_fault:
+            aws.faults.add(run_fault, operation=STOP)
+        glue, budget = replace(glue, calls_at_once=calls_at_once), _budget()
+        findings = glue.stop(list(_small_batches(targets)), budget)
+        expected = Counter(stop_target.run for stop_target in targets)
+        assert Counter(finding.target.run for finding in findings) == expected
+        for finding in findings:
+            if finding.observation is Observation.SUBMITTED:
+                run = finding.target.run
+                assert aws.glue.run(run.job_name, run.run_id).state == "STOPPING"
+        assert sum(budget.calls.values()) == len(aws.calls) >= 1
+        states_read = glue.read_states(targets, budget)
+        assert Counter(finding.target.run for finding in states_read) == expected
 
 
-def _batches(targets: list[StopTarget]) -> Iterator[StopBatch]:
-    """Put the demands of a job into batches of three: more of them is more to go wrong."""
-    for job_name in sorted({one.run.job_name for one in targets}):
-        of_job = [one for one in targets if one.run.job_name == job_name]
-        for start in range(0, len(of_job), 3):
-            yield StopBatch(job_name, tuple(of_job[start : start + 3]))
+# Each example has jobs of its own, so that all of them share one fake and one client.
+_examples: Final = count()
+
+
+def _small_batches(targets: list[StopTarget]) -> Iterator[StopBatch]:
+    """Put the targets of a job into batches of three, since more calls meet more faults."""
+    for job_name, of_job in grouped(targets, lambda stop_target: stop_target.run.job_name).items():
+        for small in chunked(of_job, 3):
+            yield StopBatch(job_name, tuple(small))

@@ -1,57 +1,78 @@
-"""Which module may import which: one way, and AWS only at the edges."""
+"""Imports point one way, AWS's libraries are at the edges, and a cold start loads one stage."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 import gluebrake
+from gluebrake.settings import environment
+from tests.support.builders import SETTINGS
 
+ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = Path(gluebrake.__file__).parent
 AWS: Final = frozenset({"boto3", "botocore", "aws_lambda_powertools"})
 
-# Each layer may import those below it; within one, nobody imports a neighbour.
+# The lowest first. A part imports parts of lower layers only, and a package its own modules.
 LAYERS: Final = (
-    {"stop", "confirm"},
-    {"invocation"},
-    {
-        "announcing",
-        "answering",
-        "events",
-        "glue",
-        "onward",
-        "planning",
-        "queues",
-        "reading",
-        "selecting",
-        "settings",
-        "settling",
-        "telemetry",
-    },
+    {"error_codes", "grouping", "stages"},
+    {"outcomes"},
+    {"contract"},
     {"model"},
+    {"aws", "decisions", "lambda_event", "parsing", "settings", "telemetry"},
+    {"wiring"},
+    {"dispatch"},
+    {"runtime"},
+    {"handlers"},
+    {"confirm", "stop"},
 )
-PURE: Final = (
-    "announcing",
-    "answering",
-    "model",
-    "onward",
-    "planning",
-    "reading",
-    "selecting",
-    "settings",
-    "settling",
-)
-TALKS_TO_AWS: Final = {
-    "events": {"botocore"},
-    "glue": {"botocore"},
-    "invocation": {"boto3", "botocore"},
+AWS_LIBRARIES: Final = {
+    "aws": {"botocore"},
     "telemetry": {"aws_lambda_powertools"},
+    "wiring": {"boto3", "botocore"},
+}
+PURE: Final = (
+    "contract",
+    "decisions",
+    "error_codes",
+    "grouping",
+    "lambda_event",
+    "model",
+    "outcomes",
+    "parsing",
+    "settings",
+    "stages",
+)
+"""The parts that load no AWS library, directly or indirectly."""
+
+SIGNALS: Final = frozenset(
+    {
+        "gluebrake.parsing.cloudwatch_alarm",
+        "gluebrake.parsing.dispatcher",
+        "gluebrake.parsing.eventbridge",
+        "gluebrake.parsing.glue_event",
+        "gluebrake.parsing.sns",
+        "gluebrake.parsing.unsupported",
+    }
+)
+"""The parsers of signals, which only STOP gets."""
+
+# STOP loads 481 modules, most of them boto3's, Powertools' and the standard library's. Ten more allow for a new
+# module or two. A larger number means that an import loads another library, which every cold start pays for.
+MAX_MODULES: Final = 491
+MAX_LINES: Final = 300
+
+HANDLERS: Final = tuple(sorted(path.stem for path in (SOURCE / "handlers").glob("[!_]*.py")))
+QUEUE_URLS: Final = {
+    f"{name}_queue_url": f"https://queue/{name}" for name in ("stop", "confirm", "dead_letter")
 }
 
 
@@ -67,65 +88,152 @@ FILES: Final = _files()
 PARTS: Final = sorted(FILES.keys() - {"__init__"})
 
 
-def _imports(part: str) -> Iterator[str]:
-    """Yield the dotted names that a part imports; those for the type checker alone do not count."""
-    for file in FILES[part]:
-        tree = ast.parse(file.read_text())
-        unchecked = {id(node) for block in ast.walk(tree) if _is_for_types(block) for node in ast.walk(block)}
-        for node in ast.walk(tree):
-            if id(node) in unchecked:
-                continue
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{file}: a relative import"
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def _imports(file: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports, without those for the type checker only."""
+    tree = ast.parse(file.read_text())
+    for_types = {id(node) for block in ast.walk(tree) if _is_for_types(block) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def _ours(part: str) -> set[str]:
-    names = (name.split(".") for name in _imports(part))
+def _imports_of_part(part: str) -> set[str]:
+    return {name for file in FILES[part] for name in _imports(file)}
+
+
+def _parts_imported(part: str) -> set[str]:
+    names = (name.split(".") for name in _imports_of_part(part))
     return {name[1] for name in names if name[0] == "gluebrake" and name[1] != part}
 
 
-def test_each_part_stands_in_exactly_one_layer() -> None:
-    """A new module is given its place in the layers, so that no import of it goes unseen."""
-    assert sorted(name for layer in LAYERS for name in layer) == PARTS
+def _loaded_by(handler: str) -> list[str]:
+    """Import a handler in a process in which no client can be made. Return the modules that it has loaded."""
+    return _loaded(f"import boto3; boto3.client = None; import gluebrake.handlers.{handler}")
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_imports_point_one_way(part: str) -> None:
-    """A part imports parts of lower layers only, so that there is no cycle."""
-    layer = next(index for index, layer in enumerate(LAYERS) if part in layer)
-    below = set().union(*LAYERS[layer + 1 :])
-    assert _ours(part) <= below
+@cache
+def _loaded(program: str) -> list[str]:
+    """Run a program in a new process. Return the names of the modules that it has loaded."""
+    return _output(f"{program}\nimport sys\nprint(*sys.modules, sep='\\n')").split()
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_aws_libraries_stay_at_the_edges(part: str) -> None:
-    """Only the adapters, telemetry and the place that creates the clients import an AWS library."""
-    used = {name.split(".")[0] for name in _imports(part)} & AWS
-    assert used == TALKS_TO_AWS.get(part, set())
+def _output(program: str, **variables: str) -> str:
+    command = [sys.executable, "-c", program]
+    return subprocess.check_output(command, env={"PYTHONPATH": str(SOURCE.parent), **variables}, text=True)
 
 
-def test_deciding_is_pure() -> None:
-    """No part that decides is among those that may talk to AWS, whatever that table comes to hold."""
-    assert not TALKS_TO_AWS.keys() & set(PURE)
+class TestLayers:
+    """What a module may import."""
+
+    def test_each_part_is_in_exactly_one_layer(self) -> None:
+        """A new module must be added to the layers, so that the imports of every module are checked."""
+        assert sorted(part for layer in LAYERS for part in layer) == PARTS
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_imports_point_down(self, part: str) -> None:
+        """A part imports parts of lower layers only, so that there is no cycle."""
+        layer = next(index for index, layer in enumerate(LAYERS) if part in layer)
+        below: set[str] = set().union(*LAYERS[:layer])
+        assert _parts_imported(part) <= below
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_aws_libraries_are_at_the_edges(self, part: str) -> None:
+        """Only the adapters, telemetry and the wiring import an AWS library."""
+        libraries = {name.split(".")[0] for name in _imports_of_part(part)} & AWS
+        assert libraries == AWS_LIBRARIES.get(part, set())
+
+    def test_pure_parts_load_no_aws_library(self) -> None:
+        """Tables, contract, model, decisions and parsers do not load one indirectly either."""
+        modules = [
+            ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+            for part in PURE
+            for file in FILES[part]
+        ]
+        loaded = _loaded(f"import {', '.join(modules)}")
+        assert set(modules) <= set(loaded)
+        assert AWS.isdisjoint(loaded)
+
+    def test_table_of_stages_loads_nothing_else(self) -> None:
+        """The infrastructure and the command read the table without any library of the functions."""
+        loaded = _loaded("import gluebrake.stages")
+        assert [name for name in loaded if name.startswith("gluebrake.")] == ["gluebrake.stages"]
+        assert {"msgspec", *AWS}.isdisjoint(loaded)
+
+    def test_infrastructure_needs_no_library_of_the_functions(self) -> None:
+        """The modules of `gluebrake` that `infra` imports load neither boto3 nor Powertools.
+
+        Only `make deploy` reads an account with boto3. It runs in the development environment.
+        """
+        files = set((ROOT / "infra").glob("*.py")) - {ROOT / "infra" / "deploy.py"}
+        imported = {name for file in files for name in _imports(file)}
+        assert AWS.isdisjoint(name.split(".")[0] for name in imported)
+        parts = {name.split(".")[1] for name in imported if name.startswith("gluebrake.")} - {"__version__"}
+        assert parts
+        assert parts <= set(PURE)
 
 
-def test_importing_a_handler_creates_no_client() -> None:
-    """A handler can be imported without an environment, a Region or credentials: it wires nothing."""
-    _run("import boto3; boto3.client = None; import gluebrake.stop, gluebrake.handlers.confirm")
+class TestHandlers:
+    """What a cold start loads."""
+
+    @pytest.mark.parametrize("handler", HANDLERS)
+    def test_handler_loads_no_other_handler(self, handler: str) -> None:
+        """A function does not pay for the code of another stage."""
+        loaded = _loaded_by(handler)
+        handlers = [name for name in loaded if name.startswith("gluebrake.handlers.")]
+        assert handlers == [f"gluebrake.handlers.{handler}"]
+
+    def test_confirm_loads_no_parser_of_signals(self) -> None:
+        """CONFIRM gets messages of Gluebrake only, which are plain stop requests."""
+        assert SIGNALS.isdisjoint(_loaded_by("confirm"))
+        assert set(_loaded_by("stop")) >= SIGNALS
+
+    @pytest.mark.parametrize("handler", HANDLERS)
+    def test_cold_start_loads_few_modules(self, handler: str) -> None:
+        """The number of modules decides how long a cold start takes."""
+        assert len(_loaded_by(handler)) <= MAX_MODULES
+
+    @pytest.mark.parametrize("handler", HANDLERS)
+    def test_import_of_a_handler_makes_no_client(self, handler: str) -> None:
+        """A handler is imported without environment, Region and credentials, and without `boto3.client`."""
+        assert "boto3" in _loaded_by(handler)
+
+    @pytest.mark.parametrize("handler", HANDLERS)
+    @pytest.mark.parametrize(
+        ("variables", "built"), [({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, "1"), ({}, "0")]
+    )
+    def test_handler_builds_its_dependencies_while_lambda_initialises_it(
+        self, handler: str, variables: dict[str, str], built: str
+    ) -> None:
+        """Lambda's import of the handler builds the dependencies, and any other import builds nothing."""
+        values: dict[str, Any] = {**SETTINGS, **QUEUE_URLS}
+        program = (
+            f"from gluebrake.handlers import {handler}; print({handler}._dependencies.cache_info().currsize)"
+        )
+        output = _output(program, AWS_DEFAULT_REGION="eu-west-1", **environment(values), **variables)
+        assert output.strip() == built
+
+    @pytest.mark.parametrize("name", ["stop", "confirm"])
+    def test_handler_has_its_former_name(self, name: str) -> None:
+        """During an update Lambda calls the new code by the name that version 0.1 configured."""
+        former = importlib.import_module(f"gluebrake.{name}")
+        assert former.handler is importlib.import_module(f"gluebrake.handlers.{name}").handler
 
 
-def test_what_decides_loads_no_aws_library() -> None:
-    """The pure parts load none by a detour either."""
-    modules = ", ".join(f"gluebrake.{part}" for part in PURE)
-    _run(f"import sys, {modules}; assert not {set(AWS)!r} & sys.modules.keys()")
-
-
-def _run(program: str) -> None:
-    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": str(SOURCE.parent)}, check=True)
+@pytest.mark.parametrize("package", ["lambda_src/gluebrake", "gluebrake_cli", "infra"])
+def test_no_file_is_long(package: str) -> None:
+    """A file of at most 300 lines is read in one sitting."""
+    lines = {
+        str(file.relative_to(ROOT)): len(file.read_text().splitlines())
+        for file in (ROOT / package).rglob("*.py")
+    }
+    assert lines
+    assert {file: count for file, count in lines.items() if count > MAX_LINES} == {}

@@ -1,4 +1,4 @@
-"""Settings: from the environment, all mistakes at once."""
+"""Settings are read from the environment, and one error names every mistake."""
 
 from __future__ import annotations
 
@@ -9,27 +9,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
-from gluebrake.settings import PREFIX, Settings, SettingsError, checked, environment, settings
+from gluebrake.settings import (
+    PREFIX,
+    ConfirmSettings,
+    Settings,
+    SettingsError,
+    StopSettings,
+    checked,
+    environment,
+    load,
+)
 
 pytestmark = pytest.mark.disable_socket
 
-VALUES: Final[dict[str, Any]] = {
-    "stop_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/stop",
+SHARED: Final[dict[str, Any]] = {
     "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
     "dead_letter_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
     "event_bus_name": "gluebrake-bus",
     "trusted_sender_ids": ("AROASTOP", "AROACONFIRM"),
     "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
-    "jobs": ("*",),
-    "protected_jobs": (),
-    "protect_tag": "gluebrake:protect",
     "max_runs_per_request": 1000,
     "calls_at_once": 8,
-    "max_attempts": 8,
-    "retry_seconds": (5, 900),
     "confirm_seconds": (15, 300),
     "confirm_deadline_seconds": 1800,
 }
+"""The values that every function reads, in the order of the fields."""
+
+VALUES: Final[dict[str, Any]] = {
+    **SHARED,
+    "stop_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/stop",
+    "jobs": ("*",),
+    "protected_jobs": (),
+    "protect_tag": "gluebrake:protect",
+    "max_attempts": 8,
+    "retry_seconds": (5, 900),
+}
+"""The values that STOP reads, in the order of the fields."""
 
 
 def _variable(name: str) -> str:
@@ -37,19 +52,24 @@ def _variable(name: str) -> str:
 
 
 def _problems(**changes: Any) -> list[str]:
-    """Read an environment that cannot be used, and return what is said of it."""
+    """Load an environment that has mistakes, and return each problem that the error names."""
     with pytest.raises(SettingsError) as error:
-        settings(environment({**VALUES, **changes}))
+        load(StopSettings, environment({**VALUES, **changes}))
     return str(error.value).split("; ")
 
 
 class TestReading:
-    """From environment variables."""
+    """Settings that are read from environment variables."""
 
-    def test_environment_says_what_the_settings_are(self) -> None:
-        """Each variable is a field, and other variables are nobody's business."""
-        read = settings({**environment(VALUES), "PATH": "/bin", "AWS_REGION": "eu-west-1"})
-        assert structs.asdict(read) == VALUES
+    def test_each_variable_is_a_field(self) -> None:
+        """A variable without the prefix is ignored."""
+        settings = load(StopSettings, {**environment(VALUES), "PATH": "/bin", "AWS_REGION": "eu-west-1"})
+        assert structs.asdict(settings) == VALUES
+
+    def test_each_function_reads_only_its_own_settings(self) -> None:
+        """CONFIRM starts without the variables of STOP, and ignores them where they are set."""
+        for written in (SHARED, VALUES):
+            assert structs.asdict(load(ConfirmSettings, environment(written))) == SHARED
 
     @given(
         st.fixed_dictionaries(
@@ -68,38 +88,50 @@ class TestReading:
             }
         )
     )
-    def test_what_the_infrastructure_writes_is_read_back(self, values: dict[str, Any]) -> None:
-        """Any valid values survive the way through the environment, text that looks like JSON included."""
-        read = settings(environment({**VALUES, **values}))
-        assert structs.asdict(read) == {**VALUES, **values}
+    def test_values_that_the_infrastructure_writes_are_read_unchanged(self, values: dict[str, Any]) -> None:
+        """All valid values are read as they were written, also text that looks like JSON."""
+        settings = load(StopSettings, environment({**VALUES, **values}))
+        assert structs.asdict(settings) == {**VALUES, **values}
 
-    def test_variables_carry_our_prefix(self) -> None:
-        """The variables' names are the fields' own, and their values are text."""
+    def test_variables_have_the_prefix(self) -> None:
+        """A variable is named after its field, and its value is text."""
         written = environment(VALUES)
-        assert written.keys() == {_variable(name) for name in Settings.__struct_fields__}
+        assert written.keys() == {_variable(name) for name in StopSettings.__struct_fields__}
+        assert {*environment(SHARED)} == {_variable(name) for name in Settings.__struct_fields__}
         assert all(isinstance(value, str) for value in written.values())
         assert written["GLUEBRAKE_RETRY_SECONDS"] == "[5,900]"
 
+    def test_former_name_of_a_variable_is_read(self) -> None:
+        """New code may run with the variables of the version before it. The present name takes precedence."""
+        present = environment(VALUES)
+        former = {**present, "GLUEBRAKE_OWN_SENDERS": '["AROAFORMER"]'}
+        assert load(StopSettings, former).trusted_sender_ids == VALUES["trusted_sender_ids"]
+        del former["GLUEBRAKE_TRUSTED_SENDER_IDS"]
+        assert load(StopSettings, former).trusted_sender_ids == ("AROAFORMER",)
+
 
 class TestMistakes:
-    """What is wrong, and where."""
+    """What is wrong with a value, and in which variable."""
 
     def test_all_mistakes_are_named_at_once(self) -> None:
-        """Nobody deploys as often as there are mistakes."""
+        """One error names every mistake, so that one deployment fixes all of them."""
         problems = _problems(jobs=[], max_attempts=0, retry_seconds=[5], protect_tag="", confirm_seconds="soon")
         assert problems == [
+            "GLUEBRAKE_CONFIRM_SECONDS: Expected `array`, got `str`",
             "GLUEBRAKE_JOBS: Expected `array` of length >= 1",
             "GLUEBRAKE_PROTECT_TAG: Expected `str` of length >= 1",
             "GLUEBRAKE_MAX_ATTEMPTS: Expected `int` >= 1",
             "GLUEBRAKE_RETRY_SECONDS: Expected `array` of length 2, got 1",
-            "GLUEBRAKE_CONFIRM_SECONDS: Expected `array`, got `str`",
         ]
 
-    def test_all_missing_variables_are_named_at_once(self) -> None:
-        """An empty environment says all that has to be in it."""
+    @pytest.mark.parametrize(("kind", "values"), [(StopSettings, VALUES), (ConfirmSettings, SHARED)])
+    def test_all_missing_variables_are_named_at_once(
+        self, kind: type[Settings], values: dict[str, Any]
+    ) -> None:
+        """The error for an empty environment names every variable that the function reads."""
         with pytest.raises(SettingsError) as error:
-            settings({"PATH": "/bin"})
-        assert str(error.value).split("; ") == [f"{_variable(name)}: missing" for name in VALUES]
+            load(kind, {"PATH": "/bin"})
+        assert str(error.value).split("; ") == [f"{_variable(name)}: missing" for name in values]
 
     @pytest.mark.parametrize(
         ("name", "value", "rule"),
@@ -107,6 +139,7 @@ class TestMistakes:
             ("job_arn_prefix", "arn:aws:glue:eu-west-1:123456789012:job/etl", "Expected `str` matching regex"),
             ("job_arn_prefix", "arn:aws:glue:eu-west-1:123456789012:job/\n", "Expected `str` matching regex"),
             ("job_arn_prefix", "", "Expected `str` matching regex"),
+            ("trusted_sender_ids", [], "Expected `array` of length >= 1"),
             ("jobs", "*", "Expected `array`, got `str`"),
             ("protected_jobs", None, "Expected `array`, got `null`"),
             ("protect_tag", "x" * 129, "Expected `str` of length <= 128"),
@@ -121,12 +154,12 @@ class TestMistakes:
         ],
     )
     def test_value_out_of_its_range_is_named(self, name: str, value: Any, rule: str) -> None:
-        """The variable and the rule that its value breaks are named."""
+        """The error names the variable and the rule that its value breaks."""
         (problem,) = _problems(**{name: value})
         assert problem.startswith(f"{_variable(name)}: {rule}")
 
     @pytest.mark.parametrize(
-        ("name", "value", "where"),
+        ("name", "value", "place"),
         [
             ("jobs", ["etl", ""], "GLUEBRAKE_JOBS[1]"),
             ("protected_jobs", ["x" * 256], "GLUEBRAKE_PROTECTED_JOBS[0]"),
@@ -134,33 +167,38 @@ class TestMistakes:
             ("confirm_seconds", [15, 901], "GLUEBRAKE_CONFIRM_SECONDS[1]"),
         ],
     )
-    def test_item_of_a_list_is_named_by_its_place(self, name: str, value: Any, where: str) -> None:
-        """In a list, the item that is wrong is pointed at."""
+    def test_item_of_a_list_is_named_by_its_index(self, name: str, value: Any, place: str) -> None:
+        """The error has the index of the item that is wrong."""
         (problem,) = _problems(**{name: value})
-        assert problem.startswith(f"{where}: Expected")
+        assert problem.startswith(f"{place}: Expected")
 
     @pytest.mark.parametrize("text", ["", "eight", "[", "8 # at once", "0x8"])
-    def test_value_that_is_no_json_is_text(self, text: str) -> None:
-        """A number that is none is named as the text that it is."""
+    def test_value_that_is_not_json_is_text(self, text: str) -> None:
+        """A value that is not JSON is reported as a string."""
         (problem,) = _problems(calls_at_once=text)
         assert problem == "GLUEBRAKE_CALLS_AT_ONCE: Expected `int`, got `str`"
 
     def test_all_mistakes_within_a_list_are_named_at_once(self) -> None:
-        """A list with two mistakes has both of them named."""
+        """A list with two mistakes leads to two problems."""
         assert len(_problems(retry_seconds=[0, 901])) == 2
 
     @pytest.mark.parametrize("name", ["retry_seconds", "confirm_seconds"])
     def test_first_delay_is_at_most_the_longest(self, name: str) -> None:
-        """Delays the wrong way round are a mistake."""
+        """A first delay over the longest is a mistake."""
         assert _problems(**{name: [900, 5]})
 
     def test_both_pairs_of_delays_are_named_at_once(self) -> None:
-        """Two pairs of delays the wrong way round are two mistakes."""
-        assert len(_problems(retry_seconds=[900, 5], confirm_seconds=[300, 15])) == 2
+        """Two pairs of delays in the wrong order are two mistakes."""
+        problems = _problems(retry_seconds=[900, 5], confirm_seconds=[300, 15])
+        assert len(problems) == 2
+        assert sorted(problem.partition(":")[0] for problem in problems) == [
+            "GLUEBRAKE_CONFIRM_SECONDS",
+            "GLUEBRAKE_RETRY_SECONDS",
+        ]
 
 
 class TestChecked:
-    """What the infrastructure's own configuration is checked with too."""
+    """The check that the infrastructure's configuration uses too."""
 
     class Pair(Struct):
         """Two fields with a rule between them."""
@@ -173,10 +211,10 @@ class TestChecked:
                 raise ValueError("low: must not be over high")
 
     def test_field_with_a_default_may_be_missing(self) -> None:
-        """Only what has no default is required."""
+        """Only fields without a default are required."""
         assert checked(self.Pair, {"low": 1}) == self.Pair(1)
 
-    def test_rule_between_fields_is_named_too(self) -> None:
-        """A rule that the type itself checks is told like the others."""
+    def test_rule_between_fields_is_reported(self) -> None:
+        """A rule that the type itself checks is reported like the others."""
         with pytest.raises(SettingsError, match="low: must not be over high"):
             checked(self.Pair, {"low": 11})

@@ -1,4 +1,4 @@
-"""Telemetry: a line for each demand, a count for each outcome, and no way to forge either."""
+"""Each result has a log line, each outcome is counted, and no text from outside can forge either."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gluebrake.model import Count, Measure, RunResult
-from gluebrake.outcomes import Outcome
-from gluebrake.telemetry import FAILURES, Telemetry
+from gluebrake.model import Count, Measure, MessageResult, RunResult
+from gluebrake.outcomes import Outcome, failures_of
+from gluebrake.telemetry import Telemetry
 from tests.support.builders import SENDER_ID, message_result, result, target
 
-pytestmark = [pytest.mark.disable_socket, pytest.mark.usefixtures("own_loggers")]
+pytestmark = [pytest.mark.disable_socket, pytest.mark.usefixtures("new_loggers")]
 
 EMF: Final = '{"_aws": {"CloudWatchMetrics": [{"Namespace": "Gluebrake"}]}, "Failed": [1]}'
 HOSTILE: Final = [
@@ -38,27 +38,27 @@ Emitted = Callable[[], tuple[list[dict[str, Any]], list[dict[str, Any]]]]
 
 @pytest.fixture
 def log() -> StringIO:
-    """Make a stream for the log: pytest's own is another one in each phase of a test."""
+    """Make a stream for the log, since pytest replaces its own in each phase of a test."""
     return StringIO()
 
 
 @pytest.fixture
 def telemetry(log: StringIO) -> Telemetry:
-    """Make telemetry that writes to the stream."""
-    made = Telemetry("stop")
+    """Make telemetry that writes its log to the stream."""
+    telemetry = Telemetry("stop")
     for handler in logging.getLogger("stop").handlers:
         assert isinstance(handler, logging.StreamHandler)
         handler.setStream(log)
-    made.begin(SimpleNamespace(aws_request_id="request-1"))
-    return made
+    telemetry.start_invocation(SimpleNamespace(aws_request_id="request-1"))
+    return telemetry
 
 
 @pytest.fixture
 def emitted(log: StringIO, capsys: pytest.CaptureFixture[str]) -> Emitted:
-    """Return what was written since: log lines, and blobs of metrics. Each line of either is JSON."""
+    """Return what was written since the last call: log lines, and metrics. Each line of either is JSON."""
 
     def read() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        # Only a newline ends a line for Lambda; `splitlines` knows a dozen more.
+        # Only a newline ends a line for Lambda, while `splitlines` recognises a dozen other characters.
         text = log.getvalue() + capsys.readouterr().out
         log.seek(0)
         log.truncate()
@@ -68,12 +68,13 @@ def emitted(log: StringIO, capsys: pytest.CaptureFixture[str]) -> Emitted:
     return read
 
 
-def _account(telemetry: Telemetry, *some: Any, **counts: int) -> None:
-    """Account for results of demands and of messages, with what else was counted, and publish it."""
-    results = [one for one in some if isinstance(one, RunResult)]
-    messages = [one for one in some if not isinstance(one, RunResult)]
-    telemetry.account(results, messages, {Count[name]: count for name, count in counts.items()}, frozenset())
-    telemetry.end({})
+def _record(telemetry: Telemetry, *results: RunResult | MessageResult, **counts: int) -> None:
+    """Record results of runs and of messages, with counts, and flush the metrics."""
+    of_runs = [result for result in results if isinstance(result, RunResult)]
+    of_messages = [result for result in results if isinstance(result, MessageResult)]
+    named_counts = {Count[name]: count for name, count in counts.items()}
+    telemetry.record_results(of_runs, of_messages, named_counts, frozenset())
+    telemetry.flush({})
 
 
 def _sums(blobs: list[dict[str, Any]]) -> dict[str, float]:
@@ -87,18 +88,20 @@ def _sums(blobs: list[dict[str, Any]]) -> dict[str, float]:
 
 
 class TestLines:
-    """The log."""
+    """The log lines."""
 
-    def test_demand_has_a_line_that_tells_its_story(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """One line says which run, what became of it, why, and who asked for it."""
-        told = RunResult(
+    def test_run_has_a_line_with_its_result_and_its_request(
+        self, telemetry: Telemetry, emitted: Emitted
+    ) -> None:
+        """The line has the run, its outcome, the error, and who requested the stop."""
+        failed = RunResult(
             target(attempt=2, message_ids=("m-1", "m-2")),
             Outcome.FAILED,
             "ThrottlingException",
             "Rate exceeded",
             "RUNNING",
         )
-        _account(telemetry, told)
+        _record(telemetry, failed)
         ((line,), _) = emitted()
         assert (
             line.items()
@@ -123,9 +126,9 @@ class TestLines:
         )
         assert line["message_ids"] == ["m-1", "m-2"]
 
-    def test_message_has_a_line_of_its_own(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """What could not be used is told with its reason, and its body is not repeated."""
-        _account(telemetry, message_result())
+    def test_message_without_a_run_has_a_line(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """The line of a message that cannot be used has the reason, and not the body."""
+        _record(telemetry, message_result())
         ((line,), _) = emitted()
         assert (
             line.items()
@@ -141,29 +144,31 @@ class TestLines:
         assert line["message_ids"] == ["m-1"]
 
     @pytest.mark.parametrize("outcome", Outcome)
-    def test_trouble_is_a_warning(self, telemetry: Telemetry, emitted: Emitted, outcome: Outcome) -> None:
-        """Each demand has exactly one line, louder when a person should look at it."""
-        _account(telemetry, result(outcome))
+    def test_failure_is_a_warning(self, telemetry: Telemetry, emitted: Emitted, outcome: Outcome) -> None:
+        """Each result has one line. Its level is WARNING for a failure, else INFO."""
+        _record(telemetry, result(outcome))
         ((line,), _) = emitted()
-        assert line["level"] == ("WARNING" if outcome in FAILURES["stop"] else "INFO")
+        assert line["level"] == ("WARNING" if outcome in failures_of("stop") else "INFO")
 
-    def test_line_says_when_its_message_comes_back(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """After a send that failed, the line tells that this is not the last word."""
+    def test_line_shows_whether_its_message_is_redelivered(
+        self, telemetry: Telemetry, emitted: Emitted
+    ) -> None:
+        """The outcome of a target is not the last one if all messages that name its run are redelivered."""
         results = [
-            result(Outcome.RETRYING, message_ids=("m-1", "m-2")),
-            result(Outcome.RETRYING, run_id="jr_2", message_ids=("m-3",)),
+            result(Outcome.RETRYING, message_ids=("m-2", "m-3")),
+            result(Outcome.RETRYING, run_id="jr_2", message_ids=("m-3", "m-4")),
         ]
-        telemetry.account(results, [message_result()], {}, frozenset({"m-2"}))
-        telemetry.account([], [message_result()], {}, frozenset({"m-1"}))
+        telemetry.record_results(results, [message_result()], {}, frozenset({"m-2", "m-3"}))
+        telemetry.record_results([], [message_result()], {}, frozenset({"m-1"}))
         assert [line["will_redeliver"] for line in emitted()[0]] == [True, False, False, True]
 
     @pytest.mark.parametrize("text", HOSTILE)
     @pytest.mark.parametrize("field", ["reason", "requested_by", "sender", "run_id", "job_name"])
-    def test_text_from_outside_stays_within_its_line(
+    def test_text_from_outside_is_confined_to_its_line(
         self, telemetry: Telemetry, emitted: Emitted, field: str, text: str
     ) -> None:
-        """Whatever a producer writes is one JSON string in one line, and never a metric."""
-        _account(telemetry, result(Outcome.STOP_SUBMITTED, **{field: text}))
+        """A producer's text is one JSON string in one line, and never a metric."""
+        _record(telemetry, result(Outcome.STOP_SUBMITTED, **{field: text}))
         lines, blobs = emitted()
         assert len(lines) == 1
         assert lines[0][{"run_id": "job_run_id"}.get(field, field)] == text
@@ -172,11 +177,11 @@ class TestLines:
 
     @given(st.text(), st.text())
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_any_text_is_told_as_it_is(
+    def test_any_text_is_logged_unchanged(
         self, telemetry: Telemetry, emitted: Emitted, error: str, why: str
     ) -> None:
-        """Any text that is Unicode comes out of the log as it went in."""
-        telemetry.account(
+        """All Unicode text is read from the log as it was recorded."""
+        telemetry.record_results(
             [replace(result(Outcome.FAILED), error=error)],
             [replace(message_result(), why=why)],
             {},
@@ -185,37 +190,47 @@ class TestLines:
         assert [line["error_message"] for line in emitted()[0]] == [error, why]
 
     def test_half_of_a_surrogate_pair_loses_no_line(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """An error of Glue's that is no Unicode text still leaves a line about its run."""
-        _account(telemetry, replace(result(Outcome.FAILED), error="\ud800"))
+        """An error of Glue that is not Unicode text still has a line with its run."""
+        _record(telemetry, replace(result(Outcome.FAILED), error="\ud800"))
         assert [line["job_run_id"] for line in emitted()[0]] == ["jr_1"]
 
-    def test_exception_is_told(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """What nobody foresaw has its traceback in one line."""
+    def test_exception_has_a_line_with_its_traceback(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """The traceback of an unhandled exception is in one line."""
 
         def crash() -> None:
             raise RuntimeError("two\nlines")
 
         with pytest.raises(RuntimeError) as error:
             crash()
-        telemetry.crashed(error.value)
+        telemetry.record_exception(error.value)
         ((line,), _) = emitted()
         assert (line["level"], line["message"]) == ("ERROR", "UnexpectedError")
         assert (line["exception_name"], line["function_request_id"]) == ("RuntimeError", "request-1")
         assert "two\nlines" in line["exception"]
 
     def test_next_invocation_has_its_own_id(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """Each line belongs to the invocation that wrote it."""
-        telemetry.begin(SimpleNamespace(aws_request_id="request-2"))
-        _account(telemetry, result(Outcome.STOPPED))
+        """Each line has the id of the invocation that wrote it."""
+        telemetry.start_invocation(SimpleNamespace(aws_request_id="request-2"))
+        _record(telemetry, result(Outcome.STOPPED))
         assert [line["function_request_id"] for line in emitted()[0]] == ["request-2"]
+
+    def test_lost_events_have_a_line_for_each_code(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """The line has the error code and the number of events."""
+        telemetry.record_lost_events({"NoTime": 20, "InternalFailure": 1})
+        lines, _ = emitted()
+        assert [(line["level"], line["message"]) for line in lines] == [("WARNING", "OutcomeEventsLost")] * 2
+        assert [(line["error_code"], line["events"]) for line in lines] == [
+            ("NoTime", 20),
+            ("InternalFailure", 1),
+        ]
 
 
 class TestMetrics:
-    """The counts."""
+    """The metrics."""
 
     def test_metrics_are_in_cloudwatchs_embedded_format(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """The blob declares each metric with its unit, and the service is the only dimension."""
-        _account(telemetry, result(Outcome.STOP_SUBMITTED))
+        _record(telemetry, result(Outcome.STOP_SUBMITTED))
         _, (blob,) = emitted()
         (directive,) = blob["_aws"]["CloudWatchMetrics"]
         assert (directive["Namespace"], directive["Dimensions"]) == ("Gluebrake", [["service"]])
@@ -225,50 +240,55 @@ class TestMetrics:
         assert {"jr_1", "etl"}.isdisjoint(map(str, blob.values()))
 
     def test_each_outcome_is_counted(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """There are as many of each as there are demands and messages of that outcome."""
+        """The metric of an outcome is the number of runs and messages that have it."""
         outcomes = [outcome for number, outcome in enumerate(Outcome, 1) for _ in range(number)]
-        _account(telemetry, *map(result, outcomes), message_result(), RUNS_REQUESTED=7)
+        _record(telemetry, *map(result, outcomes), message_result(), RUNS_REQUESTED=7)
         sums = _sums(emitted()[1])
         for number, outcome in enumerate(Outcome, 1):
             assert sums[outcome] == number + (outcome is Outcome.INVALID_REQUEST)
         assert sums["RunsRequested"] == 7
 
     @pytest.mark.parametrize("service", ["stop", "confirm"])
-    def test_troubles_are_counted_when_there_are_none(
-        self, service: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """An alarm needs data also while all goes well; other outcomes are counted when they happen."""
-        _account(Telemetry(service))
+    def test_failures_are_emitted_as_zeros(self, service: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The alarms on failures always have data. Other outcomes are emitted only when they occur."""
+        _record(Telemetry(service))
         sums = _sums([json.loads(capsys.readouterr().out)])
-        assert sums == dict.fromkeys([*FAILURES[service], Count.UNEXPECTED_ERRORS], 0)
+        assert sums == dict.fromkeys([*failures_of(service), Count.UNEXPECTED_ERRORS], 0)
 
-    def test_counts_of_several_rounds_add_up(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """An invocation that works in several rounds publishes once, and all of it."""
-        telemetry.account([result(Outcome.FAILED)], [], {Count.DUPLICATE_RUNS: 2}, frozenset())
-        telemetry.account([result(Outcome.FAILED)], [], {Count.DUPLICATE_RUNS: 3}, frozenset())
-        telemetry.end({Count.STOP_CALLS: 4, Count.STATE_READS: 0})
+    def test_counts_of_several_groups_add_up(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """An invocation that processes several groups of messages emits the sums once."""
+        telemetry.record_results([result(Outcome.FAILED)], [], {Count.DUPLICATE_RUNS: 2}, frozenset())
+        telemetry.record_results([result(Outcome.FAILED)], [], {Count.DUPLICATE_RUNS: 3}, frozenset())
+        telemetry.flush({Count.STOP_CALLS: 4, Count.STATE_READS: 0})
         sums = _sums(emitted()[1])
         assert (sums["Failed"], sums["DuplicateRuns"]) == (2, 5)
         assert (sums["StopCalls"], sums["StateReads"]) == (4, 0)
 
     def test_exceptions_are_counted(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """What nobody foresaw is counted, so that an alarm can tell of it."""
-        telemetry.crashed(RuntimeError())
-        telemetry.crashed(RuntimeError())
-        telemetry.end({})
+        """An alarm can watch the number of unhandled exceptions."""
+        telemetry.record_exception(RuntimeError())
+        telemetry.record_exception(RuntimeError())
+        telemetry.flush({})
         assert _sums(emitted()[1]) == {"UnexpectedErrors": 2}
 
-    def test_nothing_is_published_twice(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """What one invocation counted is not in the next one's metrics."""
-        _account(telemetry, result(Outcome.FAILED))
+    def test_lost_events_are_counted(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """The metric is the number of events over all error codes, and 0 without any."""
+        for lost, total in (({"NoTime": 20, "InternalFailure": 1}, 21), ({}, 0)):
+            telemetry.record_lost_events(lost)
+            telemetry.flush({})
+            assert _sums(emitted()[1])["OutcomeEventsLost"] == total
+
+    def test_nothing_is_emitted_twice(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """The counts of an invocation are not in the metrics of the next."""
+        _record(telemetry, result(Outcome.FAILED))
         emitted()
-        _account(telemetry)
+        _record(telemetry)
         assert _sums(emitted()[1])["Failed"] == 0
 
-    def test_measures_are_published_with_their_units(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """A stopped run's time, DPUs and DPU-hours are metrics, and stand in its line too."""
+    def test_measures_are_emitted_with_their_units(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """The time, DPUs and DPU-hours of a stopped run are metrics, and are in its log line too."""
         measures = {Measure.TIME_TO_STOP: 11.5, Measure.DPUS_RELEASED: 10, Measure.DPU_HOURS_CONSUMED: None}
-        _account(telemetry, replace(result(Outcome.STOPPED), measures=measures))
+        _record(telemetry, replace(result(Outcome.STOPPED), measures=measures))
         (line,), (blob,) = emitted()
         units = {m["Name"]: m["Unit"] for m in blob["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
         assert (units["TimeToStop"], units["DpusReleased"]) == ("Seconds", "Count")
@@ -277,13 +297,13 @@ class TestMetrics:
         assert (line["TimeToStop"], line["DpuHoursConsumed"]) == (11.5, "unknown")
         assert (line["TimeToStop"], line["DpusReleased"]) == (11.5, 10)
 
-    def test_many_measures_lose_none(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """A metric that has more values than one blob can hold goes on in the next."""
+    def test_metric_with_many_values_loses_none(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """A metric with more values than one blob can hold continues in the next."""
         stopped = [
             replace(result(Outcome.STOPPED, run_id=f"jr_{number}"), measures={Measure.TIME_TO_STOP: 1.0})
             for number in range(250)
         ]
-        _account(telemetry, *stopped)
+        _record(telemetry, *stopped)
         lines, blobs = emitted()
         assert (len(lines), _sums(blobs)["TimeToStop"], _sums(blobs)["Stopped"]) == (250, 250, 250)
         assert all(len(blob.get("TimeToStop", [])) <= 100 for blob in blobs)

@@ -1,4 +1,4 @@
-"""The least that stops a run: boto3 and one call."""
+"""A minimal function: boto3 and one call."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ glue = boto3.client("glue")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Stop the runs that the record names."""
     request = json.loads(event["Records"][0]["body"])
-    answer = glue.batch_stop_job_run(JobName=request["JobName"], JobRunIds=request["JobRunIds"])
-    return {"Errors": answer["Errors"]}
+    response = glue.batch_stop_job_run(JobName=request["JobName"], JobRunIds=request["JobRunIds"])
+    return {"Errors": response["Errors"]}

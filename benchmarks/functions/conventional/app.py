@@ -1,4 +1,4 @@
-"""What one writes by Powertools' book: each record is parsed, and its run stopped, by itself."""
+"""A function as Powertools' guide writes it: each record is parsed and stopped separately."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ glue = boto3.client("glue")
 
 
 class StopRequest(BaseModel):
-    """A run to stop."""
+    """A request to stop runs of one job."""
 
     job_name: str = Field(alias="JobName", min_length=1, max_length=255)
     job_run_ids: list[str] = Field(alias="JobRunIds", min_length=1, max_length=25)
 
 
 class StopRequestRecord(SqsRecordModel):
-    """A record whose body is a stop request."""
+    """An SQS record whose body is a stop request."""
 
     body: Json[StopRequest]
 
 
 class NotStoppedError(RuntimeError):
-    """Glue refused; the record comes back."""
+    """Glue rejected a run, so SQS redelivers the record."""
 
 
 processor = BatchProcessor(event_type=EventType.SQS, model=StopRequestRecord)
@@ -43,10 +43,10 @@ processor = BatchProcessor(event_type=EventType.SQS, model=StopRequestRecord)
 
 @tracer.capture_method
 def stop(record: StopRequestRecord) -> None:
-    """Stop the run of a record."""
+    """Stop the runs of a record."""
     request = record.body
-    answer = glue.batch_stop_job_run(JobName=request.job_name, JobRunIds=request.job_run_ids)
-    if errors := answer.get("Errors"):
+    response = glue.batch_stop_job_run(JobName=request.job_name, JobRunIds=request.job_run_ids)
+    if errors := response.get("Errors"):
         metrics.add_metric(name="Failed", unit=MetricUnit.Count, value=len(errors))
         raise NotStoppedError(str(errors))
     metrics.add_metric(name="StopSubmitted", unit=MetricUnit.Count, value=len(request.job_run_ids))
@@ -57,5 +57,5 @@ def stop(record: StopRequestRecord) -> None:
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Stop the run of each record; those that fail come back."""
+    """Stop the runs of each record, and report the records that failed."""
     return process_partial_response(event=event, record_handler=stop, processor=processor, context=context)

@@ -1,1 +1,1 @@
-"""Stand-ins for what the functions talk to, exact where they rely on it."""
+"""Fakes of the AWS services that the functions call. They are exact where the functions rely on it."""

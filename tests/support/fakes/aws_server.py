@@ -1,4 +1,4 @@
-"""Glue, SQS and EventBridge over a real loopback socket, as far as they are used, in a thread."""
+"""The parts of Glue, SQS and EventBridge that Gluebrake uses, served on a loopback socket."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BUS: Final = "gluebrake-bus"
 
 
 class FakeAws(Server):
-    """A Glue, an SQS and an EventBridge to point clients at, while the context is entered.
+    """A server of Glue, SQS and EventBridge for clients. It runs while the context is entered.
 
-    Set `glue`, `sqs`, `events` and `faults` up between calls, since calls are worked in the server's thread. An
-    exception in a fault or in the fake itself is raised again when the context is left. With `tls` it speaks
+    Set up `glue`, `sqs`, `events` and `faults` between calls, since the server's thread handles calls. An
+    exception in a fault or in the fake is raised again when the context exits. With `tls` the server speaks
     TLS, as AWS does.
     """
 
@@ -53,7 +53,7 @@ class FakeAws(Server):
 
     @property
     def client_options(self) -> dict[str, Any]:
-        """What `boto3.client` takes to talk to this fake: made-up credentials, no retries, no proxy."""
+        """The options of `boto3.client` for this fake: fake credentials, no retries, no proxy."""
         return {
             "endpoint_url": self.endpoint,
             "region_name": REGION,
@@ -63,11 +63,11 @@ class FakeAws(Server):
         }
 
     def requests(self, operation: str) -> list[Json]:
-        """List the parameters of each call of an operation, in order; refused and lost ones too."""
+        """List the parameters of each call of an operation, in order. Refused and lost calls are included."""
         return [call.parameters for call in self.calls if call.operation == operation]
 
     def reply(self, call: Call) -> Reply:
-        """Record the call and have it answered, through the faults in force."""
+        """Record the call and answer it through the active faults."""
         self.calls.append(call)
         return self.faults.reply(call, self._answer)
 

@@ -1,4 +1,4 @@
-"""Time that a test moves."""
+"""A clock that a test advances."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 
 class VirtualClock:
-    """Stands still until it is advanced; a call of it tells the time."""
+    """A clock that moves only when it is advanced."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)) -> None:
         self._now = start
 
     def __call__(self) -> datetime:
-        """Tell the time."""
+        """Return the time."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let that many seconds pass at once."""
+        """Move the clock forward."""
         self._now += timedelta(seconds=seconds)

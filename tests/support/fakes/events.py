@@ -1,4 +1,4 @@
-"""EventBridge's side of PutEvents: a bus that keeps what was published."""
+"""A fake of EventBridge's PutEvents that stores the published events."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.support.fakes.exchange import Json, ServiceError
 
 _MOST_ENTRIES: Final = 10
 _MOST_BYTES: Final = 262_144
-_MUST_HAVE: Final = ("Source", "DetailType", "Detail")
+_REQUIRED: Final = ("Source", "DetailType", "Detail")
 
 
 class Events:
-    """One account's buses; what is put on one of an unknown name is refused, entry by entry."""
+    """The buses of one account. An entry for an unknown bus is refused."""
 
     def __init__(self, *buses: str) -> None:
         self._buses = frozenset(buses)
@@ -21,11 +21,11 @@ class Events:
 
     @property
     def details(self) -> list[Json]:
-        """The detail of each event that was taken, in order."""
+        """The detail of each accepted event, in order."""
         return [json.loads(entry["Detail"]) for entry in self.published]
 
     def put_events(self, request: Json) -> Json:
-        """Keep each entry, or say why not."""
+        """Store each entry, or return its error."""
         entries = request["Entries"]
         if not 1 <= len(entries) <= _MOST_ENTRIES:
             raise ServiceError(
@@ -37,10 +37,10 @@ class Events:
         return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
     def _put(self, entry: Json) -> Json:
-        if missing := [name for name in _MUST_HAVE if not entry.get(name)]:
+        if missing := [name for name in _REQUIRED if not entry.get(name)]:
             return {"ErrorCode": "InvalidArgument", "ErrorMessage": f"{missing[0]} is missing."}
         if not isinstance(_parsed(entry["Detail"]), dict):
-            return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is no JSON object."}
+            return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is not a JSON object."}
         if entry.get("EventBusName") not in self._buses:
             return {"ErrorCode": "NotAuthorizedForEventBus", "ErrorMessage": "There is no such bus."}
         self.published.append(entry)
@@ -59,5 +59,5 @@ def _size(entry: Json) -> int:
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
     """
-    texts = [entry.get(name, "") for name in _MUST_HAVE] + entry.get("Resources", [])
+    texts = [entry.get(name, "") for name in _REQUIRED] + entry.get("Resources", [])
     return sum(len(text.encode()) for text in texts) + (14 if "Time" in entry else 0)

@@ -1,4 +1,4 @@
-"""What goes over the wire, before it is bytes: a call, and the reply to it."""
+"""What a client and a service exchange: a call, and the reply to it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Json: TypeAlias = dict[str, Any]
 
 
 class Call(NamedTuple):
-    """One request as the service read it."""
+    """One parsed request of a client."""
 
     operation: str
     parameters: Json
 
 
 class Ending(Enum):
-    """What happens to the connection with the reply."""
+    """What happens to the connection after the call."""
 
     KEPT_OPEN = auto()
     CLOSED_WITHOUT_REPLY = auto()
@@ -27,11 +27,12 @@ class Ending(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An answer, and what the way back does to it.
+    """A service's response, and how its transmission fails.
 
-    `query_error` is the code that clients of the old query protocol knew; SQS sends it in a header, and
-    botocore reports it in place of the code in the body. Of the body only `sent_bytes` go out, and
-    Content-Length says so unless `whole_length` is set. `delay` is in real seconds.
+    `query_error` is the error code of SQS's former query protocol. SQS sends it in a header, and botocore
+    reports it in place of the code in the body. If `sent_bytes` is set, only so many bytes of the body are
+    sent. Content-Length is their number, or that of the whole body with `whole_length`. `delay` is in real
+    seconds.
     """
 
     payload: Json
@@ -44,7 +45,7 @@ class Reply:
 
 
 class ServiceError(Exception):
-    """The whole call is refused, with the service's code and HTTP status."""
+    """The service refuses the call, with an error code and an HTTP status."""
 
     def __init__(self, code: str, message: str = "", *, status: int = 400, query_error: str = "") -> None:
         super().__init__(message)
@@ -53,4 +54,4 @@ class ServiceError(Exception):
 
 
 Answer: TypeAlias = Callable[[Call], Reply]
-"""Does the work of a call."""
+"""Performs a call and returns the reply."""

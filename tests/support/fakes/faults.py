@@ -1,10 +1,10 @@
-"""What goes wrong between a client and AWS, each by a name.
+"""Faults between a client and AWS.
 
-A fault is called with the call and with what answers it. It may change the call, not answer it, or change
-the reply, so any function of that form is a fault too.
+A fault receives a call and the function that answers it. It may change the call, leave it unanswered, or change
+the reply. Any function with these parameters is a fault, too.
 """
 
-# ruff: noqa: D102 - a fault's class tells what calling it does
+# ruff: noqa: D102 - the docstring of a fault's class describes its call
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.fakes.sqs import failed_entry
 
 
 class Fault(Protocol):
-    """Stands between a call and its answer."""
+    """A function between a call and its answer."""
 
     def __call__(self, call: Call, answer: Answer, /) -> Reply:
-        """Reply to the call, with or without having it answered."""
+        """Reply to the call, whether or not the service answers it."""
 
 
 Condition = Callable[[Call], bool]
@@ -35,7 +35,7 @@ class _Rule:
     when: Condition
     times: float
 
-    def takes(self, call: Call) -> bool:
+    def applies_to(self, call: Call) -> bool:
         if self.times < 1 or self.operation not in {None, call.operation} or not self.when(call):
             return False
         self.times -= 1
@@ -43,7 +43,7 @@ class _Rule:
 
 
 class Faults:
-    """The faults in force. The first one added is the outermost: it decides whether the next is reached."""
+    """The active faults. The first one added is the outermost: it decides whether the next is reached."""
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
@@ -56,30 +56,30 @@ class Faults:
         when: Condition = lambda _: True,
         times: float = float("inf"),
     ) -> None:
-        """Put a fault in force: for one operation or all, for calls of a kind, for the next few."""
+        """Activate a fault for the next `times` calls of one operation or all, where `when` selects them."""
         self._rules.append(_Rule(fault=fault, operation=operation, when=when, times=times))
 
     def clear(self) -> None:
-        """Let all work again."""
+        """Deactivate all faults."""
         self._rules.clear()
 
     def reply(self, call: Call, answer: Answer, *, start: int = 0) -> Reply:
-        """Have the call answered, through the faults that take it."""
-        for following, rule in enumerate(self._rules[start:], start + 1):
-            if rule.takes(call):
-                return rule.fault(call, partial(self.reply, answer=answer, start=following))
+        """Answer the call through the faults that apply to it."""
+        for next_rule, rule in enumerate(self._rules[start:], start + 1):
+            if rule.applies_to(call):
+                return rule.fault(call, partial(self.reply, answer=answer, start=next_rule))
         return answer(call)
 
 
 def naming(*run_ids: str) -> Condition:
     """Match the calls that name one of the runs."""
-    wanted = set(run_ids)
-    return lambda call: bool(wanted & {*call.parameters.get("JobRunIds", ()), call.parameters.get("RunId")})
+    named = set(run_ids)
+    return lambda call: bool(named & {*call.parameters.get("JobRunIds", ()), call.parameters.get("RunId")})
 
 
 @dataclass(frozen=True)
 class Decide:
-    """Whatever a function decides for each call; None lets it through."""
+    """The fault that a function chooses for each call; with None the call succeeds."""
 
     decide: Callable[[Call], Fault | None]
 
@@ -90,7 +90,7 @@ class Decide:
 
 @dataclass(frozen=True)
 class Refused:
-    """The call ends in an error before any work, with any code and HTTP status."""
+    """The service refuses the call with an error code and an HTTP status, and does nothing."""
 
     code: str
     message: str = ""
@@ -102,7 +102,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Throttle(Refused):
-    """The call came too soon."""
+    """The service throttles the call."""
 
     code: str = "ThrottlingException"
     message: str = "Rate exceeded"
@@ -110,7 +110,7 @@ class Throttle(Refused):
 
 @dataclass(kw_only=True)
 class RateLimit:
-    """A token bucket: calls over the rate are throttled. `clock` is in seconds."""
+    """A token bucket: calls above the rate are throttled. `clock` is in seconds."""
 
     per_second: float
     burst: float = 1
@@ -133,7 +133,7 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class Latency:
-    """The work is done at once, the reply comes after real seconds. Two of them add up."""
+    """The service performs the call at once and replies after real seconds. Two latencies add up."""
 
     seconds: float
 
@@ -144,7 +144,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class LostAnswer:
-    """The work is done, and the connection closed without a reply."""
+    """The service performs the call and closes the connection without a reply."""
 
     def __call__(self, call: Call, answer: Answer) -> Reply:
         return replace(answer(call), ending=Ending.CLOSED_WITHOUT_REPLY)
@@ -152,7 +152,7 @@ class LostAnswer:
 
 @dataclass(frozen=True)
 class Reset:
-    """The connection is reset before any work."""
+    """The connection is reset before the service performs the call."""
 
     def __call__(self, _call: Call, _answer: Answer) -> Reply:
         return Reply(payload={}, ending=Ending.RESET_WITHOUT_REPLY)
@@ -160,9 +160,10 @@ class Reset:
 
 @dataclass(frozen=True)
 class TruncatedBody:
-    """The work is done, and the body ends early.
+    """The service performs the call, and the body of its reply ends early.
 
-    Content-Length is that of what was sent; with `whole_length` it promises all and the connection closes.
+    Content-Length is that of the bytes sent. With `whole_length` it is that of the whole body, and the
+    connection closes.
     """
 
     sent_bytes: int = 20
@@ -174,7 +175,7 @@ class TruncatedBody:
 
 @dataclass(frozen=True)
 class EmptyBody:
-    """The work is done, and nothing says what came of it."""
+    """The service performs the call and replies with an empty body."""
 
     def __call__(self, call: Call, answer: Answer) -> Reply:
         return replace(answer(call), sent_bytes=0)
@@ -182,7 +183,7 @@ class EmptyBody:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """BatchStopJobRun leaves runs out of both lists, whether or not it stopped them."""
+    """BatchStopJobRun leaves runs out of both lists. `stopped` is whether it stops them."""
 
     run_ids: Collection[str]
     stopped: bool = True
@@ -199,7 +200,7 @@ class Unanswered:
 
 @dataclass(frozen=True)
 class RunErrors:
-    """BatchStopJobRun does not stop some runs, and says so with a code for each of them."""
+    """BatchStopJobRun does not stop some of the runs, and returns an error code for each of them."""
 
     run_ids: Collection[str]
     code: str
@@ -218,7 +219,7 @@ class RunErrors:
 
 @dataclass(frozen=True)
 class EntriesFailed:
-    """SendMessageBatch does not store some entries, and says so with a code for each of them."""
+    """SendMessageBatch does not store some of the entries, and returns an error code for each of them."""
 
     when: Callable[[Json], bool] = lambda _: True
     code: str = "InternalError"
@@ -241,7 +242,7 @@ def _without(run_ids: Collection[str], call: Call, answer: Answer) -> Reply:
 
 
 def _answer_rest(call: Call, key: str, rest: list[Json] | list[str], nothing: Json, answer: Answer) -> Reply:
-    """Have only some of the items worked; a service would refuse a call with none."""
+    """Perform the call for the rest of its items. With none left reply `nothing`: AWS refuses such a call."""
     if not rest:
         return Reply(payload=nothing)
     return answer(call._replace(parameters={**call.parameters, key: rest}))

@@ -1,4 +1,4 @@
-"""Glue's side of stopping: jobs, their runs, and the four operations on them."""
+"""A fake of Glue: jobs, their runs, and the four operations that Gluebrake calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.fakes.exchange import Json, ServiceError
 
 _STOPPABLE: Final = frozenset({"STARTING", "RUNNING", "WAITING"})
 _ACTIVE: Final = _STOPPABLE | {"STOPPING"}
-# The API reference writes it in UTF-16: its surrogate pairs are the supplementary planes.
+# The API reference gives this pattern in UTF-16. Its surrogate pairs are the supplementary planes.
 _ONE_LINE: Final = re.compile("[\t\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]{1,255}")
 _MOST_IDS: Final = 25
 _LARGEST_PAGE: Final = 200
@@ -21,7 +21,7 @@ _LARGEST_PAGE: Final = 200
 
 @dataclass(kw_only=True)
 class Run:
-    """A job run. Its state follows the clock: STOPPING ends `stopping_seconds` after the stop, None never."""
+    """A job run. Its state follows the clock: STOPPING lasts `stopping_seconds`, or for ever if it is None."""
 
     job_name: str
     run_id: str
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """The state at this moment of the clock."""
+        """The state at the clock's time."""
         if self._state == "STOPPING" and self.stopping_seconds is not None:
             stopped_on = self._changed_on + timedelta(seconds=self.stopping_seconds)
             if stopped_on <= self.clock():
@@ -46,11 +46,11 @@ class Run:
         return self._state
 
     def become(self, state: str) -> None:
-        """Change the state now, by itself or on request."""
+        """Change the state now."""
         self._state, self._changed_on = state, self.clock()
 
     def describe(self) -> Json:
-        """Glue's JobRun; `details` win over what is worked out here."""
+        """Return Glue's JobRun. `details` replace computed fields."""
         ended = self.state not in _ACTIVE
         until = self._changed_on if ended else self.clock()
         described: Json = {
@@ -68,7 +68,7 @@ class Run:
 
 
 class Glue:
-    """The state of one account's jobs, and the operations; a test sets it up and looks at it directly."""
+    """The jobs of one account and the operations on them. A test adds jobs and reads their state directly."""
 
     def __init__(self, *, clock: Callable[[], datetime], region: str, account: str) -> None:
         self._clock = clock
@@ -78,13 +78,13 @@ class Glue:
         self._newest_first: dict[str, list[Run]] = {}
 
     def add_job(self, job_name: str, *, tags: Mapping[str, str] | None = None) -> str:
-        """Create a job, or tag it anew; its ARN."""
+        """Create a job, or replace its tags. Return its ARN."""
         self._tags[job_name] = dict(tags or {})
         self._runs.setdefault(job_name, {})
         self._newest_first.setdefault(job_name, [])
         return self._arn_prefix + job_name
 
-    def add_run(  # noqa: PLR0913 - a run has that many sides, and a test names the one that it is about
+    def add_run(  # noqa: PLR0913 - a run has many properties, and a test names only those that matter to it
         self,
         job_name: str,
         run_id: str,
@@ -95,10 +95,10 @@ class Glue:
         stops_as: str = "STOPPED",
         **details: Any,
     ) -> Run:
-        """Create a run, and its job when that is missing.
+        """Create a run, and its job if there is none.
 
-        Without `started_on` it starts now. `details` are more fields of Glue's JobRun, or other values
-        for those that would be worked out: DPUSeconds, WorkerType, ExecutionTime, CompletedOn...
+        Without `started_on` the run starts now. `details` are further fields of Glue's JobRun, or replace
+        computed fields: DPUSeconds, WorkerType, ExecutionTime, CompletedOn and others.
         """
         if job_name not in self._runs:
             self.add_job(job_name)
@@ -113,18 +113,18 @@ class Glue:
             _state=state,
         )
         self._runs[job_name][run_id] = run
-        insort(self._newest_first[job_name], run, key=lambda other: -other.started_on.timestamp())
+        insort(self._newest_first[job_name], run, key=lambda run: -run.started_on.timestamp())
         return run
 
     def run(self, job_name: str, run_id: str) -> Run:
-        """One run; KeyError when there is none."""
+        """Return one run. Raise KeyError if there is none."""
         return self._runs[job_name][run_id]
 
     def __iter__(self) -> Iterator[Run]:
         return (run for runs in self._runs.values() for run in runs.values())
 
     def batch_stop_job_run(self, request: Json) -> Json:
-        """Submit runs for stopping; each id lands in one of the two lists."""
+        """Submit runs for stopping. Each id is in one of the two lists."""
         job_name, run_ids = request["JobName"], request["JobRunIds"]
         if not 1 <= len(run_ids) <= _MOST_IDS:
             raise ServiceError("InvalidInputException", f"JobRunIds: {len(run_ids)} items, not 1 to 25")
@@ -188,13 +188,13 @@ def _stop(run: Run | None) -> Json | None:
 
 
 def _after(token: str | None, runs: list[Run]) -> int:
-    """Where the next page starts: after a run, not at a number, so that a new run moves nothing."""
+    """Return where the next page starts: after a run and not at an index, so that a new run shifts nothing."""
     if token is None:
         return 0
     for index, run in enumerate(runs):
         if token == f"after {run.run_id}":
             return index + 1
-    raise ServiceError("InvalidInputException", "NextToken: not one that was given out")
+    raise ServiceError("InvalidInputException", "NextToken: unknown")
 
 
 def _check_one_line(text: str) -> None:
@@ -202,5 +202,5 @@ def _check_one_line(text: str) -> None:
         raise ServiceError("InvalidInputException", f"{text!r}: not one line of 1 to 255 characters")
 
 
-def _epoch(moment: datetime) -> float:
-    return round(moment.timestamp(), 3)
+def _epoch(time: datetime) -> float:
+    return round(time.timestamp(), 3)

@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback interface that speaks AWS's JSON protocol, in a thread of this process."""
+"""An HTTP server for AWS's JSON protocol, on the loopback interface, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.fakes.exchange import Call, Ending, Reply
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.IGNORECASE)
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on, for no time: closing sends RST in place of FIN
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on, for 0 seconds: closing sends RST in place of FIN
 
 
 class Server:
-    """Passes each call on and sends the reply, while the context is entered.
+    """A server that calls `reply` for each call and sends the result, while the context is entered.
 
-    Calls are worked one at a time in the server's thread or, where replying takes time, in the threads of
-    `replying`. An exception in a reply is raised again when the context is left.
+    Calls are handled one at a time in the server's thread or, where replying takes time, in the threads of
+    `replying`. An exception in a reply is raised again when the context exits.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class Server:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        self._broken: list[BaseException] = []
-        self._loop.set_exception_handler(lambda _, context: self._broken.append(_cause(context)))
+        self._errors: list[BaseException] = []
+        self._loop.set_exception_handler(lambda _, context: self._errors.append(_cause(context)))
         starting = self._loop.create_server(
             lambda: _Connection(self), "127.0.0.1", 0, ssl=self._tls, backlog=1024
         )
@@ -60,8 +60,8 @@ class Server:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        if self._broken and kind is None:
-            raise self._broken[0]
+        if self._errors and kind is None:
+            raise self._errors[0]
 
     async def _close(self) -> None:
         self._server.close()
@@ -75,13 +75,13 @@ class Server:
         host, port = self._server.sockets[0].getsockname()
         return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
-    def work(self, call: Call, send: Callable[[Reply], None]) -> None:
-        """Have the call replied to, and the reply sent when its time has come."""
+    def handle(self, call: Call, send: Callable[[Reply], None]) -> None:
+        """Get the reply to a call, and send it after its delay."""
         if self._replying is None:
             self._send_later(self._reply(call), send)
         else:
             replying = self._loop.run_in_executor(self._replying, self._reply, call)
-            replying.add_done_callback(lambda done: self._send_later(done.result(), send))
+            replying.add_done_callback(lambda future: self._send_later(future.result(), send))
 
     def _send_later(self, reply: Reply, send: Callable[[Reply], None]) -> None:
         if reply.delay:
@@ -95,7 +95,7 @@ def _cause(context: dict[str, Any]) -> BaseException:
 
 
 class _Connection(asyncio.Protocol):
-    """One client's connection: requests one after another, each with a Content-Length."""
+    """One client's connection. Requests follow each other, each with a Content-Length."""
 
     _request_ids = count(1)
 
@@ -113,7 +113,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while call := self._next_call():
-            self._server.work(call, self._send)
+            self._server.handle(call, self._send)
 
     def _next_call(self) -> Call | None:
         body_at = self._received.find(b"\r\n\r\n") + 4
@@ -126,7 +126,7 @@ class _Connection(asyncio.Protocol):
             return None
         body = self._received[body_at:end]
         del self._received[:end]
-        # Another service's protocol may not be JSON; of its call it is enough that nobody answers it.
+        # A call in another protocol has no target header and may not be JSON. The fake refuses it as unknown.
         return Call(target[1].decode(), json.loads(body or b"{}")) if target else Call("", {})
 
     def _send(self, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""SQS: queues that keep what was sent, and hand it on as Lambda would, or to whoever receives."""
+"""A fake of SQS: queues that store messages, and deliver them as Lambda records or by ReceiveMessage."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from uuid import UUID
 
 from tests.support.fakes.exchange import Json, ServiceError
 
-OUR_ROLE: Final = "AROAGLUEBRAKE"
-"""IAM's id of the role that sends by SendMessageBatch."""
+FUNCTION_ROLE_ID: Final = "AROAGLUEBRAKE"
+"""The id that IAM gave the functions' role, which sends by SendMessageBatch."""
 
 _MOST_ENTRIES: Final = 10
 _MOST_BYTES: Final = 1_048_576
@@ -29,7 +29,7 @@ _REFUSED: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A stored message; `attributes` are in SQS's own form."""
+    """A stored message; `attributes` are in SQS's own format."""
 
     message_id: str
     body: str
@@ -39,15 +39,15 @@ class Message:
     sender_id: str
     queue_arn: str
     source_arn: str = ""
-    """The queue from which SQS itself moved it here, if it did."""
+    """The queue from which SQS moved the message to this dead-letter queue, if it did."""
 
     @property
     def due_at(self) -> datetime:
-        """When a consumer first sees it."""
+        """When the delay is over, so that a consumer can receive the message."""
         return self.sent_at + timedelta(seconds=self.delay_seconds)
 
     def record(self, *, receive_count: int = 1) -> Json:
-        """Describe the message as one of the Records of a Lambda event."""
+        """Return the message as one of the Records of a Lambda event."""
         return {
             "messageId": self.message_id,
             "receiptHandle": f"{self.message_id}/{receive_count}",
@@ -68,14 +68,14 @@ class Message:
 
 @dataclass(kw_only=True)
 class _Receipt:
-    """How a message was last handed out: until when nobody else sees it."""
+    """How often a message was received, and when it is visible again."""
 
     count: int = 0
     visible_at: datetime
 
 
 class Queue:
-    """Keeps messages in the order in which they were sent, until a test takes or a receiver deletes them."""
+    """A queue. It stores messages in order of sending until a test takes them or a consumer deletes them."""
 
     def __init__(self, *, url: str, arn: str, clock: Callable[[], datetime], ids: Iterator[int]) -> None:
         self.url = url
@@ -100,7 +100,7 @@ class Queue:
         sender_id: str = "AROAEXAMPLE:producer",
         source_arn: str = "",
     ) -> Message:
-        """Store a message as if somebody had sent it now; nothing is checked."""
+        """Store a message that is sent now, without validation."""
         message = Message(
             message_id=str(UUID(int=next(self._ids))),
             body=body,
@@ -115,52 +115,52 @@ class Queue:
         return message
 
     def take(self) -> list[Message]:
-        """Remove the messages that are due, and return them."""
+        """Remove the messages whose delay is over, and return them."""
         now = self._clock()
         due = [message for message in self._messages if message.due_at <= now]
         self._messages = [message for message in self._messages if message.due_at > now]
         return due
 
     def records(self, *, receive_count: int = 1) -> list[Json]:
-        """Every stored message as Lambda delivers it, due or not; they stay in the queue."""
+        """Return each stored message as Lambda delivers it. The messages stay in the queue."""
         return [message.record(receive_count=receive_count) for message in self]
 
     def visible(self) -> list[Message]:
-        """Return the messages that a receiver would see now."""
+        """Return the messages that can be received now."""
         now = self._clock()
         return [m for m in self._messages if m.due_at <= now and self._receipt(m).visible_at <= now]
 
-    def receive(self, count: int, hold_seconds: int) -> list[Json]:
-        """Hand messages out, as ReceiveMessage does; for so long nobody else sees them."""
+    def receive(self, count: int, visibility_seconds: int) -> list[Json]:
+        """Return visible messages, as ReceiveMessage does, and hide them for `visibility_seconds`."""
         received = []
         for message in self.visible()[:count]:
             receipt = self._receipt(message)
             self._receipts[message.message_id] = receipt
             receipt.count += 1
-            receipt.visible_at = self._clock() + timedelta(seconds=hold_seconds)
+            receipt.visible_at = self._clock() + timedelta(seconds=visibility_seconds)
             received.append(_received(message, receipt.count))
         return received
 
     def hide(self, receipt_handle: str, seconds: int) -> bool:
-        """Let the message of a last receipt be seen in so many seconds; return whether there is one."""
-        if message := self._holder(receipt_handle):
+        """Hide the message of its latest receipt for so many seconds. Return whether there is one."""
+        if message := self._message_of(receipt_handle):
             self._receipts[message.message_id].visible_at = self._clock() + timedelta(seconds=seconds)
         return message is not None
 
     def delete(self, receipt_handle: str) -> None:
-        """Remove the message of a last receipt, if there is one."""
-        if message := self._holder(receipt_handle):
+        """Remove the message of its latest receipt, if there is one."""
+        if message := self._message_of(receipt_handle):
             self._messages.remove(message)
 
     def _receipt(self, message: Message) -> _Receipt:
         return self._receipts.get(message.message_id) or _Receipt(visible_at=message.due_at)
 
-    def _holder(self, receipt_handle: str) -> Message | None:
+    def _message_of(self, receipt_handle: str) -> Message | None:
         return next((m for m in self._messages if receipt_handle == _handle(m, self._receipt(m).count)), None)
 
 
 class Sqs:
-    """One account's queues, what is done with them, and the receipt handles that were deleted."""
+    """The queues of one account, their operations, and the receipt handles that were deleted."""
 
     def __init__(self, *, clock: Callable[[], datetime], region: str, account: str) -> None:
         self._clock = clock
@@ -178,7 +178,7 @@ class Sqs:
         return self._queues[url]
 
     def send_message_batch(self, request: Json) -> Json:
-        """Store each entry, or say why not."""
+        """Store each entry, or return its error."""
         queue = self._queues.get(request["QueueUrl"])
         if queue is None:
             raise _refusal("QueueDoesNotExist", "The specified queue does not exist.", query="NonExistentQueue")
@@ -192,27 +192,27 @@ class Sqs:
                 entry["MessageBody"],
                 attributes=entry.get("MessageAttributes"),
                 delay_seconds=entry.get("DelaySeconds", 0),
-                sender_id=f"{OUR_ROLE}:gluebrake",
+                sender_id=f"{FUNCTION_ROLE_ID}:gluebrake",
             )
-            done = {"Id": entry["Id"], "MessageId": message.message_id}
-            successful.append({**done, "MD5OfMessageBody": _md5(message.body)})
+            stored = {"Id": entry["Id"], "MessageId": message.message_id}
+            successful.append({**stored, "MD5OfMessageBody": _md5(message.body)})
         return {"Successful": successful, "Failed": failed}
 
     def delete_message_batch(self, request: Json) -> Json:
-        """Delete what was received, and note the handles: what a test has taken out of a queue is its own."""
+        """Delete received messages, and record the handles: messages that a test took have no receipt here."""
         self.deleted |= {entry["ReceiptHandle"] for entry in request["Entries"]}
         for entry in request["Entries"]:
             self._queues[request["QueueUrl"]].delete(entry["ReceiptHandle"])
         return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
 
     def receive_message(self, request: Json) -> Json:
-        """Hand out what is visible; an empty answer comes at once, however long it was to be waited for."""
+        """Return visible messages. An empty response is immediate, also with long polling."""
         queue = self._queues[request["QueueUrl"]]
         received = queue.receive(request.get("MaxNumberOfMessages", 1), request["VisibilityTimeout"])
         return {"Messages": received} if received else {}
 
     def change_message_visibility_batch(self, request: Json) -> Json:
-        """Hide messages for longer, or show them."""
+        """Hide messages for longer, or make them visible."""
         queue, successful, failed = self._queues[request["QueueUrl"]], [], []
         _check_batch(request["Entries"], sized=False)
         for entry in request["Entries"]:
@@ -223,7 +223,7 @@ class Sqs:
         return {"Successful": successful, "Failed": failed}
 
     def get_queue_attributes(self, request: Json) -> Json:
-        """Count exactly what AWS counts approximately."""
+        """Return exact counts, where AWS returns approximate ones."""
         queue = self._queues[request["QueueUrl"]]
         visible = len(queue.visible())
         attributes = {
@@ -232,12 +232,12 @@ class Sqs:
             "ApproximateNumberOfMessagesNotVisible": str(len(queue) - visible),
             "ApproximateNumberOfMessagesDelayed": "0",
         }
-        wanted = request.get("AttributeNames", [])
-        return {"Attributes": {k: v for k, v in attributes.items() if k in wanted or "All" in wanted}}
+        names = request.get("AttributeNames", [])
+        return {"Attributes": {k: v for k, v in attributes.items() if k in names or "All" in names}}
 
 
 def failed_entry(entry_id: str, code: str, message: str, *, sender_fault: bool) -> Json:
-    """One entry of Failed."""
+    """Return an entry of the response's Failed."""
     return {"Id": entry_id, "Code": code, "Message": message, "SenderFault": sender_fault}
 
 
@@ -251,7 +251,7 @@ def _check_batch(entries: list[Json], *, sized: bool = True) -> None:
         raise _refusal("BatchEntryIdsNotDistinct", "An entry's id is repeated.")
     if not all(_ENTRY_ID.fullmatch(entry_id) for entry_id in entry_ids):
         raise _refusal("InvalidBatchEntryId", "1 to 80 letters, digits, hyphens and underscores are allowed.")
-    # A message is as large as a batch may be: one that is too large makes its batch too large.
+    # SQS has one limit for a message and for a batch, so a message that is too large makes its batch too large.
     if sized and (size := sum(map(_size, entries))) > _MOST_BYTES:
         raise _refusal("BatchRequestTooLong", f"{size} bytes, at most {_MOST_BYTES} are allowed.")
 
@@ -296,7 +296,7 @@ def _size(entry: Json) -> int:
 
 def _for_lambda(value: Json) -> Json:
     lists: Json = {"stringListValues": [], "binaryListValues": []}
-    return {key[0].lower() + key[1:]: part for key, part in value.items()} | lists
+    return {key[0].lower() + key[1:]: member for key, member in value.items()} | lists
 
 
 def _received(message: Message, receive_count: int) -> Json:
@@ -316,8 +316,8 @@ def _handle(message: Message, receive_count: int) -> str:
     return f"{message.message_id}#{receive_count}"
 
 
-def _milliseconds(moment: datetime) -> str:
-    return str(int(moment.timestamp() * 1000))
+def _milliseconds(time: datetime) -> str:
+    return str(int(time.timestamp() * 1000))
 
 
 def _md5(body: str) -> str:

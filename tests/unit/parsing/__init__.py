@@ -1,1 +1,1 @@
-"""Signals: what other services say, and what is made of it."""
+"""Tests of parsing: the messages and events that request a stop."""

@@ -1,4 +1,4 @@
-"""Events as AWS's services write them, with made-up names: a test changes what it is about."""
+"""Events in the format of each AWS service, with example names. A test changes the members that matter."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from gluebrake.contract import STOP_REQUESTED
-from gluebrake.model import AwsEnvironment, Message
+from gluebrake.model import Message
 from tests.support.fakes.aws_server import ACCOUNT, REGION
 
 Json = dict[str, Any]
 
-AWS_ENVIRONMENT: Final = AwsEnvironment(ACCOUNT, REGION)
 ELSEWHERE: Final[Json] = {"account": "999900001111", "region": "ap-south-1"}
 
 CHANGED_AT: Final = datetime(2026, 3, 14, 9, 26, 53, 589_000, tzinfo=UTC)
-"""When the alarms below went into ALARM."""
+"""When the alarms below changed to ALARM."""
 SENT_AT: Final = CHANGED_AT + timedelta(seconds=20)
 """When the messages below were sent."""
 
@@ -28,13 +27,13 @@ ALARM_ARN: Final = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{ALARM}"
 REASON: Final = "Threshold Crossed: 1 out of the last 1 datapoints [5400000.0 (14/03/26 09:21:00)] was greater"
 TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 
-# `+0000` and not `+00:00`, as CloudWatch has it.
+# CloudWatch writes `+0000`, not `+00:00`.
 _CHANGED: Final = "2026-03-14T09:26:53.589+0000"
 _BEFORE: Final = "2026-03-14T07:02:11.004+0000"
 
 
 def message(body: str | Json, **changes: Any) -> Message:
-    """Build the message with which an event, or any other text, arrives."""
+    """Build the message of an event, or of any other text."""
     text = body if isinstance(body, str) else json.dumps(body)
     return Message(
         **{"message_id": "m-7", "body": text, "sent_at": SENT_AT, "sender": "AIDAEXAMPLE", **changes}
@@ -42,13 +41,13 @@ def message(body: str | Json, **changes: Any) -> Message:
 
 
 def request(*run_ids: str, **fields: Any) -> Json:
-    """Write a stop request; with `Select` among the fields it names no runs."""
+    """Build a stop request; with `Select` among the fields it has no run ids."""
     which = {} if "Select" in fields else {"JobRunIds": list(run_ids or (RUN,))}
     return {"JobName": JOB, **which, **fields}
 
 
 def eventbridge(detail_type: str, detail: Any, source: str = "aws.glue", **changes: Any) -> Json:
-    """Write what a bus delivers."""
+    """Build an event of a bus."""
     return {
         "version": "0",
         "id": "3f8a6c1e-0b52-4d17-9e66-a1c2d3e4f506",
@@ -63,14 +62,14 @@ def eventbridge(detail_type: str, detail: Any, source: str = "aws.glue", **chang
     }
 
 
-def stop_requested(detail: Any, **changes: Any) -> Json:
-    """Write a stop request that somebody put on the bus."""
+def stop_request_event(detail: Any, **changes: Any) -> Json:
+    """Build the event of a stop request on the bus."""
     return eventbridge(STOP_REQUESTED, detail, "guardrail.orders", **changes)
 
 
 def run_status(state: str = "RUNNING", envelope: Mapping[str, Any] | None = None, **detail: Any) -> Json:
-    """Write Glue's event that a run takes longer than its threshold."""
-    said = {
+    """Build Glue's event that a run takes longer than its NotifyDelayAfter."""
+    members = {
         "jobName": JOB,
         "severity": "INFO",
         "notificationCondition": {"NotifyDelayAfter": 45.0},
@@ -79,23 +78,29 @@ def run_status(state: str = "RUNNING", envelope: Mapping[str, Any] | None = None
         "message": f"Job is in {state} state",
         "startedOn": "2026-03-14T08:41:50.120Z",
     }
-    return eventbridge("Glue Job Run Status", {**said, **detail}, **(envelope or {}))
+    return eventbridge("Glue Job Run Status", {**members, **detail}, **(envelope or {}))
 
 
 def job_state(state: str = "STOPPED", **detail: Any) -> Json:
-    """Write Glue's event that a run ended."""
-    said = {"jobName": JOB, "severity": "INFO", "state": state, "jobRunId": RUN, "message": "Job run stopped"}
-    return eventbridge("Glue Job State Change", {**said, **detail})
+    """Build Glue's event that a run ended."""
+    members = {
+        "jobName": JOB,
+        "severity": "INFO",
+        "state": state,
+        "jobRunId": RUN,
+        "message": "Job run stopped",
+    }
+    return eventbridge("Glue Job State Change", {**members, **detail})
 
 
 def dimensions(run_id: str | None = "ALL", job_name: str = JOB) -> dict[str, str]:
-    """Write the dimensions of a metric of a job; a run id that is None is left out."""
-    of_run = {} if run_id is None else {"JobRunId": run_id}
-    return {"Type": "count", **of_run, "JobName": job_name}
+    """Build the dimensions of a job's metric; a run id that is None is left out."""
+    run = {} if run_id is None else {"JobRunId": run_id}
+    return {"Type": "count", **run, "JobName": job_name}
 
 
-def metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **more: Any) -> Json:
-    """Write a metric of an alarm's configuration."""
+def metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **changes: Any) -> Json:
+    """Build a metric of an alarm's configuration; `of` are its dimensions."""
     stat = {
         "metric": {
             "namespace": namespace,
@@ -105,43 +110,43 @@ def metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **more:
         "period": 300,
         "stat": "Sum",
     }
-    return {"id": "m1", "metricStat": stat, "returnData": False, **more}
+    return {"id": "m1", "metricStat": stat, "returnData": False, **changes}
 
 
 EXPRESSION: Final[Json] = {"id": "e1", "expression": "m1 / 60000", "label": "minutes", "returnData": True}
 
 
 def state_of_alarm(value: str = "ALARM", **changes: Any) -> Json:
-    """Write the state that an alarm went into."""
+    """Build the new state of an alarm."""
     state = {"value": value, "reason": REASON, "reasonData": '{"version":"1.0"}', "timestamp": _CHANGED}
     return {**state, **changes}
 
 
 def alarm_data(*metrics: Json, state: str = "ALARM", **changes: Any) -> Json:
-    """Write what an alarm says of itself to a bus and to a function."""
+    """Build the data of an alarm in events and actions."""
     return {
         "alarmName": ALARM,
         "state": state_of_alarm(state),
-        "previousState": {"value": "OK", "reason": "all is well", "timestamp": _BEFORE},
+        "previousState": {"value": "OK", "reason": "below the threshold", "timestamp": _BEFORE},
         "configuration": {"description": "orders take **hours**", "metrics": list(metrics or [metric()])},
         **changes,
     }
 
 
 def alarm_in(state: Json, *metrics: Json, **changes: Any) -> Json:
-    """Write what an alarm in that state says of itself."""
+    """Build the data of an alarm with a given state."""
     return {**alarm_data(*metrics, **changes), "state": state}
 
 
 def alarm_event(data: Json | None = None, **changes: Any) -> Json:
-    """Write the change of an alarm's state as a bus delivers it."""
-    said = alarm_data() if data is None else data
-    known = {"source": "aws.cloudwatch", "resources": [ALARM_ARN]}
-    return eventbridge("CloudWatch Alarm State Change", said, **{**known, **changes})
+    """Build the event of an alarm's change of state."""
+    detail = alarm_data() if data is None else data
+    envelope = {"source": "aws.cloudwatch", "resources": [ALARM_ARN]}
+    return eventbridge("CloudWatch Alarm State Change", detail, **{**envelope, **changes})
 
 
 def alarm_action(data: Json | None = None, **changes: Any) -> Json:
-    """Write what an alarm's Lambda action invokes the function with."""
+    """Build the event with which an alarm's Lambda action invokes the function."""
     return {
         "source": "aws.cloudwatch",
         "alarmArn": ALARM_ARN,
@@ -154,12 +159,12 @@ def alarm_action(data: Json | None = None, **changes: Any) -> Json:
 
 
 def as_list(of: Mapping[str, str]) -> list[dict[str, str]]:
-    """Write dimensions as a notification does: a list, with `value` before `name`."""
+    """Build dimensions as in a notification: a list, with `value` before `name`."""
     return [{"value": value, "name": name} for name, value in of.items()]
 
 
 def trigger(of: Mapping[str, str] | None = None, namespace: str = "Glue", **changes: Any) -> Json:
-    """Write the trigger of an alarm on one metric."""
+    """Build the trigger of an alarm on one metric; `of` are its dimensions."""
     return {
         "MetricName": "glue.driver.aggregate.elapsedTime",
         "Namespace": namespace,
@@ -177,8 +182,8 @@ def trigger(of: Mapping[str, str] | None = None, namespace: str = "Glue", **chan
     }
 
 
-def trigger_metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **more: Any) -> Json:
-    """Write one of the metrics of a trigger that reckons with several."""
+def trigger_metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **changes: Any) -> Json:
+    """Build a metric of a trigger with metric math; `of` are its dimensions."""
     stat = {
         "Metric": {
             "Dimensions": as_list(dimensions() if of is None else of),
@@ -188,7 +193,7 @@ def trigger_metric(of: Mapping[str, str] | None = None, namespace: str = "Glue",
         "Period": 300,
         "Stat": "Sum",
     }
-    return {"Id": "m1", "MetricStat": stat, "ReturnData": False, **more}
+    return {"Id": "m1", "MetricStat": stat, "ReturnData": False, **changes}
 
 
 TRIGGER_EXPRESSION: Final[Json] = {
@@ -199,8 +204,8 @@ TRIGGER_EXPRESSION: Final[Json] = {
 }
 
 
-def reckoning(*metrics: Json) -> Json:
-    """Write the trigger of an alarm on metric maths."""
+def metric_math_trigger(*metrics: Json) -> Json:
+    """Build the trigger of an alarm on metric math."""
     return {
         "Period": 300,
         "EvaluationPeriods": 1,
@@ -213,8 +218,8 @@ def reckoning(*metrics: Json) -> Json:
 
 
 def alarm_notification(of: Json | None = None, state: str = "ALARM", **changes: Any) -> Json:
-    """Write what an alarm publishes to a topic; a member that is changed to `...` is left out."""
-    said = {
+    """Build the notification of an alarm; a member that is changed to `...` is left out."""
+    members = {
         "AlarmName": ALARM,
         "AlarmDescription": None,
         "AWSAccountId": ACCOUNT,
@@ -231,23 +236,23 @@ def alarm_notification(of: Json | None = None, state: str = "ALARM", **changes: 
         "Trigger": trigger() if of is None else of,
         **changes,
     }
-    return {name: value for name, value in said.items() if value is not ...}
+    return {name: value for name, value in members.items() if value is not ...}
 
 
 def composite_notification(state: str = "ALARM") -> Json:
-    """Write what a composite alarm publishes: rules, children and no trigger."""
+    """Build the notification of a composite alarm, which has a rule and no trigger."""
     rule = 'ALARM("orders: too slow")'
     return alarm_notification(state=state, Trigger=..., AlarmRule=rule, TriggeringChildren=[])
 
 
-def composite_data(state: str = "ALARM", **of_state: Any) -> Json:
-    """Write what a composite alarm says of itself: a rule and no metrics."""
+def composite_data(state: str = "ALARM", **changes: Any) -> Json:
+    """Build the data of a composite alarm, which has a rule and no metrics."""
     configuration = {"alarmRule": 'ALARM("orders: too slow")', "actionsSuppressor": "maintenance"}
-    return alarm_in(state_of_alarm(state, **of_state), configuration=configuration)
+    return alarm_in(state_of_alarm(state, **changes), configuration=configuration)
 
 
 def notification(published: Any, **changes: Any) -> Json:
-    """Write the message in which a topic wraps what was published to it."""
+    """Build the notification in which a topic wraps a published message."""
     return {
         "Type": "Notification",
         "MessageId": "0c7e11d2-55aa-5b7c-8e0f-4a3b2c1d0e9f",
@@ -264,13 +269,15 @@ def notification(published: Any, **changes: Any) -> Json:
 
 
 def subscription() -> Json:
-    """Write what a topic sends when it is subscribed to."""
-    more = {"Token": "2336412f37", "SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSub"}
-    return notification("You have chosen to subscribe to the topic.", Type="SubscriptionConfirmation", **more)
+    """Build the message that a topic sends to a new subscriber."""
+    members = {"Token": "2336412f37", "SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSub"}
+    return notification(
+        "You have chosen to subscribe to the topic.", Type="SubscriptionConfirmation", **members
+    )
 
 
 def sns_record(published: Any, **changes: Any) -> Json:
-    """Write the record with which a topic invokes a function."""
+    """Build the record with which a topic invokes a function."""
     return {
         "EventSource": "aws:sns",
         "EventVersion": "1.0",
@@ -280,7 +287,7 @@ def sns_record(published: Any, **changes: Any) -> Json:
 
 
 def sqs_record(body: Any, message_id: str = "m-7", **changes: Any) -> Json:
-    """Write the record in which a queue's message arrives."""
+    """Build the record of a queue's message."""
     return {
         "messageId": message_id,
         "receiptHandle": f"{message_id}/1",
@@ -347,7 +354,7 @@ DYNAMODB_RECORDS: Final[Json] = {
 
 
 def destination_record(**changes: Any) -> Json:
-    """Write what Lambda hands to the destination of a function that failed at a stop request."""
+    """Build what Lambda sends to the destination of a function that failed for a stop request."""
     return {
         "version": "1.0",
         "timestamp": "2026-03-14T09:27:01.500Z",

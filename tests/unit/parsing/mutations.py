@@ -1,4 +1,4 @@
-"""Events with something wrong: members dropped, renamed, nested, of another type, and text cut or doubled."""
+"""Mutations of events: members removed, renamed, nested or of another type, and text cut or repeated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 Place = tuple[Any, Any]
 """A dict or a list, and the key or index of one of its members."""
 
-# Words that mean something somewhere, so that a swap can turn one event into another.
+# Values with a meaning in some event, so that a mutation can turn one event into another.
 WORDS: Final = (
     *("ALARM", "OK", "INSUFFICIENT_DATA", "RUNNING", "STARTING", "STOPPING", "STOPPED", "ALL", "Glue", ""),
     *("AWS/Glue", "aws.glue", "aws.cloudwatch", "Notification", "SubscriptionConfirmation", "999900001111"),
@@ -41,18 +41,18 @@ NAMES: Final = (
         "accountId",
     ),
 )
-OTHERS: Final[tuple[Any, ...]] = (
+VALUES: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 2.5, 1e308, 10**20, [], {}, [[]], {"": None}, "\0", "a\nb", "é" * 300),
     *({"JobName": "x"}, ["jr_other"], [None], {"value": "ALARM"}),
 )
 
 
 LARGE: Final = 10_000
-"""What is larger is not enlarged again: no message holds it."""
+"""A larger value is not enlarged again, since a message could not hold the result."""
 
 
 def mutated(event: Any, random: Random) -> Any:
-    """Return the event with one to four things changed; what a topic wraps is changed as well."""
+    """Return the event with one to four changes, also in the message that a topic wraps."""
     copy = _copy(event)
     for _ in range(random.choice((1, 1, 2, 3, 4))):
         _mutate(copy, random)
@@ -94,7 +94,7 @@ def _drop(_places: list[Place], at: Place, _random: Random) -> None:
 
 def _retype(_places: list[Place], at: Place, random: Random) -> None:
     holder, key = at
-    holder[key] = _copy(random.choice(OTHERS))
+    holder[key] = _copy(random.choice(VALUES))
 
 
 def _reword(_places: list[Place], at: Place, random: Random) -> None:
@@ -132,8 +132,8 @@ def _enlarge(_places: list[Place], at: Place, random: Random) -> None:
 
 
 def _swap(places: list[Place], at: Place, random: Random) -> None:
-    (one, key), (other, other_key) = at, random.choice(places)
-    one[key], other[other_key] = _copy(other[other_key]), _copy(one[key])
+    (holder, key), (other_holder, other_key) = at, random.choice(places)
+    holder[key], other_holder[other_key] = _copy(other_holder[other_key]), _copy(holder[key])
 
 
 Change = Callable[[list[Place], Place, Random], None]
@@ -141,10 +141,10 @@ CHANGES: Final[tuple[Change, ...]] = (_drop, _retype, _reword, _nest, _rename, _
 
 
 def garbled(text: str, random: Random) -> str:
-    """Return the text with a piece cut out, doubled, or put in from another place."""
+    """Return the text with a piece removed, repeated or inserted."""
     start, end = sorted(random.sample(range(len(text) + 1), 2))
     end = min(end, start + random.choice((1, 2, 8, 64)))
-    first = '{"NewStateValue": "OK", "JobName": "x", ' + text[1:]
+    with_marker = '{"NewStateValue": "OK", "JobName": "x", ' + text[1:]
     return random.choice(
         (
             text[:start],
@@ -153,6 +153,6 @@ def garbled(text: str, random: Random) -> str:
             text[:start]
             + random.choice(('"', "\\", "\\ud800", "{", "]", ",", ":", "\0", "\ufeff"))
             + text[start:],
-            first,
+            with_marker,
         )
     )

@@ -1,4 +1,4 @@
-"""Whatever is done to an event, reading ends, and nothing is stopped that it does not ask for."""
+"""Tests with mutated events: parsing never raises, and requests no more than a second parser allows."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pytest
 from msgspec import UNSET
 
 from gluebrake import lambda_event
-from gluebrake.model import Ignored, Invalid, ParsedRequest
-from gluebrake.parsing import dispatcher
+from gluebrake.model import ParsedRequest
+from tests.support.builders import AWS_ENVIRONMENT, Ignored, Invalid, bookkeeping, parse_one
 from tests.unit.parsing import events
-from tests.unit.parsing.events import AWS_ENVIRONMENT, RUN, SENT_AT, alarm_data, dimensions, message, metric
+from tests.unit.parsing.events import RUN, SENT_AT, alarm_data, dimensions, message, metric
 from tests.unit.parsing.mutations import garbled, mutated
-from tests.unit.parsing.oracle import SELECTED, Meant, at_most
+from tests.unit.parsing.oracle import SELECTED, Allowed, at_most
 
 pytestmark = pytest.mark.disable_socket
 
 CASES: Final = 1_400
-"""Of each event: more than 20,000 in all."""
+"""The mutations of each event: more than 20,000 in all."""
 
 ON_A_RUN: Final = alarm_data(events.EXPRESSION, metric(dimensions(RUN)), metric({}, "Own"))
-ON_TWO_METRICS: Final = events.reckoning(
+ON_TWO_METRICS: Final = events.metric_math_trigger(
     events.TRIGGER_EXPRESSION, *[events.trigger_metric(dimensions(RUN))] * 2
 )
 
@@ -43,66 +43,65 @@ EVENTS: Final[dict[str, Any]] = {
     "composite notification": events.composite_notification(),
     "request": events.request(RUN, "jr_2", Reason="over budget", DryRun=False),
     "selection": events.request(Select={"States": ["RUNNING"], "OlderThanMinutes": 60}),
-    "request on the bus": events.stop_requested(events.request()),
+    "request on the bus": events.stop_request_event(events.request()),
     "request through a topic": events.notification(events.request()),
     "destination": events.destination_record(requestPayload=events.alarm_action()),
     "S3": events.S3_RECORDS,
 }
 
 
-def read(text: str) -> ParsedRequest | Ignored | Invalid:
-    """Read a body; what asks for runs asks for those that the second reader found, and for none after now."""
-    result = dispatcher.read(message(text), AWS_ENVIRONMENT)
-    if not isinstance(result, ParsedRequest):
-        assert 0 < len(result.why) <= 1024
-        return result
-    request = result.request
-    assert Meant(request.job_name, request.job_run_ids or SELECTED) == at_most(text, AWS_ENVIRONMENT)
-    assert result.run_ids == (request.job_run_ids or ())
+def parse(text: str) -> ParsedRequest | Ignored | Invalid:
+    """Parse a body. Check that a request equals the second parser's, and selects no run that starts later."""
+    parsed = parse_one(message(text))
+    if not isinstance(parsed, ParsedRequest):
+        assert 0 < len(parsed.why) <= 1024
+        return parsed
+    request = parsed.request
+    assert Allowed(request.job_name, request.job_run_ids or SELECTED) == at_most(text, AWS_ENVIRONMENT)
+    assert parsed.run_ids == (request.job_run_ids or ())
     if request.select is not UNSET:
         assert request.select.older_than_minutes is UNSET
         assert request.select.started_before is not UNSET
         assert request.select.started_before <= SENT_AT
-    return result
+    return parsed
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_nothing_else_is_stopped_whatever_is_wrong_with_an_event(name: str) -> None:
-    """An event that was changed asks for what it says now, or for nothing; no change crashes reading."""
-    random = Random(name)  # noqa: S311 - the same cases each time, and no secret
-    became = Counter[type]()
+def test_mutated_event_requests_at_most_what_it_now_has(name: str) -> None:
+    """A mutated event requests what the second parser finds in it, or nothing. No mutation raises."""
+    random = Random(name)  # noqa: S311 - repeatable, and not a secret
+    results = Counter[type]()
     for _ in range(CASES):
         event = mutated(EVENTS[name], random)
         text = json.dumps(event)
-        became[type(read(text))] += 1
-        read(garbled(text, random))
-        came = lambda_event.arrival(
-            event, request_id="r", now=SENT_AT, max_attempts=8, trusted_sender_ids=frozenset()
-        )
-        assert not came.from_queue
-        assert [one.body for one in came.messages] == [text]
-    assert became[Invalid]
+        results[type(parse(text))] += 1
+        parse(garbled(text, random))
+        parsed = lambda_event.parse(event, request_id="r", now=SENT_AT, bookkeeping=bookkeeping())
+        assert not parsed.from_queue
+        (direct,) = parsed.messages
+        assert direct.body == text or direct.rejection
+    assert results[Invalid]
 
 
 @pytest.mark.parametrize(
     "name", ["run status", "alarm on a run", "action", "notification", "request", "selection"]
 )
-def test_enough_events_survive_their_mutations(name: str) -> None:
-    """Many changed events still ask for runs, so that the second reader has something to object to."""
-    random = Random(name)  # noqa: S311 - the same cases each time, and no secret
-    asked = [read(json.dumps(mutated(EVENTS[name], random))) for _ in range(200)]
-    assert sum(isinstance(one, ParsedRequest) for one in asked) > 10
+def test_enough_mutated_events_are_requests(name: str) -> None:
+    """Many mutated events still request a stop, so that the comparison with the second parser is effective."""
+    random = Random(name)  # noqa: S311 - repeatable, and not a secret
+    results = [parse(json.dumps(mutated(EVENTS[name], random))) for _ in range(200)]
+    assert sum(isinstance(result, ParsedRequest) for result in results) > 10
 
 
 @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA", "alarm", "STOPPING", ""])
 @pytest.mark.parametrize("name", ["alarm on a run", "action", "notification", "notification through a topic"])
-def test_alarm_that_is_in_no_alarm_stops_nothing_whatever_else_is_wrong(name: str, state: str) -> None:
-    """Without the word ALARM and without our own request no mutation of an alarm stops a run."""
-    random = Random(name + state)  # noqa: S311 - the same cases each time, and no secret
-    calm = json.loads(
+def test_mutated_alarm_in_another_state_requests_nothing(name: str, state: str) -> None:
+    """Without the word ALARM and the fields of a stop request, no mutation of an alarm requests a stop."""
+    random = Random(name + state)  # noqa: S311 - repeatable, and not a secret
+    event = json.loads(
         json.dumps(EVENTS[name]).replace('"ALARM', f'"{state}').replace('\\"ALARM', f'\\"{state}')
     )
     for _ in range(200):
-        text = json.dumps(mutated(calm, random))
+        text = json.dumps(mutated(event, random))
         if "ALARM" not in text and "JobRunIds" not in text and "Select" not in text:
-            assert not isinstance(read(text), ParsedRequest)
+            assert not isinstance(parse(text), ParsedRequest)

@@ -1,0 +1,214 @@
+"""Report the measurements of throughput and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median, quantiles
+from typing import Final
+
+from benchmarks.function_process import STEPS
+from benchmarks.lambda_events import CONFIRM, STOP
+from benchmarks.measurements import (
+    GLUE_SECONDS,
+    ROUNDS,
+    ROUNDS_OF_SERIES,
+    SIZES,
+    Comparison,
+    Measurements,
+    Seconds,
+    slope,
+)
+from benchmarks.report import Plot, Report, Table, Target
+
+MAX_RATIO: Final = 1.15
+MAX_MICROSECONDS: Final = 60
+MAX_GROWTH: Final = 1.25
+MAX_MEGABYTES: Final = 160
+
+_GLUE_MS: Final = GLUE_SECONDS * 1000
+
+TEXT: Final = f"""\
+The STOP function has its deployed clients and runs in its own process. A fake Glue in another process takes
+{_GLUE_MS:.0f} ms for each call. Each message names one run of one of 200 jobs (Zipf). No run is named twice.
+
+- **Gluebrake**: the duration of an invocation.
+- **own CPU**: the CPU time of the same invocation with stubs that answer every call immediately.
+- **bare boto3**: the duration of the same calls without Gluebrake, with the same clients and threads.
+
+The three run alternately. Figures are medians of {ROUNDS} rounds unless a note says otherwise. Other work on
+the machine increases the ratios, because Gluebrake then takes longer than its CPU time."""
+
+
+def report(measured: Measurements) -> Report:
+    """Return the section of the page, with the targets."""
+    return Report(
+        title="Throughput and latency",
+        text=TEXT,
+        tables=[
+            _durations(measured.comparisons),
+            _throttling(measured.throttled),
+            _own_cpu_by_step(measured),
+            _growth(measured.series),
+            _memory(measured.memory),
+        ],
+        plots=[_plot_of_durations(measured.comparisons), _plot_of_growth(measured.series)],
+        targets=targets(measured),
+    )
+
+
+def targets(measured: Measurements) -> list[Target]:
+    """Compare the figures with their limits."""
+    at_1000 = {service: measured.own_microseconds(service, 1_000) for service in (STOP, CONFIRM)}
+    growth = measured.own_microseconds(STOP, 10_000) / at_1000[STOP]
+    ratio = max(comparison.ratio_without_own_cpu() for comparison in measured.comparisons)
+    megabytes = median(after for _, after in measured.memory) / 1e6
+    return [
+        *(_own_cpu_target(service, microseconds) for service, microseconds in at_1000.items()),
+        Target(
+            figure="own CPU per message of the STOP function at 10,000 messages, divided by that at 1,000",
+            limit=f"≤ {MAX_GROWTH}",
+            measured=f"{growth:.2f}",
+            met=growth <= MAX_GROWTH,
+        ),
+        Target(
+            figure="an invocation's duration minus own CPU, divided by bare boto3's duration (highest)",
+            limit=f"≤ {MAX_RATIO}",
+            measured=f"{ratio:.2f}",
+            met=ratio <= MAX_RATIO,
+        ),
+        Target(
+            figure="peak memory with 10,000 messages",
+            limit=f"≤ {MAX_MEGABYTES} MB",
+            measured=f"{megabytes:.0f} MB",
+            met=megabytes <= MAX_MEGABYTES,
+        ),
+    ]
+
+
+def _own_cpu_target(service: str, microseconds: float) -> Target:
+    return Target(
+        figure=f"own CPU per message of one run, {service.upper()} function, 1,000 messages",
+        limit=f"≤ {MAX_MICROSECONDS} µs",
+        measured=f"{microseconds:.0f} µs",
+        met=microseconds <= MAX_MICROSECONDS,
+    )
+
+
+def _durations(comparisons: Sequence[Comparison]) -> Table:
+    rows = [
+        (
+            f"{comparison.messages:,}",
+            f"{len(comparison.calls):,}",
+            *map(_quartiles, (comparison.gluebrake, comparison.own_cpu, comparison.bare)),
+            f"{comparison.ratio():.2f}",
+            f"{comparison.ratio_without_own_cpu():.2f}",
+        )
+        for comparison in comparisons
+    ]
+    ratios = ["Gluebrake / bare boto3", "(Gluebrake - own CPU) / bare boto3"]
+    return Table(
+        title="Duration of a STOP invocation, in milliseconds",
+        columns=["messages", "calls", "Gluebrake", "own CPU", "bare boto3", *ratios],
+        rows=rows,
+        note="Median (quartiles). A ratio is the median of the rounds' ratios.",
+    )
+
+
+def _throttling(comparison: Comparison) -> Table:
+    row = (
+        f"{comparison.messages:,}",
+        f"{comparison.calls_per_second:g}",
+        f"{len(comparison.calls):,}",
+        f"{median(comparison.stopped):,.0f}",
+        _quartiles(comparison.gluebrake),
+        _quartiles(comparison.bare),
+    )
+    return Table(
+        title="Duration of a STOP invocation that Glue throttles, in milliseconds",
+        columns=["messages", "allowed calls per second", "calls", "runs stopped", "Gluebrake", "bare boto3"],
+        rows=[row],
+        note="After three throttled calls the function makes no more and sends the other runs back to the stop "
+        "queue. Both durations include botocore's one retry of a throttled call, after up to a second.",
+    )
+
+
+def _quartiles(seconds: Seconds) -> str:
+    low, middle, high = (f"{second * 1000:,.1f}" for second in quantiles(seconds, method="inclusive"))
+    return f"{middle} ({low} to {high})"
+
+
+def _own_cpu_by_step(measured: Measurements) -> Table:
+    rows = []
+    for (service, messages), rounds in measured.own_cpu.items():
+        by_step = [median(steps.get(step, 0.0) for steps in rounds) for step in STEPS]
+        figures = (*by_step, measured.own_seconds(service, messages))
+        per_message = (f"{figure / messages * 1e6:.1f}" for figure in figures)
+        rows.append((service.upper(), f"{messages:,}", *per_message))
+    return Table(
+        title="Own CPU, in microseconds per message",
+        columns=["function", "messages", *STEPS, "total"],
+        rows=rows,
+        note="Some of this CPU time, such as that for starting threads, does not depend on the messages.",
+    )
+
+
+def _growth(series: Mapping[int, Seconds]) -> Table:
+    medians = {messages: median(seconds) for messages, seconds in series.items()}
+    return Table(
+        title="Own CPU of consecutive STOP invocations, each as full as Lambda allows",
+        columns=["messages", "seconds", "microseconds per message"],
+        rows=[(f"{n:,}", f"{seconds:.3f}", f"{seconds / n * 1e6:.1f}") for n, seconds in medians.items()],
+        note=f"Own CPU grows with the messages to the power of {slope(series):.2f}. "
+        f"Medians of {ROUNDS_OF_SERIES} rounds.",
+    )
+
+
+def _memory(memory: Sequence[tuple[int, int]]) -> Table:
+    before, after = (median(peaks) / 1e6 for peaks in zip(*memory, strict=True))
+    return Table(
+        title="Peak memory of the function's process, in megabytes",
+        columns=["before the first invocation", f"after {max(SIZES):,} messages"],
+        rows=[(f"{before:.0f}", f"{after:.0f}")],
+        note="The figures include the event's text, which is larger than Lambda allows. "
+        f"Medians of {len(memory)} new processes.",
+    )
+
+
+def _plot_of_durations(comparisons: Sequence[Comparison]) -> Plot:
+    timings = {
+        "Gluebrake": {comparison.messages: comparison.gluebrake for comparison in comparisons},
+        "bare boto3": {comparison.messages: comparison.bare for comparison in comparisons},
+    }
+    return Plot(
+        name="throughput",
+        caption=f"Duration of an invocation with a Glue that takes {_GLUE_MS:.0f} ms for each call",
+        x_label="messages per invocation",
+        y_label="seconds",
+        series={label: _medians(by_messages) for label, by_messages in timings.items()},
+        spread={label: [*map(_range, by_messages.values())] for label, by_messages in timings.items()},
+        log_x=True,
+        log_y=True,
+    )
+
+
+def _plot_of_growth(series: Mapping[int, Seconds]) -> Plot:
+    first, *_ = _medians(series)
+    proportional = [(messages, first[1] * messages / first[0]) for messages in series]
+    return Plot(
+        name="growth",
+        caption=f"Own CPU grows with the messages to the power of {slope(series):.2f}",
+        x_label="messages",
+        y_label="CPU seconds",
+        series={"own CPU": _medians(series), "proportional to the messages": proportional},
+        spread={"own CPU": [*map(_range, series.values())]},
+        log_x=True,
+        log_y=True,
+    )
+
+
+def _medians(timings: Mapping[int, Seconds]) -> list[tuple[float, float]]:
+    return [(messages, median(seconds)) for messages, seconds in timings.items()]
+
+
+def _range(seconds: Seconds) -> tuple[float, float]:
+    return min(seconds), max(seconds)
