@@ -122,8 +122,8 @@ def _not_bootstrapped(target: Target, qualifier: str, others: Sequence[str], pro
         command += f" --toolkit-stack-name CDKToolkit-{qualifier}"
     lines = [f"not bootstrapped for qualifier {qualifier} in {target}. Nothing was changed."]
     lines += [
-        f"It is bootstrapped for qualifier {other}. To use that one:"
-        f' make deploy CDK_OPTIONS="-c @aws-cdk/core:bootstrapQualifier={other}"'
+        f"It is bootstrapped for qualifier {other}. To use that one, add to CDK_OPTIONS:"
+        f" -c @aws-cdk/core:bootstrapQualifier={other}"
         for other in others
     ]
     return "\n".join([*lines, f"To bootstrap it: {command}{f' --profile {profile}' if profile else ''}"])

@@ -20,7 +20,10 @@ def _refused(code: str, message: str = "no", operation: str = "ReceiveMessage") 
         (exceptions.NoCredentialsError(), "no AWS credentials: log in"),
         (exceptions.PartialCredentialsError(provider="env", cred_var="x"), "check --profile"),
         (exceptions.ProfileNotFound(profile="prod"), "no such profile"),
-        (exceptions.NoRegionError(), "no Region: give --region, set AWS_REGION or AWS_DEFAULT_REGION, or set the profile's"),
+        (
+            exceptions.NoRegionError(),
+            "no Region: give --region, set AWS_REGION or AWS_DEFAULT_REGION, or set the profile's",
+        ),
         (exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
         (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "aws sso login"),
         (exceptions.CredentialRetrievalError(provider="p", error_msg="x"), "aws sso login"),

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from docs.generate import DOCS
-from gluebrake.contract import ATTEMPT, SENDER, SUBMITTED_AT, Selection, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, Selection, StopRequest
 from gluebrake.model import Message, MessageResult, ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
@@ -199,7 +199,7 @@ def _fields(kind: type[msgspec.Struct]) -> set[str]:
     [
         ("Fields", _fields(StopRequest)),
         ("Runs by a selection", _fields(Selection)),
-        ("On the stop and the confirm queue", {ATTEMPT, SENDER, SUBMITTED_AT}),
+        ("On the stop and the confirm queue", {ATTEMPT, SENDER, STAGE, SUBMITTED_AT}),
         ("On the dead-letter queue", {"ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"}),
     ],
 )

@@ -109,8 +109,9 @@ def test_invocation_makes_the_fewest_calls(simulation: SimulatedAws) -> None:
     page = {"JobName": "etl", "MaxResults": 200}
     assert invocation.called("GetJobRuns") == [page, page]
     assert invocation.called("GetJobRun") == [{"JobName": "etl", "RunId": "gone"}] * 2
+    # The tags of the jobs that IAM denies, and of the job of the dry run.
     arns = sorted(call["ResourceArn"].rpartition("/")[2] for call in invocation.called("GetTags"))
-    assert arns == ["denied", "tagged"]
+    assert arns == ["denied", "etl", "tagged"]
     assert len(invocation.called("SendMessageBatch")) == 3
 
 

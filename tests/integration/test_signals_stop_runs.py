@@ -242,10 +242,10 @@ class TestSelections:
         dependencies: StopDependencies,
         queues: dict[str, Queue],
     ) -> None:
-        """STOP lists the runs and logs which of them it would stop."""
+        """STOP lists the runs, reads the job's tags, and logs which runs it would stop."""
         _add(aws, "jr_1", "jr_2")
         assert _from_queue(dependencies, _select(DryRun=True)) == DONE
-        assert {call.operation for call in aws.calls} == {"GetJobRuns"}
+        assert {call.operation for call in aws.calls} == {"GetJobRuns", "GetTags"}
         assert not any(map(len, queues.values()))
         assert caplog.messages == ["WouldStop", "WouldStop"]
 

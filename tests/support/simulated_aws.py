@@ -189,7 +189,12 @@ class SimulatedAws:
             "GluebrakeAttempt": {"DataType": "String", "StringValue": "0"},
             "GluebrakeSubmittedAt": {"DataType": "String", "StringValue": submitted_at.isoformat()},
         }
-        return self.confirm_queue.put(stop_request(job_name, *run_ids), attributes=attributes).message_id
+        message = self.confirm_queue.put(
+            stop_request(job_name, *run_ids),
+            attributes=attributes,
+            sender_id=f"{sqs.FUNCTION_ROLE_ID}:gluebrake",
+        )
+        return message.message_id
 
     def redrive(self) -> None:
         """Move the dead letters to the stop queue, unchanged."""

@@ -42,6 +42,7 @@ _SEVERAL: Final = 2
 # A run ends after seven days; a streaming run only in the next weekly maintenance window after that:
 # https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
 _OLDEST_ACTIVE: Final = timedelta(days=15)
+_UNUSABLE_RUN: Final = CallError(NO_ANSWER, "Glue's answer has no run with an id and a state")
 _NO_RESPONSE_IN_TIME: Final = "no answer arrived before the function's deadline"
 
 # What the refusal of a whole call says of its runs. After an invalid or unknown one the states are read, since
@@ -113,7 +114,10 @@ class Glue:
         parameters: dict[str, Any] = {"JobName": job_name, "MaxResults": PAGE}
         while True:
             response = self._call(self.client.get_job_runs, budget, **parameters)
-            yield glue_responses.runs(response)
+            page = glue_responses.runs(response)
+            if page is None:
+                raise CallError(NO_ANSWER, "Glue's answer has no list of runs")
+            yield page
             token = glue_responses.next_token(response)
             if not token:
                 return
@@ -186,7 +190,8 @@ class Glue:
             response = self._call(self.client.get_job_run, budget, JobName=run.job_name, RunId=run.run_id)
         except CallError as error:
             return [unread(finding, error)]
-        return [with_state(finding, glue_responses.run_facts(response.get("JobRun")))]
+        facts = glue_responses.run_facts(response.get("JobRun"))
+        return [with_state(finding, facts) if facts else unread(finding, _UNUSABLE_RUN)]
 
     def _mark_protected(self, group: Group, budget: CallBudget) -> Group:
         try:

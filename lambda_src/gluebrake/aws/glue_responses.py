@@ -36,8 +36,10 @@ def submissions(response: Mapping[str, Any]) -> tuple[frozenset[str], dict[str, 
     return frozenset(filter(None, submitted)), refused
 
 
-def runs(page: Mapping[str, Any]) -> list[RunFacts]:
-    """Return the runs of a GetJobRuns page, without those whose id or state cannot be used."""
+def runs(page: Mapping[str, Any]) -> list[RunFacts] | None:
+    """Return the runs of a GetJobRuns page with usable ids and states, None if the page has no list of runs."""
+    if not isinstance(page.get("JobRuns"), list):
+        return None
     return [facts for run in _objects(page.get("JobRuns")) if (facts := run_facts(run))]
 
 
