@@ -25,6 +25,7 @@ class Observability(Construct):
         alarms = create_alarms(self, monitored)
         for alarm in alarms:
             alarm.add_alarm_action(actions.SnsAction(self.topic))
+            alarm.add_ok_action(actions.SnsAction(self.topic))
         self.dashboard = Dashboard(self, "Dashboard", monitored=monitored, alarms=alarms)
         queries.save(self, [function.log_group for function in monitored.functions.values()])
 

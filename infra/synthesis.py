@@ -24,7 +24,8 @@ _CDK_JSON: Final = _ROOT / "cdk.json"
 STACK: Final = "Gluebrake"
 
 _KEYS: Final = ("config", "gluebrake", "target")
-_CDK_KEYS: Final = ("@aws-cdk/core:bootstrapQualifier", "@aws-cdk/core:permissionsBoundary")
+_BOUNDARY: Final = "@aws-cdk/core:permissionsBoundary"
+_CDK_KEYS: Final = ("@aws-cdk/core:bootstrapQualifier", _BOUNDARY)
 """The keys of the CDK that docs/operations.md names."""
 
 
@@ -35,8 +36,7 @@ def main(arguments: Sequence[str]) -> str | None:
             # The CDK command line passes the context, prints the stack's warnings and names the result.
             synthesise(context={})
         else:
-            context = {**_context_of_files(), **plain_context(arguments)}
-            synthesise(context=context, build=_build_with_warning)
+            synthesise(context=full_context(arguments), build=_build_with_warning)
             sys.stdout.write(f"Template: {_outdir()}/{STACK}.template.json\n")
     except (ArtifactError, ConfigError) as error:
         return str(error)
@@ -52,7 +52,7 @@ def synthesise(
     """Write the cloud assembly to `outdir`, by default to the folder that the CDK expects."""
     app = cdk.App(context=context, outdir=outdir or _outdir())
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
-    check_keys(app.node.get_all_context())
+    check_context(app.node.get_all_context())
     config = load(app.node.try_get_context)
     Gluebrake(app, STACK, config=config, artifact=build(config))
     assembly = app.synth()
@@ -60,8 +60,14 @@ def synthesise(
     return assembly
 
 
+def full_context(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the context that the CDK command line would pass, with that of the files outside the repository."""
+    user, lookups = _read(Path.home() / ".cdk.json"), _read(_ROOT / "cdk.context.json")
+    return {**user.get("context", {}), **lookups, **plain_context(arguments)}
+
+
 def plain_context(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the context that the CDK command line would pass: cdk.json's, then each `-c key=value`."""
+    """Return the context of cdk.json, then of each `-c key=value`."""
     parser = argparse.ArgumentParser(prog="app.py")
     parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
     pairs = (pair.partition("=") for pair in parser.parse_args(arguments).context)
@@ -72,9 +78,14 @@ def _outdir() -> str:
     return os.environ.get("CDK_OUTDIR", "cdk.out")
 
 
-def check_keys(keys: Iterable[str]) -> None:
-    """Raise ConfigError for unknown keys of the context. With a misspelt one, its value would be ignored."""
-    if errors := [*_unknown(keys)]:
+def check_context(context: Mapping[str, Any]) -> None:
+    """Raise ConfigError for what the CDK would ignore: unknown keys, and a permissions boundary as a text."""
+    errors = [*_unknown(context)]
+    if isinstance(context.get(_BOUNDARY), str):
+        errors.append(
+            f'context key {_BOUNDARY}: write {{"name": "POLICY"}} into the context of cdk.json, not into -c'
+        )
+    if errors:
         raise ConfigError("\n".join(["The configuration cannot be used:", *errors]))
 
 
@@ -92,12 +103,6 @@ def _advice(key: str, similar: Sequence[str]) -> str:
     if key in {field.encode_name for field in msgspec.structs.fields(Config)}:
         return f"write {key} into a JSON file, and give -c config=FILE"
     return f"did you mean {similar[0]}?" if similar else f"the keys are {', '.join(_KEYS)}"
-
-
-def _context_of_files() -> dict[str, Any]:
-    """Return the context of the two other files that the CDK command line reads."""
-    user, project = _read(Path.home() / ".cdk.json"), _read(_ROOT / "cdk.context.json")
-    return {**user.get("context", {}), **project}
 
 
 def _read(file: Path) -> dict[str, Any]:

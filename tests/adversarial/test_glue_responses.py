@@ -264,7 +264,7 @@ class TestAnyNode:
         findings = [Finding(target(f"jr_{n}"), Observation.NOT_CALLED) for n in (1, 2, 9)]
         for finding in read_response(findings, twisted):
             assert type(finding.code) is type(finding.error) is str
-        for run in (*glue_responses.runs(twisted), glue_responses.run_facts(twisted.get("JobRun"))):
+        for run in (*(glue_responses.runs(twisted) or ()), glue_responses.run_facts(twisted.get("JobRun"))):
             if run:
                 assert not isinstance(parse_one(message(_naming(run.run_id))), Invalid)
                 measured = measures(Finding(target(submitted_at=NOON), Observation.STATE, run=run))

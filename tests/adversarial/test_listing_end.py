@@ -28,10 +28,7 @@ def test_streaming_run_behind_many_younger_runs_is_stopped(simulation: Simulated
 
 
 @pytest.mark.parametrize("empty_pages", [1, 2])
-@pytest.mark.parametrize("runs", [[], None])
-def test_empty_page_with_a_token_is_not_the_last(
-    simulation: SimulatedAws, empty_pages: int, runs: list[Any] | None
-) -> None:
+def test_empty_page_with_a_token_is_not_the_last(simulation: SimulatedAws, empty_pages: int) -> None:
     """Glue returns a token if not all runs have been returned, also with an empty page."""
     _add_run(simulation)
     simulation.put(EVERY_RUN)
@@ -43,7 +40,7 @@ def test_empty_page_with_a_token_is_not_the_last(
         if len(tokens) > empty_pages:
             call = call._replace(parameters={"JobName": "etl"})
             return answer(call)
-        return Reply(payload={"JobRuns": runs, "NextToken": f"page {len(tokens)}"})
+        return Reply(payload={"JobRuns": [], "NextToken": f"page {len(tokens)}"})
 
     simulation.aws.faults.add(begin_empty, operation="GetJobRuns")
     simulation.run()
@@ -60,6 +57,19 @@ def test_empty_token_is_the_end(simulation: SimulatedAws, token: str | None) -> 
     simulation.run()
     assert simulation.history("etl", "jr_1") == ["StopSubmitted", "Stopped"]
     assert len(simulation.aws.requests("GetJobRuns")) == 1
+
+
+@pytest.mark.parametrize(
+    "response", [{}, {"JobRuns": None, "NextToken": "1"}, {"JobRuns": 5}]
+)
+def test_page_without_a_list_is_an_error(simulation: SimulatedAws, response: dict[str, Any]) -> None:
+    """A response that has no list of runs does not mean that the job has no active run."""
+    _add_run(simulation)
+    simulation.put(EVERY_RUN)
+    simulation.aws.faults.add(lambda _call, _answer: Reply(payload=response), operation="GetJobRuns", times=1)
+    simulation.run()
+    assert simulation.counts["Retrying"] == 1
+    assert simulation.history("etl", "jr_1") == ["StopSubmitted", "Stopped"]
 
 
 def test_repeated_token_fails_at_once(simulation: SimulatedAws) -> None:

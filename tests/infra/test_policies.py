@@ -5,6 +5,7 @@ from typing import Any, Final
 import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_resource_policy, parse_policy_document
 
+from gluebrake import contract
 from tests.infra.conftest import Synthesise
 from tests.infra.template import Template
 
@@ -149,3 +150,31 @@ def test_a_role_suffices_to_consume_its_queue(template: Template, function: str,
     assert not any(is_allowed(action, "<AnotherLogs.Arn>") for action in [*_LOG_STREAM, "logs:CreateLogGroup"])
     assert is_allowed("xray:PutTraceSegments", "*")
     assert not is_allowed("xray:GetTraceSummaries", "*")
+
+
+def _may_publish(template: Template, context: dict[str, Any]) -> bool:
+    """Return whether a producer's policy allows a PutEvents call with these values of the condition keys."""
+    statements = template.only("AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"]
+    (publish,) = (s for s in statements if s["Action"] == "events:PutEvents")
+    document = parse_policy_document({"Version": "2012-10-17", "Statement": [publish]})
+    request = _context("events:PutEvents", publish["Resource"])
+    request.service_context = context
+    return str(evaluate(request, [document]).decision) == "Allow"
+
+
+@pytest.mark.parametrize(
+    ("detail_types", "allowed"),
+    [
+        ([contract.STOP_REQUESTED], True),
+        ([contract.STOP_REQUESTED] * 10, True),
+        ([contract.STOP_REQUESTED] * 9 + [contract.STOP_OUTCOME], False),
+        ([contract.STOP_OUTCOME], False),
+        ([], False),
+    ],
+)
+def test_a_producer_publishes_stop_requests_only(
+    template: Template, detail_types: list[str], *, allowed: bool
+) -> None:
+    """A call with several events is allowed if each is a stop request, however IAM passes their values on."""
+    context = {"events:detail-type": detail_types} if detail_types else {}
+    assert _may_publish(template, context) is allowed

@@ -1,16 +1,20 @@
 """Synthesise with `python app.py` and with the CDK command line."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from infra import cdk_cli, synthesis
-from infra.artifact import ArtifactError
-from infra.node import NODE, NPX, set_node
+from infra import synthesis
+from infra.artifact import Artifact, ArtifactError
+from infra.config import EFFECTIVE, Config, ConfigError
+from infra.node import set_node
 from tests.infra.conftest import Synthesise
+from tests.infra.template import Template, plain
 
 _ROOT = Path(__file__).parents[2]
 
@@ -56,19 +60,78 @@ def test_warning_of_the_artifact_is_in_the_assembly(synthesised: Synthesise) -> 
     assert "slow start" in metadata.read_text()
 
 
-def test_cdk_runs_on_the_node_from_pypi() -> None:
-    """Npx from the wheel starts the pinned version of the CDK, so that no Node.js need be installed."""
-    assert cdk_cli.command(["deploy", "-c", "a=b"])[:2] == [str(NODE), str(NPX)]
-    assert cdk_cli.command(["deploy", "-c", "a=b"])[2:] == ["--yes", cdk_cli.CDK, "deploy", "-c", "a=b"]
-    assert NODE.exists()
-    assert NPX.exists()
+def test_assembly_has_the_effective_configuration(template: Template) -> None:
+    """`make deploy` shows every key with its value, also the defaults."""
+    values = json.loads((template.directory / EFFECTIVE).read_text())
+    assert msgspec.convert(values, Config) == Config(python="3.13")
+    assert values.keys() == {field.encode_name for field in msgspec.structs.fields(Config)}
 
 
-def test_cdk_finds_this_python_first() -> None:
-    """`python` is this interpreter and `node` is the one from PyPI. All other variables are unchanged."""
-    environ = cdk_cli.environment({"PATH": "/usr/bin", "AWS_ENDPOINT_URL": "http://localhost"})
-    expected = os.pathsep.join([str(Path(sys.executable).parent), str(NODE.parent), "/usr/bin"])
-    assert environ == {"PATH": expected, "AWS_ENDPOINT_URL": "http://localhost"}
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("confg", "did you mean config?"),
+        ("Target", "did you mean target?"),
+        ("batchSize", "write batchSize into a JSON file, and give -c config=FILE"),
+        ("foo", "the keys are config, gluebrake, target"),
+        ("@aws-cdk/core:bootstrapQualifer", "did you mean @aws-cdk/core:bootstrapQualifier?"),
+        ("@aws-cdk/core:permissionBoundary", "did you mean @aws-cdk/core:permissionsBoundary?"),
+    ],
+)
+def test_unknown_context_key_is_rejected(key: str, advice: str) -> None:
+    """A misspelt key would be ignored, and the defaults deployed."""
+    with pytest.raises(ConfigError) as raised:
+        synthesis.check_context({"gluebrake": {}, key: "value"})
+    assert str(raised.value).splitlines()[1:] == [f"context key {key}: unknown; {advice}"]
+
+
+def test_keys_of_the_cdk_are_accepted(template: Template) -> None:
+    """Every feature flag, and what the CDK command line adds to the context: settings and lookups."""
+    manifest = json.loads((template.directory / "manifest.json").read_text())
+    flags = manifest["artifacts"]["aws-cdk-lib/feature-flag-report"]["properties"]["flags"]
+    assert len(flags) > 50
+    added = ["aws:cdk:bundling-stacks", "cdk:skip", "availability-zones:account=1:region=eu-west-1"]
+    synthesis.check_context(dict.fromkeys([*flags, *added, "gluebrake", "config", "target"], True))
+
+
+def test_permissions_boundary_as_a_text_is_rejected() -> None:
+    """The CDK ignores it, so that roles without the boundary would be deployed."""
+    with pytest.raises(ConfigError, match=r"permissionsBoundary: write .* into the context of cdk.json"):
+        synthesis.check_context({"@aws-cdk/core:permissionsBoundary": '{"name": "boundary"}'})
+
+
+def test_qualifier_and_permissions_boundary_are_in_the_template(tmp_path: Path) -> None:
+    """The two settings of the CDK that docs/operations.md names have their effect."""
+    (tmp_path / "stub.py").touch()
+    settings = {
+        "@aws-cdk/core:bootstrapQualifier": "acme",
+        "@aws-cdk/core:permissionsBoundary": {"name": "boundary"},
+    }
+    synthesis.synthesise(
+        context={**synthesis.plain_context([]), **settings},
+        outdir=str(tmp_path / "cdk.out"),
+        build=lambda _: Artifact(tmp_path),
+    )
+    template = Template(tmp_path / "cdk.out")
+    roles = [role["Properties"] for role in template.resources("AWS::IAM::Role").values()]
+    assert {plain(role["PermissionsBoundary"]) for role in roles} == {
+        "arn:aws:iam::123456789012:policy/boundary"
+    }
+    assert "/cdk-bootstrap/acme/version" in (template.directory / "manifest.json").read_text()
+    assert "hnb659fds" not in (template.directory / "manifest.json").read_text()
+
+
+def test_context_of_other_files_counts_as_for_the_cdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~/.cdk.json` is the least specific file. A malformed one is named."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / ".cdk.json"
+    file.write_text('{"context": {"gluebrake": 1, "target": "mars"}}')
+    assert synthesis.full_context([])["target"] == "mars"
+    assert synthesis.full_context(["-c", "target=local"])["target"] == "local"
+    assert synthesis.full_context([])["gluebrake"] == synthesis.plain_context([])["gluebrake"]
+    file.write_text("{")
+    with pytest.raises(ConfigError, match=f"{file}: cannot be read"):
+        synthesis.full_context([])
 
 
 def test_jsii_node_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

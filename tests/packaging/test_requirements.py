@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -13,6 +14,7 @@ ROOT: Final = Path(__file__).parents[2]
 FUNCTIONS: Final = ROOT / "lambda_src" / "requirements.txt"
 APP: Final = ROOT / "requirements.txt"
 DEV: Final = ROOT / "requirements" / "dev.txt"
+UV: Final = ROOT / "requirements" / "uv.txt"
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -25,9 +27,9 @@ def _names(file: Path) -> set[str]:
     return {name for name, _ in _pins(file)}
 
 
-@pytest.mark.parametrize("file", [APP, FUNCTIONS], ids=["app", "functions"])
+@pytest.mark.parametrize("file", [APP, FUNCTIONS, UV], ids=["app", "functions", "uv"])
 def test_what_is_deployed_is_what_is_tested(file: Path) -> None:
-    """The tests run with the versions that synthesise the stack and that ship with the functions."""
+    """The tests run with the versions that install, that synthesise the stack and that ship with the functions."""
     pins = _pins(file)
     assert pins
     assert pins <= _pins(DEV)
@@ -44,6 +46,16 @@ def test_functions_do_not_get_the_commands_packages() -> None:
 def test_development_has_the_commands_packages() -> None:
     """The tests of the command run in the development environment."""
     assert set(PROJECT["project"]["dependencies"]) <= _names(DEV)
+
+
+def test_command_line_of_the_cdk_is_locked() -> None:
+    """Each package has one version and its hash. No address is in the file, so npm uses the user's own registry."""
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    root, packages = lock["packages"].pop(""), lock["packages"]
+    assert root["devDependencies"] == wanted == {"aws-cdk": packages["node_modules/aws-cdk"]["version"]}
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert "://" not in (ROOT / "package-lock.json").read_text()
 
 
 def test_make_lock_writes_every_file() -> None:

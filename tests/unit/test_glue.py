@@ -379,17 +379,16 @@ class TestReadingBack:
         assert (finding.code, finding.error) == ("AccessDeniedException", "Not yours")
 
     @pytest.mark.parametrize("operation", [PAGE, RUN])
-    def test_empty_answer_to_a_read_leaves_the_state_unknown(
-        self, aws: FakeAws, glue: Glue, operation: str
-    ) -> None:
-        """A read whose answer has no run in it shows nothing."""
+    def test_empty_answer_to_a_read_is_a_failed_read(self, aws: FakeAws, glue: Glue, operation: str) -> None:
+        """A read whose answer has no run in it shows nothing, and the finding has the code for it."""
         run_ids = _ids(1 if operation == RUN else 2)
         _add_runs(aws, *run_ids, state="SUCCEEDED")
         aws.faults.add(EmptyBody(), operation=PAGE)
         aws.faults.add(EmptyBody(), operation=RUN)
         findings = glue.stop([batch(*run_ids)], _budget())
-        assert set(_observations(findings).values()) == {Observation.UNKNOWN}
-        assert {finding.code for finding in findings} == {"JobRunCannotBeStoppedException"}
+        assert set(_observations(findings).values()) == {Observation.CALL_FAILED}
+        assert {finding.code for finding in findings} == {"NoAnswer"}
+        assert {result.outcome for result in decide_stops(findings, 8)} == {Outcome.RETRYING}
 
     def test_run_that_stopped_between_two_tries_of_a_call_is_confirmed(self, aws: FakeAws) -> None:
         """When botocore repeats a call after a lost answer, the first call may have stopped the run."""

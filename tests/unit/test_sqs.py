@@ -239,6 +239,21 @@ class TestFailures:
         expected = {f"STOP-{number}" for number in range(10)} | {"CONFIRM-0", "CONFIRM-1"}
         assert aws_queues.send(messages) == expected
 
+    def test_batch_that_sqs_finds_too_long_is_halved(self, aws: FakeAws, aws_queues: Queues) -> None:
+        """Where SQS accepts fewer bytes in a batch, its messages are sent in smaller ones."""
+        aws.faults.add(
+            Refused("AWS.SimpleQueueService.BatchRequestTooLong"),
+            when=lambda call: len(call.parameters["Entries"]) > 2,
+        )
+        assert aws_queues.send(_numbered(9)) == frozenset()
+        sizes = sorted(len(request["Entries"]) for request in aws.requests("SendMessageBatch"))
+        assert sizes == [1, 2, 2, 2, 2, 3, 4, 5, 9]
+
+    def test_message_that_is_too_long_alone_fails(self, aws: FakeAws, aws_queues: Queues) -> None:
+        """A message that SQS finds too long by itself is not accepted."""
+        aws.faults.add(Refused("AWS.SimpleQueueService.BatchRequestTooLong"))
+        assert aws_queues.send(_numbered(2)) == {"STOP-0", "STOP-1"}
+
     def test_call_that_times_out_fails_its_messages(self, aws: FakeAws) -> None:
         """A message of a call without response may not have been sent, so its ids are returned."""
         options = {**aws.client_options, "config": Config(read_timeout=0.05, retries={"total_max_attempts": 1})}

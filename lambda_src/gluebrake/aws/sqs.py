@@ -61,7 +61,10 @@ class Queues:
         try:
             response = self.client.send_message_batch(QueueUrl=self.urls[batch[0].queue], Entries=entries)
             accepted = {entry["Id"] for entry in response.get("Successful", [])}
-        except Exception:  # noqa: BLE001 - the exception concerns the messages of this batch only
+        except Exception as error:  # noqa: BLE001 - the exception concerns the messages of this batch only
+            if _is_too_long(error) and len(batch) > 1:
+                half = len(batch) // 2
+                return [*self._send_batch(batch[:half]), *self._send_batch(batch[half:])]
             return list(batch)
         return [message for index, message in enumerate(batch) if str(index) not in accepted]
 
@@ -71,6 +74,12 @@ class Queues:
         ]
         with contextlib.suppress(Exception):
             self.client.delete_message_batch(QueueUrl=self.urls[queue], Entries=entries)
+
+
+def _is_too_long(error: Exception) -> bool:
+    """Return whether SQS accepts fewer bytes in a batch than `MAX_BYTES`, as it did before 2025."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", "")).endswith("BatchRequestTooLong")
 
 
 def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
