@@ -165,7 +165,7 @@ EVENTBRIDGE: Final = (
     Reason(
         ("NO_PERMISSIONS", "NO_RESOURCE"),
         "The stop queue's policy was changed, or the queue does not exist.",
-        "Deploy again.",
+        "Run the command that `gluebrake doctor` prints.",
         _REDRIVE,
     ),
     Reason(
@@ -200,7 +200,7 @@ EVENTBRIDGE: Final = (
             "RESOURCE_MODIFICATION_COLLISION",
         ),
         "The rule's target was changed: a queue in the same account and Region has none of these errors.",
-        "Deploy again.",
+        "Run the command that `gluebrake doctor` prints.",
         _REDRIVE,
     ),
 )
@@ -235,7 +235,7 @@ SENDERS: Final = (
         Reason(
             (NO_ERROR_CODE,),
             "SNS could not deliver a notification to the stop queue, or a producer sent the message here.",
-            "For SNS, deploy again, which restores the stop queue's policy.",
+            "For SNS, run the command that `gluebrake doctor` prints for the stop queue's policy.",
             _REDRIVE_IF_WANTED,
         ),
     ),

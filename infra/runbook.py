@@ -100,14 +100,14 @@ RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
         " `NumberOfNotificationsFailedToRedriveToDlq` of the signal topic",
         "An event, a notification or an asynchronous invocation reached neither its target nor the"
         " dead-letter queue. It is lost, and the stop that it requested does not happen.",
-        "A queue policy or a role was changed: detect drift on the CloudFormation stack. Deploy again, then"
-        " send the lost requests again.",
+        "A queue policy or a role was changed. `gluebrake doctor` names it, with the command that repairs it."
+        " Then send the lost requests again.",
     ),
     "RecursionDropped": RunbookEntry(
         "`RecursiveInvocationsDropped` of the functions",
         "Lambda's recursive loop detection dropped retries. Their runs may still be running.",
-        "`RecursiveLoop` of a function was changed to `Terminate`. Deploy again, then redrive the dead"
-        " letters.",
+        "`RecursiveLoop` of a function was changed to `Terminate`. Run the command that `gluebrake doctor`"
+        " prints, then redrive the dead letters.",
     ),
     "FunctionErrors": RunbookEntry(
         "`Errors` of the functions",

@@ -41,7 +41,7 @@ class StopFunction(QueueFunction):
 
 
 def _deny_protected(stack: cdk.Stack, config: Config) -> Iterator[iam.PolicyStatement]:
-    # AWS documents that `Null` may take an empty tag value for an absent tag, so a second statement denies by value:
+    # AWS documents that `Null` may take an empty tag value for an absent tag. Hence a second statement:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     tag, jobs = f"aws:ResourceTag/{config.protect_tag}", [job_arn(stack, "*")]
     yield _deny_stop("ProtectByTag", jobs, {"Null": {tag: "false"}})

@@ -61,7 +61,7 @@ def synthesise(
 
 
 def full_context(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the context that the CDK command line would pass, with that of the files outside the repository."""
+    """Return the context that the CDK command line would pass, with that of its two other files."""
     user, lookups = _read(Path.home() / ".cdk.json"), _read(_ROOT / "cdk.context.json")
     return {**user.get("context", {}), **lookups, **plain_context(arguments)}
 

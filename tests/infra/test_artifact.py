@@ -1,26 +1,28 @@
 """The deployment package is complete, small and reproducible."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final, Literal
 
 import pytest
+import uv
 
 from infra import artifact
 from infra.artifact import Artifact, ArtifactError, build
-from infra.config import Config, load
+from infra.config import Config, default_python, load
+from infra.release import write_zip
 
 Built = Callable[[Config], Artifact]
 
 _LOCAL = load({"target": "local"}.get)
 _FOR_AWS = [Config(architecture="arm64"), Config(architecture="x86_64")]
+_OTHER: Final[Literal["3.13", "3.14"]] = "3.13" if sys.version_info[:2] != (3, 13) else "3.14"
 # e_machine, https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 _ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 _PROBE = """
@@ -54,14 +56,12 @@ def _files(directory: Path) -> dict[str, bytes]:
 
 
 def _zipped(directory: Path) -> bytes:
-    """Return a zip like the CDK's: sorted by name, with file modes, and with one date for all files."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(directory).as_posix())
-            entry.external_attr = path.stat().st_mode << 16
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    file = directory.with_suffix(".zip")
+    write_zip(directory, file)
+    try:
+        return file.read_bytes()
+    finally:
+        file.unlink()
 
 
 @contextmanager
@@ -133,12 +133,41 @@ def test_concurrent_builds_leave_one_complete_artifact(tmp_path: Path) -> None:
 
 
 def test_a_missing_interpreter_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a working interpreter no bytecode ships, and the warning says so."""
-    monkeypatch.setenv("PATH", str(_failing(tmp_path / "python3.14").parent))
+    """Without a working interpreter and without a download no bytecode ships, and the warning says so."""
+    monkeypatch.setenv("PATH", str(_program(tmp_path / f"python{_OTHER}", "exit 127").parent))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "managed"))
-    uncompiled = build(Config(python="3.14"), parent=tmp_path / "build")
-    assert "No Python 3.14 was found" in uncompiled.warning
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    uncompiled = build(Config(python=_OTHER), parent=tmp_path / "build")
+    assert f"No Python {_OTHER} was found on this machine and none could be downloaded" in uncompiled.warning
     assert not list(uncompiled.directory.rglob("*.pyc"))
+
+
+def test_a_missing_interpreter_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter is downloaded into the folder of the artifacts, and found there the next time."""
+    calls, parent = tmp_path / "calls", tmp_path / "build"
+    fake = _program(
+        tmp_path / "uv",
+        f"""
+        if [ "$1" != python ]; then exec '{uv.find_uv_bin()}' "$@"; fi
+        echo "$2 $UV_PYTHON_INSTALL_DIR" >> '{calls}'
+        if [ "$2" = install ]; then mkdir -p "$UV_PYTHON_INSTALL_DIR"; exit; fi
+        test -d "$UV_PYTHON_INSTALL_DIR" && echo '{sys.executable}'
+        """,
+    )
+    monkeypatch.setattr(uv, "find_uv_bin", lambda: str(fake))
+    monkeypatch.delenv("UV_PYTHON_INSTALL_DIR", raising=False)
+    built = build(Config(python=_OTHER), parent=parent)
+    assert built.warning == ""
+    assert list(built.directory.rglob("*.pyc"))
+    assert build(Config(python=_OTHER), parent=parent) == built
+    find, download = f"find {parent / 'python'}", f"install {parent / 'python'}"
+    assert calls.read_text().splitlines() == ["find ", find, download, find, "find ", find]
+
+
+def test_the_default_runtime_is_this_python() -> None:
+    """Bytecode for it ships from every machine. Where Lambda does not have it, the newest is the default."""
+    assert Config().python == "{}.{}".format(*sys.version_info)
+    assert [default_python((3, minor, 0)) for minor in (10, 11, 13, 15)] == ["3.14", "3.11", "3.13", "3.14"]
 
 
 def test_no_warning_when_bytecode_ships(built: Built) -> None:
@@ -160,10 +189,10 @@ def _break_uv(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     monkeypatch.setenv("UV_CACHE_DIR", str(directory / "empty"))
 
 
-def _failing(program: Path) -> Path:
-    program.write_text("#!/bin/sh\necho broken interpreter >&2\nexit 127\n")
-    program.chmod(0o755)
-    return program
+def _program(file: Path, script: str) -> Path:
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return file
 
 
 def test_a_cut_model_keeps_every_shape_that_its_operations_and_errors_refer_to() -> None:

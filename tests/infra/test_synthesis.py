@@ -102,7 +102,8 @@ def test_permissions_boundary_as_a_text_is_rejected() -> None:
 
 def test_qualifier_and_permissions_boundary_are_in_the_template(tmp_path: Path) -> None:
     """The two settings of the CDK that docs/operations.md names have their effect."""
-    (tmp_path / "stub.py").touch()
+    (stub := tmp_path / "stub").mkdir()
+    (stub / "stub.py").touch()
     settings = {
         "@aws-cdk/core:bootstrapQualifier": "acme",
         "@aws-cdk/core:permissionsBoundary": {"name": "boundary"},
@@ -110,7 +111,7 @@ def test_qualifier_and_permissions_boundary_are_in_the_template(tmp_path: Path) 
     synthesis.synthesise(
         context={**synthesis.plain_context([]), **settings},
         outdir=str(tmp_path / "cdk.out"),
-        build=lambda _: Artifact(tmp_path),
+        build=lambda _: Artifact(stub),
     )
     template = Template(tmp_path / "cdk.out")
     roles = [role["Properties"] for role in template.resources("AWS::IAM::Role").values()]

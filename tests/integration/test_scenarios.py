@@ -6,8 +6,8 @@ import os
 
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.properties import check_at_least_once, check_exactly_once
-from tests.support.scenarios import AT_LEAST_ONCE, EXACTLY_ONCE, Scenario
+from tests.support.properties import check_at_least_once, check_exactly_once, check_with_selections
+from tests.support.scenarios import AT_LEAST_ONCE, EXACTLY_ONCE, WITH_SELECTIONS, Scenario
 
 # More examples for a longer run: GLUEBRAKE_EXAMPLES=5000 pytest tests/integration/test_scenarios.py
 examples = settings(
@@ -29,3 +29,10 @@ def test_each_target_has_one_outcome_and_one_end_while_queues_are_reliable(scena
 def test_each_target_ends_through_failed_sends_crashes_and_redeliveries(scenario: Scenario) -> None:
     """Whatever fails, each target ends, and SQS redelivers only the messages that need it."""
     check_at_least_once(scenario)
+
+
+@examples
+@given(WITH_SELECTIONS)
+def test_each_run_that_a_selection_stops_ends_whatever_fails(scenario: Scenario) -> None:
+    """Each submitted run has an outcome, an event and its dead letter, and no younger run is ever stopped."""
+    check_with_selections(scenario)

@@ -37,8 +37,9 @@ def test_clone_synthesises_and_prints_the_warning(python: Path, tmp_path: Path) 
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"python": missing}))
     outdir = tmp_path / "cdk.out"
-    # Neither the empty path nor uv's folder of Pythons has an interpreter.
-    environ = {"PATH": str(tmp_path), "UV_PYTHON_INSTALL_DIR": str(tmp_path), "CDK_OUTDIR": str(outdir)}
+    # Neither the empty path nor uv's folder of Pythons has an interpreter, and uv may not download one.
+    uv_environ = {"UV_PYTHON_INSTALL_DIR": str(tmp_path), "UV_PYTHON_DOWNLOADS": "never"}
+    environ = {"PATH": str(tmp_path), **uv_environ, "CDK_OUTDIR": str(outdir)}
     hidden = ("CDK_", "PYTHON", "VIRTUAL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     done = subprocess.run(

@@ -29,7 +29,7 @@ def _names(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("file", [APP, FUNCTIONS, UV], ids=["app", "functions", "uv"])
 def test_what_is_deployed_is_what_is_tested(file: Path) -> None:
-    """The tests run with the versions that install, that synthesise the stack and that ship with the functions."""
+    """The tests run with the versions that install, that synthesise and that ship with the functions."""
     pins = _pins(file)
     assert pins
     assert pins <= _pins(DEV)
@@ -49,7 +49,7 @@ def test_development_has_the_commands_packages() -> None:
 
 
 def test_command_line_of_the_cdk_is_locked() -> None:
-    """Each package has one version and its hash. No address is in the file, so npm uses the user's own registry."""
+    """Each package has one version and its hash. Without addresses, npm uses the user's own registry."""
     lock = json.loads((ROOT / "package-lock.json").read_text())
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
     root, packages = lock["packages"].pop(""), lock["packages"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gluebrake.contract import ATTEMPT, SENDER, STOP_REQUESTED, SUBMITTED_AT, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, STOP_REQUESTED, SUBMITTED_AT, StopRequest
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import Backoff, RetryPolicy
 from gluebrake.lambda_event import Bookkeeping
@@ -59,7 +59,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
 
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
 FUNCTION_SENDER_ID: Final = "AROAGLUEBRAKE:stop"
-BOOKKEEPING_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, SUBMITTED_AT})
+BOOKKEEPING_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, STAGE, SUBMITTED_AT})
 
 ACTIVE_STATES: Final = ("STARTING", "RUNNING", "WAITING", "STOPPING", "PAUSED_BY_A_LATER_GLUE", "")
 STATES: Final = (*ACTIVE_STATES, *sorted(TERMINAL_STATES))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
 from gluebrake.model import MAX_RUNS_PER_CALL
 from tests.support.fakes.exchange import Json
+from tests.support.selections import SentSelection, request_with_selection
 
 TargetKey = tuple[str, str, bool]
 """Job name, run id, dry run."""
@@ -49,6 +51,12 @@ class Evidence:
     """The detail of each outcome event on the bus, whether or not the function received the answer."""
     undelivered: int
     """How many messages are still on the work queues."""
+    selections: Sequence[SentSelection] = ()
+    """The selections among the messages."""
+    started: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    """When each run started, by job name and run id."""
+    active: Collection[tuple[str, str]] = ()
+    """The runs that are still active at the end."""
 
     @cached_property
     def requested(self) -> Counter[TargetKey]:
@@ -69,7 +77,22 @@ class Evidence:
     @cached_property
     def unusable(self) -> set[str]:
         """The bodies that are not valid requests."""
-        return {body for body in self.bodies if self.request(body) is None}
+        bodies = (body for body in self.bodies if request_with_selection(body) is None)
+        return {body for body in bodies if self.request(body) is None}
+
+    @cached_property
+    def abandoned(self) -> Counter[str]:
+        """How many dead letters are selections, by job. They account for the runs that they mean."""
+        requests = [request_with_selection(body) for body, _ in self.dead_letters]
+        return Counter(request["JobName"] for request in requests if request)
+
+    def is_meant(self, key: TargetKey) -> bool:
+        """Return whether a message names the target, or selects runs of its job that are as old."""
+        job_name, run_id, dry_run = key
+        started_on = self.started.get((job_name, run_id))
+        return key in self.requested or any(
+            s.may_mean(job_name, started_on, dry_run=dry_run) for s in self.selections
+        )
 
     def keys(self, body: str) -> set[TargetKey]:
         """Return the targets that a message names."""
@@ -99,6 +122,7 @@ def violations(evidence: Evidence) -> list[str]:
         *_without_dead_letter(evidence),
         *_invented(evidence),
         *_unrequested_stops(evidence),
+        *_unfinished_selections(evidence),
     ]
 
 
@@ -148,22 +172,61 @@ def _without_dead_letter(evidence: Evidence) -> Iterator[str]:
 
 def _invented(evidence: Evidence) -> Iterator[str]:
     logged = {key_of(line) for line in evidence.lines if "job_run_id" in line}
-    yield from (f"invented in the log: {key}" for key in logged - evidence.requested.keys())
-    runs = {(job_name, run_id) for job_name, run_id, _ in evidence.requested}
+    yield from (f"invented in the log: {key}" for key in logged if not evidence.is_meant(key))
     published = {(event["jobName"], event["jobRunId"]) for event in evidence.events if "jobRunId" in event}
-    yield from (f"invented as an event: {run}" for run in published - runs)
+    for run in published:
+        if not any(evidence.is_meant((*run, dry_run)) for dry_run in (False, True)):
+            yield f"invented as an event: {run}"
     for body, attributes in evidence.dead_letters:
         keys = evidence.keys(body)
-        if not keys <= evidence.requested.keys() or (not keys and body not in evidence.unusable):
+        if not all(map(evidence.is_meant, keys)) or not (keys or _is_original(body, evidence)):
             yield f"invented as a dead letter: {body}"
         if any(dry_run for _, _, dry_run in keys - evidence.moved):
             yield f"a dry run as a dead letter: {body} {dict(attributes)}"
 
 
+def _is_original(body: str, evidence: Evidence) -> bool:
+    """Return whether the body was sent, or is a selection that was sent and has its time now."""
+    request = request_with_selection(body)
+    if request is None or body in evidence.bodies:
+        return body in evidence.bodies
+    before = datetime.fromisoformat(request["Select"]["StartedBefore"])
+    sent = ((s.job_name, s.dry_run, s.started_before) for s in evidence.selections)
+    return (request["JobName"], False, before) in sent
+
+
+def _unfinished_selections(evidence: Evidence) -> Iterator[str]:
+    """Yield the runs that a selection left without an outcome, and the selections without a dead letter."""
+    accounted = evidence.ends.keys() | evidence.moved | evidence.requested.keys()
+    submitted = {
+        (call["JobName"], run_id, False) for call in evidence.stop_calls for run_id in call["JobRunIds"]
+    }
+    for key in sorted(submitted - accounted):
+        if evidence.is_meant(key) and not evidence.abandoned[key[0]]:
+            yield f"submitted without an end: {key}"
+    spared = evidence.abandoned.keys() | {
+        line["job_name"] for line in evidence.lines if line["outcome"] == "Protected"
+    }
+    every_run = [selection for selection in evidence.selections if not selection.states]
+    for job_name, run_id in sorted(evidence.active):
+        started_on = evidence.started[job_name, run_id]
+        is_selected = any(s.may_mean(job_name, started_on, dry_run=False) for s in every_run)
+        if is_selected and (job_name, run_id, False) not in accounted and job_name not in spared:
+            yield f"selected and not stopped: {job_name, run_id}"
+    failed = Counter(line["job_name"] for line in evidence.lines if _is_failed_selection(line))
+    yield from (f"no dead letter of a selection: {job_name}" for job_name in failed - evidence.abandoned)
+
+
+def _is_failed_selection(line: Json) -> bool:
+    outcomes = (FAILURES | _MESSAGE_FAILURES) - {"InvalidRequest"}
+    is_of_message = "job_run_id" not in line and not line["error_message"].startswith("JobRunIds:")
+    return is_of_message and line["outcome"] in outcomes and not (line["dry_run"] or line["will_redeliver"])
+
+
 def _unrequested_stops(evidence: Evidence) -> Iterator[str]:
     for call in evidence.stop_calls:
         run_ids = call["JobRunIds"]
-        if not {(call["JobName"], run_id, False) for run_id in run_ids} <= evidence.requested.keys():
+        if not all(evidence.is_meant((call["JobName"], run_id, False)) for run_id in run_ids):
             yield f"stopped a run that no message names: {call}"
         if not 1 <= len(run_ids) == len(set(run_ids)) <= MAX_RUNS_PER_CALL:
             yield f"not 1 to {MAX_RUNS_PER_CALL} distinct runs in a call: {call}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
 
 from gluebrake.outcomes import Outcome
 from tests.support.fakes.exchange import Json
+from tests.support.fakes.sqs import Message
 from tests.support.invariants import (
     FAILURES,
     NEXT_QUEUE,
@@ -18,8 +21,12 @@ from tests.support.invariants import (
     repeated_ends,
     violations,
 )
-from tests.support.scenarios import FORBIDDEN_JOBS, MAX_RUNS, Scenario, ScriptedAws
-from tests.support.simulated_aws import STOP, Invocation, SimulatedAws
+from tests.support.scenarios import FORBIDDEN_JOBS, MAX_RUNS, Scenario
+from tests.support.scripted_aws import ScriptedAws
+from tests.support.selections import SentSelection
+from tests.support.simulated_aws import STOP, Delivery, Invocation, SimulatedAws
+
+_STOPPABLE: Final = frozenset({"STARTING", "RUNNING", "WAITING"})
 
 
 def check_exactly_once(scenario: Scenario) -> None:
@@ -50,7 +57,26 @@ def check_at_least_once(scenario: Scenario) -> None:
         _check_that_no_forbidden_job_was_called(simulation)
 
 
-def evidence_of(simulation: SimulatedAws, bodies: Sequence[str], max_runs: int = MAX_RUNS) -> Evidence:
+def check_with_selections(scenario: Scenario) -> None:
+    """Expect an end of each run that is named or that a selection submitted, and no stop of a younger run."""
+    with scenario.simulation() as simulation:
+        messages = {delivery.message_id: delivery.message for delivery in _deliver(simulation, scenario)}
+        selections = [SentSelection.parse(m.body, _milliseconds(m)) for m in messages.values()]
+        evidence = evidence_of(simulation, scenario.bodies, scenario.max_runs, list(filter(None, selections)))
+        assert simulation.counts["UnexpectedErrors"] == 0
+        assert violations(evidence) == []
+        # A killed function counts no lost event.
+        lost = [text for text in event_violations(simulation) if not scenario.kills or "invented" in text]
+        assert lost == []
+        _check_that_no_forbidden_job_was_called(simulation)
+
+
+def evidence_of(
+    simulation: SimulatedAws,
+    bodies: Sequence[str],
+    max_runs: int = MAX_RUNS,
+    selections: Sequence[SentSelection] = (),
+) -> Evidence:
     """Collect what a simulation knows about the results of the messages."""
     return Evidence(
         bodies=bodies,
@@ -60,6 +86,9 @@ def evidence_of(simulation: SimulatedAws, bodies: Sequence[str], max_runs: int =
         max_runs=max_runs,
         events=simulation.aws.events.details,
         undelivered=len(simulation.stop_queue) + len(simulation.confirm_queue),
+        selections=selections,
+        started={(run.job_name, run.run_id): run.started_on for run in simulation.aws.glue},
+        active=[(run.job_name, run.run_id) for run in simulation.aws.glue if run.state in _STOPPABLE],
     )
 
 
@@ -83,7 +112,12 @@ def _check_that_no_forbidden_job_was_called(simulation: SimulatedAws) -> None:
     assert {job_name for job_name, _ in simulation.stop_calls()}.isdisjoint(FORBIDDEN_JOBS)
 
 
-def _deliver(simulation: ScriptedAws, scenario: Scenario) -> None:
+def _milliseconds(message: Message) -> datetime:
+    """Return when SQS says that the message was sent."""
+    return message.sent_at.replace(microsecond=message.sent_at.microsecond // 1000 * 1000)
+
+
+def _deliver(simulation: ScriptedAws, scenario: Scenario) -> list[Delivery]:
     """Send the messages, deliver them as the scenario defines, and run the simulation to its end."""
     for body in scenario.bodies:
         simulation.put(body)
@@ -92,6 +126,7 @@ def _deliver(simulation: ScriptedAws, scenario: Scenario) -> None:
     for start in range(0, len(deliveries), simulation.batch_size):
         simulation.deliver(STOP, deliveries[start : start + simulation.batch_size])
     simulation.run()
+    return deliveries
 
 
 def _check_outcomes(invocation: Invocation, evidence: Evidence) -> None:

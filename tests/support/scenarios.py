@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
 from random import Random
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from hypothesis import strategies as st
 
-from tests.support.fakes.exchange import Answer, Call, Ending, Json, Reply
+from tests.support.fakes.exchange import Json
 from tests.support.fakes.faults import (
     Decide,
     EmptyBody,
@@ -26,10 +28,10 @@ from tests.support.fakes.faults import (
     Unanswered,
 )
 from tests.support.fakes.sqs import Message
+from tests.support.scripted_aws import Kill, ScriptedAws, SmallPages, WrongAnswer, at
 from tests.support.simulated_aws import (
     Context,
     Delivery,
-    Invocation,
     SimulatedAws,
     stop_request,
     stop_request_event,
@@ -61,17 +63,6 @@ _RUN_ERRORS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class WrongAnswer:
-    """A fault that replaces the answer with well-formed JSON of the wrong content."""
-
-    payload: Json
-
-    def __call__(self, call: Call, answer: Answer) -> Reply:
-        """Perform the call, and reply with the payload."""
-        return replace(answer(call), payload=self.payload)
-
-
 _BROKEN_REPLIES: Final = (LostAnswer(), Reset(), EmptyBody(), TruncatedBody(), TruncatedBody(whole_length=True))
 _WRONG_ANSWERS: Final = {
     "BatchStopJobRun": (
@@ -86,31 +77,6 @@ _WRONG_ANSWERS: Final = {
     "GetJobRun": (WrongAnswer({"JobRun": {}}), WrongAnswer({})),
     "GetTags": (WrongAnswer({"Tags": {"gluebrake:protect": ""}}), WrongAnswer({"Tags": {}})),
 }
-
-
-class ScriptedAws(SimulatedAws):
-    """A simulation in which some invocations crash. It records the messages that SQS does not accept."""
-
-    crashes: Sequence[bool] = ()
-
-    def __enter__(self) -> Self:
-        # Number of the invocation, queue URL and entry of each message without a success in SQS's reply.
-        self.unaccepted: list[tuple[int, str, Json]] = []
-        return super().__enter__()
-
-    def record_unaccepted(self, call: Call, answer: Answer) -> Reply:
-        """Record the entries without a success in the reply. This fault changes nothing."""
-        reply = answer(call)
-        is_complete = reply.ending is Ending.KEPT_OPEN and reply.sent_bytes is None
-        accepted = {entry["Id"] for entry in reply.payload.get("Successful", ())} if is_complete else set()
-        url, index = call.parameters["QueueUrl"], len(self.invocations)
-        self.unaccepted += [(index, url, e) for e in call.parameters["Entries"] if e["Id"] not in accepted]
-        return reply
-
-    def unacknowledged(self, invocation: Invocation) -> set[str]:
-        """Return the messages that SQS redelivers. A crash loses the answer of its invocation."""
-        is_crash = _at(self.crashes, len(self.invocations) - 1, default=False)
-        return super().unacknowledged(replace(invocation, answer=None) if is_crash else invocation)
 
 
 @dataclass(frozen=True)
@@ -135,41 +101,49 @@ class Scenario:
     """How far each SentTimestamp is ahead."""
     clock_seconds_ahead: int = 0
     """How far the functions' clock is ahead of the clock of SQS and Glue."""
+    kills: Sequence[Kill | None] = ()
+    ages: Sequence[int] = ()
+    """How many seconds before the first message each run started, or after it if negative."""
+    max_runs: int = MAX_RUNS
+    page_size: int = 200
 
     def deliveries(self, messages: Sequence[Message]) -> list[Delivery]:
         """Return the first deliveries: some out of order, some twice, some with a wrong time."""
         deliveries = [
             Delivery(
-                replace(m, sent_at=m.sent_at + timedelta(seconds=_at(self.sent_seconds_ahead, n, default=0))),
-                _at(self.receive_counts, n, default=1),
+                replace(m, sent_at=m.sent_at + timedelta(seconds=at(self.sent_seconds_ahead, n, default=0))),
+                at(self.receive_counts, n, default=1),
             )
             for n, m in enumerate(messages)
         ]
-        deliveries += [d for n, d in enumerate(deliveries) if _at(self.delivered_twice, n, default=False)]
+        deliveries += [d for n, d in enumerate(deliveries) if at(self.delivered_twice, n, default=False)]
         if self.order:
             Random(self.order).shuffle(deliveries)  # noqa: S311 - not a secret, and repeatable
-        return deliveries
+        return _counted(deliveries)
 
     def simulation(self) -> ScriptedAws:
         """Make a simulation of the scenario. It makes one call at a time, so that it is repeatable."""
         simulation = ScriptedAws(
             jobs=[*JOBS, "unknown", "vip"],
             protected_jobs=["v*"],
-            max_runs_per_request=MAX_RUNS,
+            max_runs_per_request=self.max_runs,
             calls_at_once=1,
             batch_size=10_000 if self.one_invocation else 2,
             skew=timedelta(seconds=self.clock_seconds_ahead),
         )
-        simulation.crashes = self.crashes
+        simulation.crashes, simulation.kills = self.crashes, self.kills
         unusual = {(job_name, run_id): details for job_name, run_id, details in self.unusual_runs}
-        for run in product((*JOBS, *FORBIDDEN_JOBS), RUN_IDS):
+        for number, run in enumerate(product((*JOBS, *FORBIDDEN_JOBS), RUN_IDS)):
             if (details := unusual.get(run, {})) is not None:
-                simulation.aws.glue.add_run(*run, **details)
+                age = timedelta(seconds=at(self.ages, number, default=0))
+                simulation.aws.glue.add_run(*run, started_on=simulation.clock() - age, **details)
+        simulation.aws.faults.add(simulation.kill_at_call)
+        simulation.aws.faults.add(SmallPages(self.page_size), operation="GetJobRuns")
         simulation.aws.faults.add(simulation.record_unaccepted, operation="SendMessageBatch")
         own_faults = {"SendMessageBatch": self.send_faults, "PutEvents": self.event_faults}
         for operation, script in {**self.faults, **own_faults}.items():
             simulation.aws.faults.add(_scripted(script), operation=operation)
-        simulation.context = Context(lambda: _at(self.seconds_left, len(simulation.invocations), default=30.0))
+        simulation.context = Context(lambda: at(self.seconds_left, len(simulation.invocations), default=30.0))
         return simulation
 
 
@@ -189,13 +163,19 @@ def set_up_all_kinds(simulation: SimulatedAws) -> None:
     )
 
 
+def _counted(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Return the deliveries. The receive count of a message increases with each of them."""
+    earlier: Counter[str] = Counter()
+    counted = []
+    for delivery in deliveries:
+        counted.append(replace(delivery, receive_count=delivery.receive_count + earlier[delivery.message_id]))
+        earlier[delivery.message_id] += 1
+    return counted
+
+
 def _scripted(script: Sequence[Fault | None]) -> Decide:
     faults = iter(script)
     return Decide(lambda _: next(faults, None))
-
-
-def _at(values: Sequence[T], index: int, *, default: T) -> T:
-    return values[index] if index < len(values) else default
 
 
 def _is_chosen(entry: Json) -> bool:
@@ -213,8 +193,29 @@ def _bodies() -> st.SearchStrategy[str]:
     return requests | requests.map(stop_request_event) | st.sampled_from(("{", '{"JobName": "etl"}', "[]"))
 
 
-def _faults(operation: str) -> st.SearchStrategy[Sequence[Fault | None]]:
-    choices: list[Fault | None] = [*[None] * 6, *_REFUSALS, *_BROKEN_REPLIES, *_WRONG_ANSWERS[operation]]
+def _selections() -> st.SearchStrategy[str]:
+    """Return selections, most of them of one job."""
+    select = st.fixed_dictionaries(
+        {},
+        optional={
+            "OlderThanMinutes": st.sampled_from((0, 30, 90)),
+            "States": st.sampled_from((["RUNNING"], ["WAITING", "STARTING"])),
+        },
+    )
+    requests = st.builds(
+        lambda job_name, select, fields: json.dumps({"JobName": job_name, "Select": select, **fields}),
+        st.sampled_from((*JOBS[:1] * 6, *JOBS, *FORBIDDEN_JOBS, "unknown")),
+        st.just({}) | select,
+        st.sampled_from((*[{}] * 4, {"DryRun": True}, {"Reason": "over budget"})),
+    )
+    return requests | requests.map(stop_request_event)
+
+
+def _faults(
+    operation: str, wrong_answers: Sequence[Fault] | None = None
+) -> st.SearchStrategy[Sequence[Fault | None]]:
+    wrong_answers = _WRONG_ANSWERS[operation] if wrong_answers is None else wrong_answers
+    choices: list[Fault | None] = [*[None] * 6, *_REFUSALS, *_BROKEN_REPLIES, *wrong_answers]
     faults = st.sampled_from(choices)
     if operation == "BatchStopJobRun":
         run_ids = st.sets(st.sampled_from(RUN_IDS), min_size=1).map(frozenset)
@@ -266,3 +267,35 @@ AT_LEAST_ONCE: Final = st.builds(
     clock_seconds_ahead=st.sampled_from(_SECONDS_AHEAD),
 )
 """Sends and events fail, functions crash, clocks differ, and SQS delivers messages twice and in any order."""
+
+_AGES: Final = (3600, 3600, 7200, 900, 1, 0, -1, -600)
+
+WITH_SELECTIONS: Final = st.builds(
+    Scenario,
+    bodies=st.lists(_selections(), min_size=1, max_size=3).flatmap(
+        lambda selections: st.lists(_bodies(), max_size=3).map(lambda bodies: [*selections, *bodies])
+    ),
+    one_invocation=st.booleans(),
+    unusual_runs=_UNUSUAL_RUNS,
+    # A list of runs that is well-formed and wrong makes any selection miss runs.
+    faults=st.fixed_dictionaries(
+        {
+            operation: _faults(operation, () if operation == "GetJobRuns" else None)
+            for operation in _WRONG_ANSWERS
+        }
+    ),
+    seconds_left=_EXACTLY_ONCE["seconds_left"],
+    send_faults=st.lists(st.sampled_from(_SEND_FAULTS), max_size=8),
+    event_faults=st.lists(st.sampled_from((None, *_REFUSALS, *_BROKEN_REPLIES)), max_size=8),
+    kills=st.lists(st.none() | st.builds(Kill, st.integers(0, 6), st.booleans()), max_size=6),
+    receive_counts=st.just([]) | st.lists(st.integers(1, 3), max_size=8),
+    delivered_twice=st.just([]) | st.lists(st.booleans(), max_size=8),
+    order=st.integers(0, 99),
+    # A message that seems to be younger than it is would miss runs that its first delivery stopped.
+    sent_seconds_ahead=st.just([]) | st.lists(st.sampled_from((0, 0, -1, -120, -7200)), max_size=8),
+    clock_seconds_ahead=st.sampled_from(_SECONDS_AHEAD),
+    ages=st.lists(st.sampled_from(_AGES), min_size=21, max_size=21),
+    max_runs=st.sampled_from((MAX_RUNS, 100, 100)),
+    page_size=st.sampled_from((200, 1, 3)),
+)
+"""Selections are among the messages. The functions are killed between calls, and SQS delivers copies."""

@@ -155,7 +155,7 @@ class TestLostEvents:
     def test_failed_call_loses_its_events_only(
         self, aws: FakeAws, event_bus: EventBus, fault: Fault, code: str
     ) -> None:
-        """The result has the error code of the lost events. The other calls publish theirs."""
+        """The result has the error code of the lost events. The events of the other calls are published."""
         aws.faults.add(
             fault, operation="PutEvents", when=lambda call: "jr_0" in call.parameters["Entries"][0]["Detail"]
         )
