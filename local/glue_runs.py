@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ministack.core.responses import error_response_json, json_response
-from ministack.services import eventbridge, glue
+from ministack.services import eventbridge, glue, lambda_svc
 
 IDS_PER_STOP: Final = 25
 RUNS_PER_PAGE: Final = 200
@@ -33,6 +33,7 @@ MINUTE_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_MINUTE_SECONDS", "
 """The length of a minute of NotifyDelayAfter on this machine."""
 
 REFUSE: Final = "--refuse-to-stop"
+PROTECT_TAG: Final = "GLUEBRAKE_PROTECT_TAG"
 CALLS_FILE: Final = "glue-calls.jsonl"
 
 Run = dict[str, Any]
@@ -202,6 +203,8 @@ def _batch_stop_job_run(data: Run) -> Response:
         return _error("InvalidInputException", f"JobRunIds: 1 to {IDS_PER_STOP}, not {len(ids)}")
     if name not in glue._jobs:
         return _unknown_job(name)
+    if _is_protected(name):
+        return _error("AccessDeniedException", f"not authorized to perform: glue:BatchStopJobRun on job {name}")
     runs = {run["Id"]: run for run in _runs(name)}
     refusals = {run_id: _stop(runs.get(run_id)) for run_id in ids}
     errors = [
@@ -211,6 +214,19 @@ def _batch_stop_job_run(data: Run) -> Response:
     ]
     submitted = [{"JobName": name, "JobRunId": run_id} for run_id, detail in refusals.items() if not detail]
     return _ok({"SuccessfulSubmissions": submitted, "Errors": errors})
+
+
+def _is_protected(job_name: str) -> bool:
+    """Return whether the job has the protect tag of a deployed function, as the denial in STOP's role would.
+
+    On AWS the denial is STOP's alone. The emulator does not know its callers, so here it is everyone's.
+    """
+    environments = (
+        f["config"].get("Environment", {}).get("Variables", {}) for f in lambda_svc._functions.values()
+    )
+    protect_tags = {variables.get(PROTECT_TAG, "").casefold() for variables in environments} - {""}
+    tags = glue._tags.get(glue._arn("job", job_name), {})
+    return not protect_tags.isdisjoint(key.casefold() for key in tags)
 
 
 def _stop(run: Run | None) -> dict[str, str] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local import jobs
+from local.aws import ACCOUNT, REGION
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
 
@@ -27,6 +28,12 @@ def _stop_request(job_name: str, run_ids: list[str]) -> str:
 
 def _attributes(message: dict[str, Any]) -> dict[str, str]:
     return {name: attribute["StringValue"] for name, attribute in message["MessageAttributes"].items()}
+
+
+def _outcomes(deployment: Deployment, job_name: str) -> set[tuple[str, bool]]:
+    """Return the outcomes of a job's runs at STOP, and whether each is that of a dry run."""
+    log = [line for line in deployment.log("StopFunctionName") if job_name in line and '"outcome"' in line]
+    return {(line["outcome"], line["dry_run"]) for line in map(json.loads, log)}
 
 
 def test_message_stops_the_runs_that_it_names(deployment: Deployment, job: str) -> None:
@@ -133,3 +140,15 @@ def test_run_that_ended_without_a_stop_is_reported_as_finished(deployment: Deplo
     )
     (line,) = eventually(lambda: [line for line in deployment.log("ConfirmFunctionName") if run_id in line])
     assert (json.loads(line)["outcome"], json.loads(line)["state"]) == ("FinishedBeforeStop", "SUCCEEDED")
+
+
+def test_job_with_the_protect_tag_is_not_stopped(deployment: Deployment, job: str) -> None:
+    """The runs of a job with the protect tag continue if a request names them. A dry run reports it."""
+    (run_id,) = deployment.start(job)
+    arn = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/{job}"
+    deployment.aws.glue.tag_resource(ResourceArn=arn, TagsToAdd={"Gluebrake:Protect": "true"})
+    deployment.send(_stop_request(job, [run_id]))
+    deployment.send(json.dumps({"JobName": job, "JobRunIds": [run_id], "DryRun": True}))
+    outcomes = eventually(lambda: lines if len(lines := _outcomes(deployment, job)) == 2 else None)
+    assert outcomes == {("Protected", True), ("Protected", False)}
+    assert deployment.state(job, run_id) == "RUNNING"
