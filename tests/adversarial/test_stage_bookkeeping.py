@@ -90,6 +90,13 @@ class TestForgedClaims:
         merged = _merge(own, forged)
         assert (merged.maybe_already_stopped, merged.submitted_at) == (True, own.submitted_at)
 
+    def test_plain_message_does_not_change_what_our_own_message_has(self) -> None:
+        """A second producer names a run that an earlier attempt may have stopped: it remains ours."""
+        own = message(message_id="own", is_retry=True, attempt=2, submitted_at=NOON - timedelta(seconds=60))
+        merged = _merge(message(message_id="plain"), own)
+        assert (merged.attempt, merged.submitted_at) == (0, own.submitted_at)
+        assert merged.maybe_already_stopped
+
     def test_our_own_first_message_is_not_changed_by_forged_claims(self) -> None:
         """A deferred message of the functions without an attempt remains one."""
         own = message(message_id="own", is_retry=True)

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.support.fakes.faults import Fault, LostAnswer, Refused, Throttle
-from tests.support.simulated_aws import CONFIRM, SimulatedAws
+from tests.support.simulated_aws import CONFIRM, Context, SimulatedAws, stop_request
 
 DEADLINE: Final = 1800
 LEAST_POLLS: Final = 8
@@ -42,6 +42,19 @@ def test_thousand_runs_are_not_given_up_by_one_throttled_invocation(simulation: 
     assert not simulation.dead_letters()
 
 
+def test_run_that_was_polled_often_is_not_given_up_without_a_call(simulation: SimulatedAws) -> None:
+    """Reads that no longer start are no failed reads, however often the runs were polled before."""
+    jobs = [f"job-{number}" for number in range(20)]
+    _wait_for_confirmation(simulation, jobs, minutes=600, state="STOPPED", attempt=50)
+    simulation.aws.faults.add(Throttle(), operation="GetJobRun", times=3)
+    simulation.context = Context(lambda: 30.0 if simulation.invocations else 2.0)
+    simulation.run()
+    first = simulation.invocations[0]
+    assert first.counts["NotYetConfirmed"] >= len(jobs) - first.counts["StateReads"]
+    given_up = [job for job in jobs if simulation.history(job, "jr")[-1] != "Stopped"]
+    assert len(given_up) <= 3
+
+
 def test_run_that_is_still_stopping_after_a_pause_times_out(simulation: SimulatedAws) -> None:
     """A state that was read after the deadline ends the confirmation at once."""
     _wait_for_confirmation(simulation, ["etl"], minutes=61, state="STOPPING")
@@ -66,5 +79,10 @@ def _wait_for_confirmation(simulation: SimulatedAws, jobs: list[str], minutes: f
         simulation.aws.glue.add_run(
             job_name, "jr", state=state, stopping_seconds=None, started_on=submitted_at - timedelta(hours=1)
         )
-        simulation.put_on_confirm_queue(job_name, "jr", submitted_at=submitted_at)
+        attributes = {"GluebrakeAttempt": str(attempt), "GluebrakeSubmittedAt": submitted_at.isoformat()}
+        simulation.confirm_queue.put(
+            stop_request(job_name, "jr"),
+            attributes={name: {"DataType": "String", "StringValue": v} for name, v in attributes.items()},
+            sender_id="AROAGLUEBRAKE:gluebrake",
+        )
     simulation.clock.advance(60 * minutes)
