@@ -1,4 +1,4 @@
-"""Fixtures of the adversarial tests: the simulated AWS, and STOP's dependencies with clients of the fake AWS."""
+"""Fixtures of the adversarial tests: the simulated AWS, and STOP's dependencies with clients of a fake."""
 
 from tests.integration.conftest import make_dependencies, queues, simulation
 

@@ -211,11 +211,8 @@ def _selections() -> st.SearchStrategy[str]:
     return requests | requests.map(stop_request_event)
 
 
-def _faults(
-    operation: str, wrong_answers: Sequence[Fault] | None = None
-) -> st.SearchStrategy[Sequence[Fault | None]]:
-    wrong_answers = _WRONG_ANSWERS[operation] if wrong_answers is None else wrong_answers
-    choices: list[Fault | None] = [*[None] * 6, *_REFUSALS, *_BROKEN_REPLIES, *wrong_answers]
+def _faults(operation: str) -> st.SearchStrategy[Sequence[Fault | None]]:
+    choices: list[Fault | None] = [*[None] * 6, *_REFUSALS, *_BROKEN_REPLIES, *_WRONG_ANSWERS[operation]]
     faults = st.sampled_from(choices)
     if operation == "BatchStopJobRun":
         run_ids = st.sets(st.sampled_from(RUN_IDS), min_size=1).map(frozenset)
@@ -277,12 +274,10 @@ WITH_SELECTIONS: Final = st.builds(
     ),
     one_invocation=st.booleans(),
     unusual_runs=_UNUSUAL_RUNS,
-    # A list of runs that is well-formed and wrong makes any selection miss runs.
+    # A list of runs that is well-formed and wrong would make any selection miss runs.
     faults=st.fixed_dictionaries(
-        {
-            operation: _faults(operation, () if operation == "GetJobRuns" else None)
-            for operation in _WRONG_ANSWERS
-        }
+        {operation: _faults(operation) for operation in _WRONG_ANSWERS}
+        | {"GetJobRuns": st.lists(st.sampled_from((None, None, *_REFUSALS, *_BROKEN_REPLIES)), max_size=8)}
     ),
     seconds_left=_EXACTLY_ONCE["seconds_left"],
     send_faults=st.lists(st.sampled_from(_SEND_FAULTS), max_size=8),
