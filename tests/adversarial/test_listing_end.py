@@ -59,9 +59,7 @@ def test_empty_token_is_the_end(simulation: SimulatedAws, token: str | None) -> 
     assert len(simulation.aws.requests("GetJobRuns")) == 1
 
 
-@pytest.mark.parametrize(
-    "response", [{}, {"JobRuns": None, "NextToken": "1"}, {"JobRuns": 5}]
-)
+@pytest.mark.parametrize("response", [{}, {"JobRuns": None, "NextToken": "1"}, {"JobRuns": 5}])
 def test_page_without_a_list_is_an_error(simulation: SimulatedAws, response: dict[str, Any]) -> None:
     """A response that has no list of runs does not mean that the job has no active run."""
     _add_run(simulation)

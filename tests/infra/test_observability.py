@@ -194,7 +194,7 @@ def test_each_failure_fires_exactly_one_alarm(template: Template) -> None:
 
 
 def test_alarms_only_notify_their_topic(template: Template) -> None:
-    """The only action, also when an alarm is over, is the alarm topic, which stops no run. Missing data is not breaching."""
+    """Each alarm notifies its topic when it fires and when it is over. The topic stops no run."""
     for alarm in _alarms(template).values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [_ALARM_TOPIC]
         assert not {"InsufficientDataActions", "ActionsEnabled", "AlarmName"} & alarm.keys()
