@@ -7,8 +7,7 @@ from datetime import datetime
 from enum import StrEnum, unique
 from typing import Final
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from gluebrake.contract import StopRequest
 from gluebrake.outcomes import Outcome
@@ -123,11 +122,6 @@ class StopTarget(Struct, frozen=True, gc=False, kw_only=True):
     def dry_run(self) -> bool:
         """Whether the run's state is read only, and the run is not stopped."""
         return self.request.dry_run
-
-
-def without_runs(request: StopRequest) -> StopRequest:
-    """Return what a request says of each of its runs: all of it but the run ids and the selection."""
-    return msgspec.structs.replace(request, job_run_ids=UNSET, select=UNSET)
 
 
 class StopBatch(Struct, frozen=True, gc=False):

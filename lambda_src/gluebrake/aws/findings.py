@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import replace
@@ -67,11 +68,6 @@ def with_state(finding: Finding, run: RunFacts | None) -> Finding:
     return replace(finding, observation=Observation.STATE, run=run) if run else finding
 
 
-def job_name(group: Group) -> str:
-    """Return the name of the job of a group."""
-    return group[0].target.run.job_name
-
-
 def split(findings: Group, observation: Observation) -> tuple[Group, Group]:
     """Return the findings with the observation, and the rest."""
     matching = [finding for finding in findings if finding.observation is observation]
@@ -80,4 +76,4 @@ def split(findings: Group, observation: Observation) -> tuple[Group, Group]:
 
 def by_job(findings: Group) -> list[Group]:
     """Return the findings in groups of one job each."""
-    return list(grouped(findings, lambda finding: finding.target.run.job_name).values())
+    return list(grouped(findings, attrgetter("target.run.job_name")).values())

@@ -20,7 +20,6 @@ from gluebrake.aws.findings import (
     CallError,
     Group,
     by_job,
-    job_name,
     not_called,
     read_response,
     split,
@@ -130,7 +129,7 @@ class Glue:
         run_ids = [finding.target.run.run_id for finding in group]
         try:
             response = self._call(
-                self.client.batch_stop_job_run, budget, JobName=job_name(group), JobRunIds=run_ids
+                self.client.batch_stop_job_run, budget, JobName=_job_name(group), JobRunIds=run_ids
             )
         except NotStartedError:
             return group
@@ -139,7 +138,7 @@ class Glue:
             refused = [replace(f, observation=observation, code=error.code, error=error.text) for f in group]
             if error.code not in INVALID or len(group) == 1:
                 return refused
-            if not is_half and not self._is_valid_job(job_name(group), budget):
+            if not is_half and not self._is_valid_job(_job_name(group), budget):
                 return refused
             half = len(group) // 2
             return [
@@ -170,7 +169,7 @@ class Glue:
         """Read pages, the newest runs first. A page that shows several of the runs saves calls."""
         read: Group = []
         try:
-            for page in self._pages(job_name(group), budget):
+            for page in self._pages(_job_name(group), budget):
                 on_page = {run.run_id: run for run in page}
                 findings = [with_state(finding, on_page.get(finding.target.run.run_id)) for finding in group]
                 group, shown = split(findings, Observation.UNKNOWN)
@@ -195,7 +194,7 @@ class Glue:
 
     def _mark_protected(self, group: Group, budget: CallBudget) -> Group:
         try:
-            protected = self._is_protected(job_name(group), budget)
+            protected = self._is_protected(_job_name(group), budget)
         except CallError as error:
             return group if error.code in DENIED else [unread(finding, error) for finding in group]
         return (
@@ -264,3 +263,8 @@ def _is_last_page(page: Sequence[RunFacts], now: datetime) -> bool:
     """Return whether no run on a later page, which is older, can be active."""
     started = [run.started_on for run in page if run.started_on]
     return bool(started) and min(started) < now - _OLDEST_ACTIVE
+
+
+def _job_name(group: Group) -> str:
+    """Return the name of the job of a group."""
+    return group[0].target.run.job_name

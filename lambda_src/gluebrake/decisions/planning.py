@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct
 
+from gluebrake.contract import StopRequest
 from gluebrake.grouping import chunked, grouped
 from gluebrake.model import (
     MAX_RUNS_PER_CALL,
@@ -16,7 +19,6 @@ from gluebrake.model import (
     RunResult,
     StopBatch,
     StopTarget,
-    without_runs,
 )
 from gluebrake.outcomes import Outcome
 
@@ -57,16 +59,17 @@ def plan(requests: Sequence[ParsedRequest], limits: Limits) -> Plan:
     limit = limits.max_runs_per_request
     too_large = [parsed for parsed in requests if _runs_to_stop(parsed) > limit]
     fitting = [parsed for parsed in requests if _runs_to_stop(parsed) <= limit]
+    requested = _mentions(parsed for parsed in fitting if parsed.message.is_first)
     targets = merge(fitting)
     results, allowed = _apply_limits(limits, targets)
     return Plan(
-        stops=tuple(_batches(target for target in allowed if not target.dry_run)),
-        dry_runs=tuple(target for target in allowed if target.dry_run),
+        dry_runs=tuple(target for target in allowed if target.request.dry_run),
         results=tuple(results),
         message_results=tuple(_too_many_runs(parsed, limit) for parsed in too_large),
         targets=len(targets),
-        requested=_mentions(parsed for parsed in fitting if parsed.message.is_first),
+        requested=requested,
         duplicates=_mentions(fitting) - len(targets),
+        stops=tuple(_batches(target for target in allowed if not target.request.dry_run)),
     )
 
 
@@ -108,7 +111,7 @@ def _target(run: JobRun, merged: Sequence[ParsedRequest]) -> StopTarget:
     believed = _believed(messages)
     submitted = [message.submitted_at for message in believed if message.submitted_at]
     return StopTarget(
-        request=without_runs(earliest.request),
+        request=_without_runs(earliest.request),
         run=run,
         attempt=min(message.attempt for message in messages),
         maybe_already_stopped=any(message.attempt for message in believed)
@@ -128,6 +131,11 @@ def _believed(messages: Sequence[Message]) -> list[Message]:
     return own or [min(messages, key=lambda message: (message.submitted_at is not None, message.attempt))]
 
 
+def _without_runs(request: StopRequest) -> StopRequest:
+    """Return what a request says of each of its runs: all of it but the run ids and the selection."""
+    return msgspec.structs.replace(request, job_run_ids=UNSET, select=UNSET)
+
+
 def _apply_limits(limits: Limits, targets: Iterable[StopTarget]) -> tuple[list[RunResult], list[StopTarget]]:
     """Return the results of the targets that the limits reject, and the targets that they allow."""
     results, allowed = [], []
@@ -140,7 +148,7 @@ def _apply_limits(limits: Limits, targets: Iterable[StopTarget]) -> tuple[list[R
 
 
 def _batches(targets: Iterable[StopTarget]) -> Iterator[StopBatch]:
-    for job_name, of_job in grouped(targets, lambda target: target.run.job_name).items():
+    for job_name, of_job in grouped(targets, attrgetter("run.job_name")).items():
         for batch in chunked(of_job, MAX_RUNS_PER_CALL):
             yield StopBatch(job_name, tuple(batch))
 

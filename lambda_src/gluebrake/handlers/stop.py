@@ -72,6 +72,8 @@ def list_selected(
             results.append(MessageResult(parsed.message, outcome, why, code, parsed.request))
         else:
             selections.append(parsed)
+    if not selections:
+        return named, results
     budget.reserve_for_dispatch(sum(len(parsed.run_ids) for parsed in named) + len(selections) + len(results))
     ended_since = {
         job_name: min(filter(None, (delivered_before(p.message, p.request) for p in of_job)), default=None)
