@@ -24,7 +24,8 @@ from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without `eq` and `repr`, as in `aws/`: nothing uses them, and each cold start would generate them.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dependencies:
     """What every stage depends on. `queue` is the one that it consumes."""
 

@@ -27,7 +27,7 @@ class NotStartedError(Exception):
     """The call budget does not let a call start."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CallBudget:
     """The time and the throttled calls of an invocation: they decide whether a further call may start.
 

@@ -26,7 +26,7 @@ _SHORTEST_CALL_SECONDS: Final = 1.0
 _NO_TIME: Final = "NoTime"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EventBus:
     """The bus for outcome events; an empty name publishes none. The client is made for the first event."""
 

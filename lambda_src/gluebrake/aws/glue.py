@@ -52,7 +52,7 @@ _OBSERVED_BY_CODE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Glue:
     """The part of Glue's API that stopping runs needs."""
 

@@ -31,7 +31,7 @@ _LONGEST_ATTRIBUTE: Final = 1024
 _REFUSED_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Queues:
     """The queues that messages are sent to, by their URLs."""
 

@@ -28,7 +28,7 @@ from gluebrake.telemetry import Telemetry
 from gluebrake.wiring import Dependencies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class StopDependencies(Dependencies):
     """What STOP depends on."""
 
