@@ -16,8 +16,8 @@ help:  ## show this list
 demo: .venv/ready  ## stop Glue job runs on a local emulator and show each step
 	@$(RUN) -m local demo
 
-unit: .venv/ready  ## run the fast tests of the functions' code
-	$(RUN) -m pytest tests/unit
+unit: .venv/ready  ## run the fast tests of the functions' code, with a tenth of the generated examples
+	HYPOTHESIS_EXAMPLES=10 $(RUN) -m pytest tests/unit
 
 test: .venv/ready check  ## run lint, type checks and all tests
 	$(RUN) -m pytest --cov --cov-report=term

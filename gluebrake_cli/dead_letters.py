@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from gluebrake.contract import ATTEMPT, SENDER, SUBMITTED_AT, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, StopRequest
 from gluebrake.decisions import planning
 from gluebrake.grouping import grouped
 from gluebrake.model import AwsEnvironment, Message
@@ -32,7 +32,7 @@ _NOT_REDRIVEN: Final = frozenset(
         *("ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"),
         *("EXHAUSTED_RETRY_CONDITION", "RULE_ARN", "TARGET_ARN"),
         *("RequestID", "ErrorCode", "ErrorMessage"),
-        *(ATTEMPT, SENDER, SUBMITTED_AT),
+        *(ATTEMPT, SENDER, STAGE, SUBMITTED_AT),
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import settings
 
 from tests.support.fakes.aws_server import FakeAws
 
-# On a busy machine an example may take long, which is not a failure.
-settings.register_profile("unit", deadline=None)
+# On a busy machine an example may take long, which is not a failure. `make unit` asks for fewer examples.
+settings.register_profile("unit", deadline=None, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
 settings.load_profile("unit")
 
 

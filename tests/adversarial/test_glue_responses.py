@@ -314,7 +314,7 @@ _IN_PROGRESS: Final = {"StopSubmitted", "AlreadyStopping", "NotYetConfirmed", "R
 
 
 def _check_what_was_written(simulation: SimulatedAws) -> None:
-    """Expect that our own messages can be parsed, and that lines and events are valid JSON."""
+    """Expect that the functions' own messages can be parsed, and that lines and events are valid JSON."""
     for call in simulation.aws.requests("SendMessageBatch"):
         if not call["QueueUrl"].endswith("/dead-letter"):
             for entry in call["Entries"]:

@@ -1,4 +1,4 @@
-"""The protect tag in other letters: IAM compares tag keys without regard to case."""
+"""The protect tag in another case: IAM compares tag keys without regard to case."""
 
 from __future__ import annotations
 

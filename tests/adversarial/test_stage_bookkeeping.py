@@ -75,7 +75,7 @@ class TestForgedClaims:
         assert simulation.history("etl", "jr")[0] == "AlreadyStopping"
         assert simulation.history("etl", "jr")[-1] == "Stopped"
 
-    def test_forged_attempt_does_not_make_a_stopped_run_ours(self, simulation: SimulatedAws) -> None:
+    def test_forged_attempt_does_not_count_for_another_message(self, simulation: SimulatedAws) -> None:
         """A run that was STOPPED before is AlreadyFinished, although another message claims an attempt."""
         simulation.aws.glue.add_run("etl", "jr", state="STOPPED")
         for forged in ({"GluebrakeAttempt": "3"}, {}):
@@ -83,21 +83,21 @@ class TestForgedClaims:
         simulation.run()
         assert simulation.history("etl", "jr") == ["AlreadyFinished"]
 
-    def test_forged_claims_do_not_change_what_our_own_message_has(self) -> None:
+    def test_forged_claims_do_not_change_a_retry(self) -> None:
         """The functions' own message has the bookkeeping, whatever other messages claim."""
         own = message(message_id="own", is_retry=True, attempt=2, submitted_at=NOON - timedelta(seconds=60))
         forged = message(message_id="forged", attempt=5, submitted_at=NOON - JUST_BEFORE_DEADLINE)
         merged = _merge(own, forged)
         assert (merged.maybe_already_stopped, merged.submitted_at) == (True, own.submitted_at)
 
-    def test_plain_message_does_not_change_what_our_own_message_has(self) -> None:
-        """A second producer names a run that an earlier attempt may have stopped: it remains ours."""
+    def test_plain_message_does_not_change_a_retry(self) -> None:
+        """A second producer names a run that an earlier attempt may have stopped: that remains known."""
         own = message(message_id="own", is_retry=True, attempt=2, submitted_at=NOON - timedelta(seconds=60))
         merged = _merge(message(message_id="plain"), own)
         assert (merged.attempt, merged.submitted_at) == (0, own.submitted_at)
         assert merged.maybe_already_stopped
 
-    def test_our_own_first_message_is_not_changed_by_forged_claims(self) -> None:
+    def test_forged_claims_do_not_change_a_deferred_message(self) -> None:
         """A deferred message of the functions without an attempt remains one."""
         own = message(message_id="own", is_retry=True)
         forged = message(message_id="forged", attempt=5, submitted_at=NOON - JUST_BEFORE_DEADLINE)

@@ -12,8 +12,8 @@ from hypothesis.strategies import SearchStrategy
 
 from tests.chaos import cases, flood, kills, matrix, pairs, storm
 from tests.chaos.testbed import TestBed, deployed
-from tests.support.properties import check_at_least_once, check_exactly_once
-from tests.support.scenarios import AT_LEAST_ONCE, EXACTLY_ONCE, Scenario
+from tests.support.properties import check_at_least_once, check_exactly_once, check_with_selections
+from tests.support.scenarios import AT_LEAST_ONCE, EXACTLY_ONCE, WITH_SELECTIONS, Scenario
 
 FUNCTION_SECONDS: Final = 6
 """The functions' timeout, and the time after which SQS redelivers, when deadlines are attacked."""
@@ -88,6 +88,13 @@ def attack_handlers(options: Options, show_progress: ShowProgress) -> Iterator[A
         "generated scenarios, all faults: crashes, duplicates, any order, clocks 2 h ahead",
         AT_LEAST_ONCE,
         check_at_least_once,
+        options,
+    )
+    show_progress(f"{options.examples} scenarios with selections")
+    yield _check_scenarios(
+        "generated scenarios with selections, all faults: kills between calls, two functions with one message",
+        WITH_SELECTIONS,
+        check_with_selections,
         options,
     )
 

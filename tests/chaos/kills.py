@@ -13,12 +13,14 @@ from tests.support.fakes.clock import VirtualClock
 from tests.support.invariants import violations
 from tests.support.process_kill import run_in_process
 from tests.support.properties import evidence_of
-from tests.support.scenarios import set_up_all_kinds
+from tests.support.scenarios import SELECTION, set_up_all_kinds
+from tests.support.selections import SentSelection
 from tests.support.simulated_aws import CONFIRM, STOP, SimulatedAws
 
 RANDOM_ROUNDS: Final = 8
 KILLS_OF_A_ROUND: Final = 3
 _MAX_CALLS: Final = 12
+_BODIES: Final = (*pairs.BODIES, SELECTION)
 
 
 def at_each_call(show_progress: Callable[[str], None]) -> tuple[list[str], int]:
@@ -58,12 +60,13 @@ def _kill(service: str, *, after: bool, at: set[int]) -> tuple[list[str], int]:
         killer = run_in_process(simulation, service, after=after)
         numbers = count()
         simulation.aws.faults.add(killer, when=lambda _: killer.is_running and next(numbers) in at)
-        for body in pairs.BODIES:
+        selection = SentSelection.parse(SELECTION, simulation.clock())
+        for body in _BODIES:
             simulation.put(body)
         while killer.kills < len(at) and simulation.step():
             pass
         simulation.functions[service] = handler
         simulation.run()
         description = f"{service} killed {'after' if after else 'before'} {sorted(at)}"
-        found = violations(evidence_of(simulation, pairs.BODIES, 1000))
+        found = violations(evidence_of(simulation, _BODIES, 1000, [selection] if selection else []))
         return [f"{description}: {violation}" for violation in found], killer.kills

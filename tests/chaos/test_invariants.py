@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
 from tests.support.invariants import Evidence, repeated_ends, violations
+from tests.support.selections import SentSelection
 
 REQUEST: Final = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1", "jr_2"]})
 UNUSABLE: Final = "{"
@@ -87,3 +89,109 @@ def test_repeated_end_is_detected() -> None:
     """A target that one message names has one final outcome."""
     evidence = replace(GOOD, lines=[*GOOD.lines, _line("jr_1", "Stopped")])
     assert repeated_ends(evidence) == ["ended too often: ('etl', 'jr_1', False)"]
+
+
+NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SELECTION: Final = json.dumps({"JobName": "nightly", "Select": {}})
+DATED: Final = json.dumps({"JobName": "nightly", "Select": {"StartedBefore": NOON.isoformat()}})
+SELECTED: Final = replace(
+    GOOD,
+    bodies=[*GOOD.bodies, SELECTION],
+    selections=[SentSelection("nightly", dry_run=False, states=frozenset(), started_before=NOON)],
+    started={("nightly", "old"): NOON - timedelta(seconds=1), ("nightly", "young"): NOON},
+    lines=[*GOOD.lines, _line("old", "Stopped", job_name="nightly")],
+    events=[*GOOD.events, {"jobName": "nightly", "jobRunId": "old"}],
+    stop_calls=[*GOOD.stop_calls, {"JobName": "nightly", "JobRunIds": ["old"]}],
+    active=[("nightly", "young")],
+)
+
+
+def _failed_selection(outcome: str = "Failed") -> dict[str, Any]:
+    line = {"job_name": "nightly", "outcome": outcome, "error_message": "Select: matches 9 runs"}
+    return {**line, "dry_run": False, "will_redeliver": False}
+
+
+def test_selected_run_is_no_violation() -> None:
+    """A run that started before the selection was sent may be stopped, and has an end."""
+    assert violations(SELECTED) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lines": GOOD.lines}, "submitted without an end: ('nightly', 'old', False)"),
+        (
+            {"lines": [*GOOD.lines, _line("old", "StopSubmitted", job_name="nightly")]},
+            "submitted without an end: ('nightly', 'old', False)",
+        ),
+        (
+            {"stop_calls": [*GOOD.stop_calls, {"JobName": "nightly", "JobRunIds": ["young"]}]},
+            "stopped a run that no message names",
+        ),
+        (
+            {"lines": [*SELECTED.lines, _line("young", "Stopped", job_name="nightly")]},
+            "invented in the log: ('nightly', 'young', False)",
+        ),
+        (
+            {"lines": [*SELECTED.lines, _line("old", "WouldStop", job_name="nightly", dry_run=True)]},
+            "invented in the log: ('nightly', 'old', True)",
+        ),
+        (
+            {"events": [{"jobName": "nightly", "jobRunId": "young"}]},
+            "invented as an event: ('nightly', 'young')",
+        ),
+        (
+            {"active": [("nightly", "old")], "lines": GOOD.lines, "stop_calls": GOOD.stop_calls},
+            "selected and not stopped: ('nightly', 'old')",
+        ),
+        ({"lines": [*SELECTED.lines, _failed_selection()]}, "no dead letter of a selection: nightly"),
+        (
+            {"lines": [*SELECTED.lines, _failed_selection("TooManyRuns")]},
+            "no dead letter of a selection: nightly",
+        ),
+        (
+            {"dead_letters": [*GOOD.dead_letters, (DATED.replace("nightly", "etl"), ERROR_ATTRIBUTES)]},
+            "invented as a dead letter",
+        ),
+        (
+            {"dead_letters": [*GOOD.dead_letters, (DATED.replace("12:00", "13:00"), ERROR_ATTRIBUTES)]},
+            "invented as a dead letter",
+        ),
+    ],
+)
+def test_violation_of_a_selection_is_detected(changes: dict[str, Any], expected: str) -> None:
+    """A run without an end, a younger run, or a selection without its dead letter is one violation."""
+    (violation,) = violations(replace(SELECTED, **changes))
+    assert violation.startswith(expected)
+
+
+@pytest.mark.parametrize("body", [SELECTION, DATED])
+def test_dead_letter_of_a_selection_accounts_for_its_runs(body: str) -> None:
+    """Runs of a selection that is among the dead letters need no end of their own."""
+    dead_letters = [*GOOD.dead_letters, (body, ERROR_ATTRIBUTES)]
+    assert violations(replace(SELECTED, lines=GOOD.lines, dead_letters=dead_letters)) == []
+
+
+@pytest.mark.parametrize(
+    ("select", "before"),
+    [
+        ({}, NOON),
+        ({"OlderThanMinutes": 30}, NOON - timedelta(minutes=30)),
+        ({"StartedBefore": "2026-11-24T11:00:00Z"}, NOON - timedelta(hours=1)),
+        ({"StartedBefore": "2026-11-24T13:00:00Z", "OlderThanMinutes": 1}, NOON - timedelta(minutes=1)),
+    ],
+)
+@pytest.mark.parametrize("is_event", [True, False], ids=["event", "message"])
+def test_time_of_a_selection_is_the_earliest(
+    select: dict[str, Any], before: datetime, *, is_event: bool
+) -> None:
+    """A selection means runs that started before each of its times, and before it was sent."""
+    request = {"JobName": "nightly", "Select": select, "DryRun": True}
+    parsed = SentSelection.parse(json.dumps({"detail": request} if is_event else request), NOON)
+    assert parsed == SentSelection("nightly", dry_run=True, states=frozenset(), started_before=before)
+
+
+@pytest.mark.parametrize("body", ["{", "[]", REQUEST])
+def test_other_message_is_no_selection(body: str) -> None:
+    """A message that is unusable or names runs selects none."""
+    assert SentSelection.parse(body, NOON) is None

@@ -12,7 +12,7 @@ import pytest
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Call
 from tests.support.process_kill import run_in_process
-from tests.support.scenarios import set_up_all_kinds
+from tests.support.scenarios import SELECTION, set_up_all_kinds
 from tests.support.simulated_aws import CONFIRM, STOP, Delivery, SimulatedAws
 
 FINAL: Final = frozenset(
@@ -148,6 +148,7 @@ def _request_all_kinds(simulation: SimulatedAws) -> None:
     simulation.request_stop("etl", "jr_2", "jr_1", Reason="over budget")
     for job_name, run_id in (("nightly", "hangs"), ("tagged", "jr"), ("denied", "jr")):
         simulation.request_stop(job_name, run_id)
+    simulation.put(SELECTION)
 
 
 def _check_ends(simulation: SimulatedAws) -> None:
@@ -163,6 +164,8 @@ def _check_ends(simulation: SimulatedAws) -> None:
         ("nightly", "hangs"): {"StopTimedOut"},
         ("tagged", "jr"): {"Protected"},
         ("denied", "jr"): {"Failed"},
+        ("selected", "jr_1"): {"Stopped"},
+        ("selected", "jr_2"): {"Stopped"},
     }
     assert {body["JobName"] for body, *_ in simulation.dead_letters()} == {"etl", "nightly", "denied"}
     assert not simulation.moved

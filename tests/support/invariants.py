@@ -86,6 +86,16 @@ class Evidence:
         requests = [request_with_selection(body) for body, _ in self.dead_letters]
         return Counter(request["JobName"] for request in requests if request)
 
+    @cached_property
+    def given_up(self) -> set[str]:
+        """The jobs with a dead letter of a selection that an earlier delivery may have carried out."""
+        requests = [
+            request_with_selection(body)
+            for body, attributes in self.dead_letters
+            if attributes.get("ERROR_CODE", {}).get("StringValue") != "TooManyRuns"
+        ]
+        return {request["JobName"] for request in requests if request}
+
     def is_meant(self, key: TargetKey) -> bool:
         """Return whether a message names the target, or selects runs of its job that are as old."""
         job_name, run_id, dry_run = key
@@ -202,7 +212,7 @@ def _unfinished_selections(evidence: Evidence) -> Iterator[str]:
         (call["JobName"], run_id, False) for call in evidence.stop_calls for run_id in call["JobRunIds"]
     }
     for key in sorted(submitted - accounted):
-        if evidence.is_meant(key) and not evidence.abandoned[key[0]]:
+        if evidence.is_meant(key) and key[0] not in evidence.given_up:
             yield f"submitted without an end: {key}"
     spared = evidence.abandoned.keys() | {
         line["job_name"] for line in evidence.lines if line["outcome"] == "Protected"
