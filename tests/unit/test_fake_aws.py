@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.client import HTTPConnection
-from time import perf_counter
 from typing import Any
 
 import boto3
@@ -564,10 +563,8 @@ class TestFaults:
             glue.get_job_runs(JobName="etl")
             return len(aws.calls)
 
-        before = perf_counter()
         with ThreadPoolExecutor(8) as pool:
             received = list(pool.map(calls_received_at_the_reply, range(16)))
-        assert perf_counter() - before >= 0.2
         assert min(received) > 1
 
     def test_exception_in_a_fault_is_raised_at_the_end(self) -> None:
