@@ -219,7 +219,7 @@ def _messages(simulation: SimulatedAws, *run_ids: str) -> list[Message]:
 
 # An invocation reads the clock once. Each group reads it at its start, for listings, and for outcome events.
 FIRST_GROUP: Final = 2
-SECOND_GROUP: Final = 5
+SECOND_GROUP: Final = 4
 
 
 def _deliver_with_failing_clock(
