@@ -30,8 +30,9 @@ from gluebrake.aws.glue import Glue
 from gluebrake.aws.sqs import Queues
 from gluebrake.decisions import planning
 from gluebrake.handlers import confirm, stop
+from gluebrake.handlers.confirm import ConfirmDependencies
+from gluebrake.handlers.stop import StopDependencies
 from gluebrake.telemetry import Telemetry
-from gluebrake.wiring import Dependencies
 from tests.support.fakes.exchange import Call, Json
 
 _CONTEXT: Final = SimpleNamespace(aws_request_id="benchmark", get_remaining_time_in_millis=lambda: 30_000)
@@ -85,7 +86,7 @@ def replay(calls: Sequence[Call]) -> Timing:
     return _timed(make_calls, calls, dependencies(STOP))
 
 
-def make_calls(calls: Iterable[Call], deployed: Dependencies) -> None:
+def make_calls(calls: Iterable[Call], deployed: StopDependencies | ConfirmDependencies) -> None:
     """Make the calls with boto3 alone, with as many threads as the function uses."""
     clients: Mapping[str, Any] = {"SendMessageBatch": deployed.queues.client}
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from benchmarks.streams import Request
-from gluebrake.aws.glue import PAGE
-from gluebrake.wiring import Dependencies
+from gluebrake.aws.run_pages import PAGE
+from gluebrake.handlers.confirm import ConfirmDependencies
+from gluebrake.handlers.stop import StopDependencies
 from tests.support.fakes.exchange import Json
 
-D = TypeVar("D", bound=Dependencies)
+D = TypeVar("D", StopDependencies, ConfirmDependencies)
 
 
 def with_stubs(dependencies: D, requests: Iterable[Request]) -> D:

@@ -12,13 +12,22 @@ from typing import Any, Final
 import msgspec
 
 from docs.pictures import architecture
+from docs.policy_fields import FIELDS
 from docs.tables import TABLES
 from gluebrake.contract import StopOutcome, StopRequest
+from gluebrake.policies import Policy
 
 DOCS: Final = Path(__file__).parent
 
 _TABLE: Final = re.compile(r"(?P<start><!-- generated: (?P<name>\S+) -->).*?(?P<end><!-- end -->)", re.DOTALL)
-_RUN_IDS_OR_SELECT: Final = {"oneOf": [{"required": ["JobRunIds"]}, {"required": ["Select"]}]}
+_WITH_ATTEMPTS: Final = {"properties": {"IncludeAttempts": {"const": True}}, "required": ["IncludeAttempts"]}
+_RULES_OF_A_REQUEST: Final = {
+    "oneOf": [{"required": ["JobRunIds"]}, {"required": ["Select"]}],
+    "allOf": [
+        {"if": _WITH_ATTEMPTS, "then": {"required": ["JobRunIds"]}},
+        {"if": {"required": ["AttemptsStartedBefore"]}, "then": _WITH_ATTEMPTS},
+    ],
+}
 
 
 def schema(kind: type, **rules: Any) -> str:
@@ -33,6 +42,25 @@ def schema(kind: type, **rules: Any) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
+def policies_schema() -> str:
+    """Return the JSON Schema of the key `policies` as text. Each field has its meaning and its rule."""
+    (root,), components = msgspec.json.schema_components([tuple[Policy, ...]], ref_template="#/$defs/{name}")
+    policy = components["Policy"]
+    meanings = {name: field.meaning for field in FIELDS for name in field.names}
+    for name, field in policy["properties"].items():
+        field["description"] = f"{_sentence(meanings[name])} Allowed: {field['description']}."
+    policy["anyOf"] = [{"required": ["schedule"]}, {"required": ["onSignal"]}]
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": components}
+    # In JavaScript's regular expressions, `$` ends a text and `\Z` is a letter.
+    return json.dumps(document, indent=2, ensure_ascii=False).replace(r"\\Z", "$") + "\n"
+
+
+def _sentence(meaning: str) -> str:
+    """Return a meaning without links, as a sentence."""
+    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", meaning)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def page(name: str) -> str:
     """Return a page with its tables as they are now.
 
@@ -45,11 +73,13 @@ def page(name: str) -> str:
 
 
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
-    "schemas/stop-request.json": lambda: schema(StopRequest, **_RUN_IDS_OR_SELECT),
+    "schemas/stop-request.json": lambda: schema(StopRequest, **_RULES_OF_A_REQUEST),
     "schemas/stop-outcome.json": lambda: schema(StopOutcome),
+    "schemas/policies.json": policies_schema,
     "pictures/architecture.svg": architecture.svg,
     "architecture.md": lambda: page("architecture.md"),
     "operations.md": lambda: page("operations.md"),
+    "policies.md": lambda: page("policies.md"),
 }
 """The function that returns each generated file, by the file's path in docs/."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from docs.policy_fields import FIELDS
 from gluebrake.outcomes import OUTCOMES
 from gluebrake_cli import reasons
 from gluebrake_cli.reasons import Reason
@@ -58,11 +59,16 @@ def _eventbridge_codes() -> str:
     return _table(["EventBridge's `ERROR_CODE`", "it means", "fix", "then"], rows)
 
 
+def _policy_fields() -> str:
+    return _table(["field", "meaning"], ([_codes(field.names), field.meaning] for field in FIELDS))
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "outcomes": _outcomes,
     "alarms": _alarms,
     "error-codes": _gluebrake_codes,
     "senders": _senders,
     "eventbridge-codes": _eventbridge_codes,
+    "policy-fields": _policy_fields,
 }
 """The function that returns each table, by the name in its markers."""

@@ -10,7 +10,18 @@ import typer
 
 from gluebrake import __version__
 from gluebrake_cli import output, shell
-from gluebrake_cli.commands import dead_letters, doctor, drop, env, redrive, status, stop
+from gluebrake_cli.commands import (
+    dead_letters,
+    doctor,
+    drop,
+    env,
+    policies,
+    redrive,
+    status,
+    stop,
+    sweep,
+    verify,
+)
 from gluebrake_cli.errors import NOT_OK, explain
 
 if TYPE_CHECKING:
@@ -67,11 +78,14 @@ def _connect(*, stack: str, profile: str | None, region: str | None) -> Deployme
 
 
 app.command(epilog=stop.EXAMPLES)(stop.stop)
+app.command(epilog=sweep.EXAMPLES)(sweep.sweep)
+app.command(epilog=policies.EXAMPLES)(policies.policies)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(epilog=redrive.EXAMPLES)(redrive.redrive)
 app.command(epilog=drop.EXAMPLES)(drop.drop)
 app.command(epilog=status.EXAMPLES)(status.status)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(epilog=verify.EXAMPLES)(verify.verify)
 app.command(epilog=env.EXAMPLES)(env.env)
 
 

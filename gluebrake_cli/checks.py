@@ -11,9 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from gluebrake.model import AwsEnvironment
+from gluebrake_cli.canary_state import DELETED, CanaryState
 from gluebrake_cli.errors import explain
 from gluebrake_cli.health import MappingState
 from gluebrake_cli.policies import PolicyState
+from gluebrake_cli.signal_alarms import SignalAlarms
 
 F = TypeVar("F")
 
@@ -22,6 +24,7 @@ Command = tuple[str, ...]
 
 _REVERT_DRIFT: Final[Command] = ("make", "deploy", "CDK_OPTIONS=--revert-drift")
 _DEPLOY: Final[Command] = ("make", "deploy")
+_VERIFY: Final[Command] = ("gluebrake", "verify")
 
 
 class Recursion(Struct, frozen=True):
@@ -84,8 +87,14 @@ class Facts(Protocol):
     def subscriptions(self) -> Sequence[Subscription]:
         """Return the subscriptions of the stack's topics, with those that should exist and do not."""
 
+    def signal_alarms(self) -> SignalAlarms:
+        """Return the alarms whose actions stop runs, and the deployed prefixes."""
+
     def job_tags(self) -> JobTags:
         """Return the tags of the jobs."""
+
+    def canary(self) -> CanaryState:
+        """Return the states of the canary's job, schedule and alarm."""
 
     def versions(self) -> Versions:
         """Return the versions."""
@@ -162,6 +171,15 @@ def unconfirmed_subscriptions(subscriptions: Sequence[Subscription]) -> Iterator
         yield Problem(text, _subscribe(subscription))
 
 
+def alarms_without_prefix(alarms: SignalAlarms) -> Iterator[Problem]:
+    """Find the alarms whose actions fail, because no deployed prefix allows their names."""
+    for alarm in alarms.not_allowed:
+        prefix = alarm.longest_prefix
+        remedy = f"add {_json(prefix)} or a shorter prefix to stopOnAlarms" if prefix else "rename it"
+        text = f"{alarm.name} {alarm.action}, but no prefix in stopOnAlarms allows its name, so it stops no run"
+        yield Problem(f"{text}. If it should, {remedy} and deploy", _DEPLOY)
+
+
 def empty_protect_tags(jobs: JobTags) -> Iterator[Problem]:
     """Find the jobs whose protect tag has no value: IAM's Null condition may not see it.
 
@@ -175,6 +193,19 @@ def empty_protect_tags(jobs: JobTags) -> Iterator[Problem]:
             yield Problem(
                 text, _aws("glue", "tag-resource", "--resource-arn", tag.job_arn, "--tags-to-add", tags)
             )
+
+
+def silent_canary(canary: CanaryState) -> Iterator[Problem]:
+    """Find what keeps the canary from showing that runs are stopped."""
+    if not canary.has_job:
+        yield Problem(f"the Glue job {canary.job_name} does not exist", _REVERT_DRIFT)
+    if canary.schedule not in (None, "ENABLED"):
+        yield Problem(f"the canary's schedule is {canary.schedule}", _REVERT_DRIFT)
+    if canary.alarm == DELETED:
+        yield Problem("the alarm CanarySilent is deleted", _REVERT_DRIFT)
+    if canary.alarm == "ALARM":
+        text = "the alarm CanarySilent is in ALARM: no run of the canary was confirmed STOPPED in time"
+        yield Problem(text, _VERIFY)
 
 
 def other_version(versions: Versions) -> Iterator[Problem]:
@@ -206,7 +237,19 @@ CHECKS: Final[Sequence[Check[Any]]] = (
         lambda facts: facts.subscriptions(),
         unconfirmed_subscriptions,
     ),
+    Check(
+        "alarms",
+        "each alarm that acts on the signal topic or on STOP has a name that stopOnAlarms allows",
+        lambda facts: facts.signal_alarms(),
+        alarms_without_prefix,
+    ),
     Check("protect tags", "no job's protect tag is empty", lambda facts: facts.job_tags(), empty_protect_tags),
+    Check(
+        "canary",
+        "its job exists and, unless it is off, its schedule is enabled and its alarm is not in ALARM",
+        lambda facts: facts.canary(),
+        silent_canary,
+    ),
     Check("version", "the stack and this command have the same", lambda facts: facts.versions(), other_version),
 )
 """Every check. A further one is a row here, its function, and the read of its facts if they are new."""

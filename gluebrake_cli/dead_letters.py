@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA, StopRequest
 from gluebrake.decisions import planning
 from gluebrake.grouping import grouped
 from gluebrake.model import AwsEnvironment, Message
-from gluebrake.parsing import dispatcher, stop_request
+from gluebrake.parsing import dispatcher, provenance, stop_request
 from gluebrake.parsing.context import Context
 from gluebrake.parsing.errors import ParsingError
 from gluebrake.parsing.messages import parse_message
@@ -32,13 +32,16 @@ _NOT_REDRIVEN: Final = frozenset(
         *("ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"),
         *("EXHAUSTED_RETRY_CONDITION", "RULE_ARN", "TARGET_ARN"),
         *("RequestID", "ErrorCode", "ErrorMessage"),
-        *(ATTEMPT, SENDER, STAGE, SUBMITTED_AT),
+        *(ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA),
     }
 )
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A message of the dead-letter queue; `job_name` and `job_run_ids` are empty where it names none."""
+    """A message of the dead-letter queue; `job_name` and `job_run_ids` are empty where it names none.
+
+    `via` is the event, the notification or the alarm action that carried the request, empty for other requests.
+    """
 
     message_id: str
     reason: str
@@ -49,6 +52,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     attempts: int | None
     body: str
     attributes: Attributes
+    via: str = ""
 
     @property
     def run_count(self) -> str:
@@ -91,7 +95,10 @@ def parse(received: Mapping[str, Any], aws_environment: AwsEnvironment) -> DeadL
     system, attributes = received["Attributes"], received.get("MessageAttributes", {})
     texts = {name: attribute.get("StringValue", "") for name, attribute in attributes.items()}
     sent_at = datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC)
-    message = Message(received["MessageId"], received["Body"], sent_at, system.get("SenderId", ""))
+    sender, via = system.get("SenderId", ""), texts.get(VIA, "")
+    message = provenance.with_via(
+        Message(received["MessageId"], received["Body"], sent_at, sender=sender, via=via)
+    )
     request = _request(message, aws_environment)
     reason, error_message = _reason(texts, system)
     return DeadLetter(
@@ -104,6 +111,7 @@ def parse(received: Mapping[str, Any], aws_environment: AwsEnvironment) -> DeadL
         attempts=_attempts(texts),
         body=message.body,
         attributes=attributes,
+        via=message.via,
     )
 
 
@@ -134,7 +142,8 @@ def _attempts(attributes: Mapping[str, str]) -> int | None:
 def redriven(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
     """Return the body and the attributes that a redrive sends: the original without reason and retry counters.
 
-    A selection without a date gets the time when the dead letter was sent, so that it stops no younger run.
+    A request that says no time before which runs are meant gets that of the dead letter. So it stops no younger
+    run.
     """
     attributes = {
         name: dict(value) for name, value in dead_letter.attributes.items() if name not in _NOT_REDRIVEN
@@ -148,7 +157,8 @@ def _dated_body(dead_letter: DeadLetter) -> str:
         (request,) = stop_request.parse(dead_letter.body.encode(), context)
     except (ParsingError, UnicodeEncodeError, RecursionError, OverflowError):
         return dead_letter.body
-    return dead_letter.body if request.select is UNSET else msgspec.json.encode(request).decode()
+    names_every_run = request.select is UNSET and not request.include_attempts
+    return dead_letter.body if names_every_run else msgspec.json.encode(request).decode()
 
 
 def group_by_reason(dead_letters: Iterable[DeadLetter]) -> list[ReasonGroup]:
@@ -184,6 +194,7 @@ def dead_letter_json(dead_letter: DeadLetter, now: datetime) -> dict[str, Any]:
         "sent_at": dead_letter.sent_at,
         "age_seconds": int(age(dead_letter.sent_at, now).total_seconds()),
         "attempts": dead_letter.attempts,
+        "via": dead_letter.via,
     }
 
 

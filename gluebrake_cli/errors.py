@@ -12,6 +12,8 @@ NOT_OK: Final = 1
 """The exit code for an error, a problem or an incomplete result. Wrong usage exits with 2."""
 
 PERMISSIONS: Final = {
+    "BatchGetJobs": "glue:BatchGetJobs",
+    "BatchStopJobRun": "glue:BatchStopJobRun",
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "DeleteMessageBatch": "sqs:DeleteMessage",
     "DescribeAlarms": "cloudwatch:DescribeAlarms",
@@ -19,19 +21,27 @@ PERMISSIONS: Final = {
     "FilterLogEvents": "logs:FilterLogEvents",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
     "GetFunctionRecursionConfig": "lambda:GetFunctionRecursionConfig",
+    "GetJob": "glue:GetJob",
     "GetJobRun": "glue:GetJobRun",
     "GetJobRuns": "glue:GetJobRuns",
     "GetMetricData": "cloudwatch:GetMetricData",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "GetResources": "tag:GetResources",
     "GetRolePolicy": "iam:GetRolePolicy",
+    "GetSchedule": "scheduler:GetSchedule",
+    "GetTags": "glue:GetTags",
     "GetTemplate": "cloudformation:GetTemplate",
     "GetTopicAttributes": "sns:GetTopicAttributes",
+    "Invoke": "lambda:InvokeFunction",
     "ListEventSourceMappings": "lambda:ListEventSourceMappings",
+    "ListJobs": "glue:ListJobs",
     "ListStackResources": "cloudformation:ListStackResources",
     "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
     "ReceiveMessage": "sqs:ReceiveMessage",
     "SendMessageBatch": "sqs:SendMessage",
+    "StartJobRun": "glue:StartJobRun",
+    "TagResource": "glue:TagResource",
+    "UntagResource": "glue:UntagResource",
 }
 """The IAM action that each operation needs. GetCallerIdentity needs none."""
 
@@ -101,6 +111,14 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, ValueError) and str(error).startswith("Invalid endpoint"):
         return f"AWS_ENDPOINT_URL must be a URL like http://127.0.0.1:4566. {_one_line(str(error))}"
     return _one_line(f"{names[0]}: {error}") if "BotoCoreError" in names else None
+
+
+def explain_in_sweep(text: str) -> str:
+    """Return one line for an error of a sweep, which starts with the operation unless that is GetJobRuns."""
+    if not any(f"{code}: " in text for code in _DENIED):
+        return _one_line(text)
+    operation = text.partition(":")[0].split(" ")[0]
+    return _denied(operation if operation in PERMISSIONS else "GetJobRuns", text)
 
 
 def _refused(operation: str, code: str, message: str) -> str:

@@ -12,16 +12,20 @@ import msgspec
 
 from gluebrake import __version__
 from gluebrake.settings import PREFIX
+from gluebrake_cli import canary_state, signal_alarms
+from gluebrake_cli.canary_state import CanaryState
 from gluebrake_cli.checks import JobTag, JobTags, Recursion, Subscription, Versions
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import MappingState
 from gluebrake_cli.policies import PolicyState
+from gluebrake_cli.signal_alarms import SignalAlarms
 from gluebrake_cli.stack_template import Properties, StackTemplate
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Clients, Deployment
 
 _PROTECT_TAG: Final = f"{PREFIX}PROTECT_TAG"
+_ALARMS: Final = "lambda.alarms.cloudwatch.amazonaws.com"
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,18 @@ class DeploymentFacts:
                     arn=subscription["SubscriptionArn"],
                 )
 
+    def signal_alarms(self) -> SignalAlarms:
+        """Return the alarms whose actions stop runs, and the deployed prefixes."""
+        actions = signal_alarms.actions(self.deployment.stack_id, self.deployment.outputs)
+        return SignalAlarms(tuple(self._alarm_prefixes()), signal_alarms.read(self.clients.cloudwatch, actions))
+
+    def _alarm_prefixes(self) -> Iterator[str]:
+        """Yield the prefixes of this account's alarms that can invoke STOP. The same ones can publish."""
+        account = self.deployment.aws_environment.account
+        for permission in self.template.resources("AWS::Lambda::Permission"):
+            if permission["Principal"] == _ALARMS and permission["SourceAccount"] == account:
+                yield permission["SourceArn"].split(":alarm:", 1)[1].removesuffix("*")
+
     def job_tags(self) -> JobTags:
         """Return the tags of the jobs."""
         variables = self.deployment.configuration("stop").get("Environment", {}).get("Variables", {})
@@ -155,6 +171,10 @@ class DeploymentFacts:
             for tag in resource["Tags"]
         ]
         return JobTags(variables[_PROTECT_TAG], tags)
+
+    def canary(self) -> CanaryState:
+        """Return the states of the canary's job, schedule and alarm."""
+        return canary_state.read(self.clients, self.template, self.deployment.outputs.get("CanaryJobName", ""))
 
     def versions(self) -> Versions:
         """Return the versions of the stack and of this command."""

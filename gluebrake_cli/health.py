@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 from msgspec import Struct
@@ -12,10 +12,8 @@ from msgspec import Struct
 from gluebrake.model import AwsEnvironment
 from gluebrake.settings import PREFIX, SettingsError, StopSettings, load
 from gluebrake.stages import Queue
-from gluebrake_cli.errors import explain
 from gluebrake_cli.runs import LogLine
-
-T = TypeVar("T")
+from gluebrake_cli.sections import Sections
 
 # CloudWatch Logs returns the oldest events first. So windows are searched from now backwards, until they hold
 # enough outcomes: a busy minute has hundreds, a quiet day hardly one.
@@ -85,6 +83,11 @@ class Health(Struct, frozen=True, kw_only=True):
         ]
 
     @property
+    def observes(self) -> bool:
+        """Whether the functions read each request as a dry run."""
+        return bool(self.config.get("observe"))
+
+    @property
     def _dead_letters(self) -> int:
         depth = next((queue for queue in self.queues if queue.name == Queue.DEAD_LETTER), None)
         return depth.messages + depth.in_flight if depth else 0
@@ -126,27 +129,19 @@ class Source(Protocol):
 
 def read(source: Source, now: datetime, outcomes: int) -> Health:
     """Read every section, with at most so many outcomes. An error of one section leaves the rest."""
-    unknown: dict[str, str] = {}
-
-    def section(name: str, read: Callable[[], T]) -> T | None:
-        try:
-            return read()
-        except Exception as error:  # noqa: BLE001 - any error of one section must leave the rest readable
-            unknown[name] = explain(error) or repr(error)
-            return None
-
-    ages = section("age of the oldest message", lambda: source.oldest_ages(now)) or {}
-    depths = section("queues", source.depths) or []
+    sections = Sections()
+    ages = sections.read("age of the oldest message", lambda: source.oldest_ages(now)) or {}
+    depths = sections.read("queues", source.depths) or []
     return Health(
         account=source.aws_environment.account,
         region=source.aws_environment.region,
         stack=source.stack,
         queues=[msgspec.structs.replace(depth, oldest_age_seconds=ages.get(depth.name)) for depth in depths],
-        alarms=section("alarms", source.alarms) or [],
-        mappings=section("mappings", source.mappings) or [],
-        config=section("config", lambda: _config(source.configuration("stop"))) or {},
-        outcomes=section("outcomes", lambda: _newest(source, now, outcomes)) or [],
-        unknown=unknown,
+        alarms=sections.read("alarms", source.alarms) or [],
+        mappings=sections.read("mappings", source.mappings) or [],
+        config=sections.read("config", lambda: _config(source.configuration("stop"))) or {},
+        outcomes=sections.read("outcomes", lambda: _newest(source, now, outcomes)) or [],
+        unknown=sections.unknown,
     )
 
 

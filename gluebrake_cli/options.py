@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, for machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="Follow the runs to their end. Exit code 0 means that none is running any more."
+    ),
+]
+Timeout = Annotated[int, typer.Option(metavar="SECONDS", help="How long to follow the runs.")]
+Every = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two polls.")]
 Reasons = Annotated[
     list[str] | None,
     typer.Option("--reason", metavar="CODE", help="Only these reasons; * matches any text."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -44,6 +45,11 @@ def show(result: RenderableType) -> None:
     stdout.print(Text(result) if isinstance(result, str) else result)
 
 
+def show_aside(result: RenderableType) -> None:
+    """Write a result to standard error, where it does not mix with JSON."""
+    stderr.print(result)
+
+
 def show_line(text: str) -> None:
     """Write one line to standard output. It is not wrapped, so that a command in it can be copied."""
     stdout.print(Text(tables.printable(text)), soft_wrap=True)
@@ -57,6 +63,15 @@ def note(text: str) -> None:
 def confirm(question: str) -> None:
     """Ask on standard error. Any answer but yes ends the command with exit code 1."""
     typer.confirm(question, abort=True, err=True)
+
+
+def ask(question: str) -> str:
+    """Ask on standard error for a line of text. The end of the input ends the command with exit code 1."""
+    # `typer.prompt` writes a space to standard output, which may be JSON.
+    typer.echo(f"{question}: ", nl=False, err=True)
+    if answer := sys.stdin.readline():
+        return answer.strip()
+    raise typer.Abort
 
 
 def show_live(values: Iterator[list[T]], render: Callable[[list[T]], RenderableType]) -> list[T]:

@@ -1,8 +1,9 @@
-"""Reading and processing of the dead-dead_letter queue, with a progress bar."""
+"""Progress bars, for jobs that a sweep reads and for dead letters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -19,6 +20,13 @@ Matches = Callable[[DeadLetter], bool]
 """Whether a command applies to a dead letter."""
 
 _READING = "Reading dead letters"
+
+
+@contextmanager
+def count(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar. Yield the function that updates it with a count and a total."""
+    with _bar() as bar:
+        yield _counter(bar, description)
 
 
 def read_all(deployment: Deployment) -> Listing:

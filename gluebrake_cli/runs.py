@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from gluebrake.contract import StopRequest
 from gluebrake.decisions import selection
+from gluebrake.decisions.stop_outcomes import GLUE_MAY_RETRY
 from gluebrake.model import TERMINAL_STATES, ActiveRuns, JobRun, Message, ParsedRequest, RunFacts
 from gluebrake.outcomes import Outcome
 from gluebrake_cli.errors import OperatorError, explain
@@ -20,9 +21,13 @@ from gluebrake_cli.errors import OperatorError, explain
 T = TypeVar("T")
 
 _FINAL: Final = frozenset(str(outcome) for outcome in Outcome if outcome.is_final)
+_ENDED: Final = frozenset({Outcome.STOPPED, Outcome.FINISHED_BEFORE_STOP, Outcome.ALREADY_FINISHED})
 
 LogLine = Mapping[str, Any]
 """A line of a function's log that has an outcome."""
+
+Messages = Mapping[JobRun, str | None]
+"""The runs to follow, each with the id of the message that requested its stop."""
 
 
 class RunStatus(Struct, frozen=True, kw_only=True):
@@ -37,7 +42,12 @@ class RunStatus(Struct, frozen=True, kw_only=True):
     @property
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self.state in TERMINAL_STATES or self.outcome in _FINAL
+        return self.has_ended or self.outcome in _FINAL
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is not running any more."""
+        return self.state in TERMINAL_STATES or self.outcome in _ENDED
 
     def is_stopped(self, *, dry_run: bool) -> bool:
         """Return whether the run is STOPPED or, for a dry run, would be."""
@@ -56,34 +66,37 @@ class PollOptions(NamedTuple):
     log_interval_seconds: float = 5.0
 
 
+class RunList(Protocol):
+    """The source of the runs of jobs."""
+
+    def active_runs(
+        self, job_name: str, now: datetime, ended_since: datetime | None = None
+    ) -> Sequence[RunFacts]:
+        """Return the job's active runs, and those that ended since a time, if it is given."""
+
+
 class Source(Protocol):
     """The source of run states and outcomes."""
 
-    def active_runs(self, job_name: str, now: datetime) -> Sequence[RunFacts]:
-        """Return the job's active runs."""
-
     def states(self, runs: Sequence[JobRun]) -> Mapping[JobRun, str]:
-        """Read the states of runs of one job, as many as Glue returns."""
+        """Read the states of runs, as many as a few calls return."""
 
     def outcomes(self, since: datetime) -> Sequence[LogLine]:
         """Return the logs' outcomes, oldest first."""
 
 
-def requested_runs(source: Source, request: StopRequest, now: datetime) -> list[JobRun]:
-    """Return the runs of a request: those that it names, or those that its selection matches now."""
-    run_ids = request.job_run_ids or ()
-    if request.select is not UNSET:
-        active = ActiveRuns(
-            request.job_name, complete=True, runs=tuple(source.active_runs(request.job_name, now))
-        )
-        run_ids = selection.select(ParsedRequest(Message("", "", now, ""), request), active).run_ids
-    return [JobRun(request.job_name, run_id) for run_id in run_ids]
+def requested_runs(source: RunList, request: StopRequest, now: datetime) -> list[JobRun]:
+    """Return the runs that the request means now: those that it names first, then those to list."""
+    parsed = ParsedRequest(Message("", "", now, ""), request, request.job_run_ids or ())
+    if parsed.needs_listing:
+        listed = source.active_runs(request.job_name, now, selection.listed_since(parsed))
+        parsed = selection.select(parsed, ActiveRuns(request.job_name, complete=True, runs=tuple(listed)))
+    return [JobRun(request.job_name, run_id) for run_id in parsed.run_ids]
 
 
-def follow(  # noqa: PLR0913 - the last three are passed by name
+def follow(
     source: Source,
-    runs: Sequence[JobRun],
-    message_id: str | None,
+    messages: Messages,
     *,
     since: datetime,
     poll_options: PollOptions,
@@ -98,19 +111,20 @@ def follow(  # noqa: PLR0913 - the last three are passed by name
     log_reader = _LogReader(source, since, poll_options.log_interval_seconds)
     states: dict[JobRun, str] = {}
     warned: set[str] = set()
-    statuses = run_statuses(runs, states, (), message_id)
+    statuses = run_statuses(messages, states, ())
     while True:
-        waiting = [run for run, status in zip(runs, statuses, strict=True) if not status.is_over]
+        waiting = [run for run, status in zip(messages, statuses, strict=True) if not status.is_over]
         is_last = time.monotonic() >= deadline
         errors: list[str] = []
-        states |= _try(lambda: source.states(waiting), errors) or {}  # noqa: B023 - is called at once
+        # The states are read last, so that a final outcome in the log is not newer than the run's state.
         log = _try(lambda: log_reader.read(at_once=is_last), errors) or ()  # noqa: B023 - is called at once
+        states |= _try(lambda: source.states(waiting), errors) or {}  # noqa: B023 - is called at once
         if len(errors) > 1:
             raise OperatorError(f"the request was sent, but its runs cannot be followed: {'; '.join(errors)}")
         for error in set(errors) - warned:
             warn(f"Run states or outcomes cannot be read; the command continues with the other: {error}")
         warned.update(errors)
-        statuses = run_statuses(runs, states, log, message_id)
+        statuses = run_statuses(messages, states, log)
         yield statuses
         if is_last or all(status.is_over for status in statuses):
             return
@@ -154,27 +168,33 @@ def parse_log_line(message: str) -> LogLine | None:
     return line if isinstance(line, dict) and "outcome" in line else None
 
 
-def run_statuses(
-    runs: Sequence[JobRun], states: Mapping[JobRun, str], log: Iterable[LogLine], message_id: str | None
-) -> list[RunStatus]:
+def run_statuses(messages: Messages, states: Mapping[JobRun, str], log: Iterable[LogLine]) -> list[RunStatus]:
     """Combine each run's last state with its last outcome in the log, whose oldest line is first."""
     run_lines: dict[JobRun, LogLine] = {}
-    message_line: LogLine = {}
+    message_lines: dict[str | None, LogLine] = {}
     for line in log:
         if line.get("will_redeliver"):
             continue  # SQS redelivers the message, so another line follows
         if "job_run_id" in line:
             run_lines[JobRun(line["job_name"], line["job_run_id"])] = line
-        elif message_id in line["message_ids"]:
-            message_line = line  # the outcome of a whole message is that of each of its runs
-    return [_run_status(run, states.get(run, ""), run_lines.get(run, message_line)) for run in runs]
+        else:
+            # The outcome of a whole message is that of each of its runs.
+            message_lines |= dict.fromkeys(line["message_ids"], line)
+    return [
+        _run_status(run, states.get(run, ""), run_lines.get(run, message_lines.get(message_id, {})))
+        for run, message_id in messages.items()
+    ]
 
 
 def _run_status(run: JobRun, state: str, line: LogLine) -> RunStatus:
+    logged = line.get("state", "")
+    # A poll may read only some of the states, and a run leaves no terminal state.
+    state = logged if logged in TERMINAL_STATES else state or logged
     return RunStatus(
         job_name=run.job_name,
         job_run_id=run.run_id,
-        state=state or line.get("state", ""),
+        state=state,
         outcome=line.get("outcome", ""),
-        error_message=line.get("error_message", ""),
+        # A run that fails by itself may be over before a function logs an outcome.
+        error_message=line.get("error_message") or (GLUE_MAY_RETRY if state == "FAILED" else ""),
     )

@@ -11,7 +11,8 @@ OUTPUTS: Final = (
     *("StopQueueUrl", "StopQueueArn", "ConfirmQueueUrl", "ConfirmQueueArn"),
     *("DeadLetterQueueUrl", "DeadLetterQueueArn", "EventBusName", "EventBusArn"),
     *("StopFunctionName", "StopFunctionArn", "ConfirmFunctionName"),
-    *("SignalTopicArn", "AlarmTopicArn", "ProducerPolicyArn", "DashboardName"),
+    *("SweepQueueUrl", "SweepQueueArn", "SweepFunctionName"),
+    *("SignalTopicArn", "AlarmTopicArn", "ProducerPolicyArn", "DashboardName", "CanaryJobName"),
 )
 """The stack's outputs that become variables."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from gluebrake.aws.call_budget import CallBudget
 from gluebrake.aws.glue import Glue
 from gluebrake.model import AwsEnvironment, JobRun, RunFacts
 from gluebrake.stages import STAGES, Queue
+from gluebrake_cli import queue_ages, run_states
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import Alarm, MappingState, QueueDepth
 from gluebrake_cli.runs import LogLine, parse_log_line
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackResourceSummaryTypeDef
     from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricStatTypeDef, MetricTypeDef
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
@@ -43,8 +42,9 @@ QUEUES: Final = {
 FUNCTIONS: Final = {stage.name: f"{stage.title}FunctionName" for stage in STAGES.values()}
 """The stack's outputs, by the name of the queue or the function."""
 
-_MAX_SINGLE_POLLS: Final = 5
-_AGE_WINDOW: Final = timedelta(minutes=15)
+_OPTIONAL: Final = frozenset(
+    name for s in STAGES.values() if s.is_optional for name in (QUEUES[s.queue], FUNCTIONS[s.name])
+)
 
 
 class Clients:
@@ -53,10 +53,11 @@ class Clients:
     cloudformation: CloudFormationClient
     cloudwatch: CloudWatchClient
     glue: GlueClient
-    iam: Any  # a few calls of these three do not justify the dependency on their stubs
+    iam: Any  # a few calls of these four do not justify the dependency on their stubs
     lambda_: LambdaClient
     logs: CloudWatchLogsClient
     resourcegroupstaggingapi: Any
+    scheduler: Any
     sns: SNSClient
     sqs: SQSClient
     sts: Any
@@ -106,7 +107,7 @@ def find(stack: str, clients: Clients, region: str | None, profile: str | None =
             "deploy it (make deploy), or give --stack, GLUEBRAKE_STACK, --profile or --region"
         ) from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-    if missing := {*QUEUES.values(), *FUNCTIONS.values()} - outputs.keys():
+    if missing := {*QUEUES.values(), *FUNCTIONS.values()} - _OPTIONAL - outputs.keys():
         raise OperatorError(
             f"the stack {stack!r} is not a Gluebrake stack: it has no output {min(missing)}; give --stack"
         )
@@ -145,8 +146,26 @@ class Deployment:
 
     @property
     def function_names(self) -> Mapping[str, str]:
-        """The name of each function in AWS."""
-        return {function: self.outputs[output] for function, output in FUNCTIONS.items()}
+        """The name in AWS of each function that the stack has."""
+        return {name: self.outputs[output] for name, output in FUNCTIONS.items() if output in self.outputs}
+
+    @property
+    def queue_urls(self) -> Mapping[Queue, str]:
+        """The URL of each queue that the stack has."""
+        return {name: self.outputs[output] for name, output in QUEUES.items() if output in self.outputs}
+
+    @property
+    def observes(self) -> bool:
+        """Whether the stack reads each request as a dry run. A stack before 0.2 has no such output."""
+        return self.outputs.get("Observe") == "true"
+
+    def refuse_under_observe(self, instead: str = "give --dry-run") -> None:
+        """Raise OperatorError if the stack would consume a stop request and stop nothing."""
+        if self.observes:
+            raise OperatorError(
+                f"the stack {self.stack!r} observes: it reads a stop request, reports what it would stop,"
+                f" and stops nothing. Deploy with `observe: false` first, or {instead}"
+            )
 
     @property
     def stop_queue(self) -> SqsQueue:
@@ -159,7 +178,7 @@ class Deployment:
         return self._queue(Queue.DEAD_LETTER)
 
     def _queue(self, name: Queue) -> SqsQueue:
-        return SqsQueue(self.clients.sqs, self.outputs[QUEUES[name]])
+        return SqsQueue(self.clients.sqs, self.queue_urls[name])
 
     def caller(self) -> str:
         """Return the ARN of the credentials' identity or, if STS fails, the user's name on this machine."""
@@ -168,55 +187,53 @@ class Deployment:
         except Exception:  # noqa: BLE001 - no error of STS may prevent a stop
             return getpass.getuser()
 
-    def active_runs(self, job_name: str, now: datetime) -> Sequence[RunFacts]:
-        """Return the job's active runs. Raise ClientError if they cannot be listed."""
+    def active_runs(
+        self, job_name: str, now: datetime, ended_since: datetime | None = None
+    ) -> Sequence[RunFacts]:
+        """Return the job's active runs, and those that ended since a time, if it is given.
+
+        Raises ClientError if they cannot be listed.
+        """
         glue = Glue(self.clients.glue, calls_at_once=1, protect_tag="", job_arn_prefix="")
-        active = glue.list_active({job_name: None}, CallBudget(lambda: 600.0), now)[job_name]
+        active = glue.list_active({job_name: ended_since}, CallBudget(lambda: 600.0), now)[job_name]
         if active.complete:
             return active.runs
         raise ClientError({"Error": {"Code": active.code, "Message": active.error}}, "GetJobRuns")
 
     def states(self, runs: Iterable[JobRun]) -> dict[JobRun, str]:
-        """Read the states of runs of one job: by pages while they show any, then of a few runs one by one."""
-        waiting = dict.fromkeys(runs)
-        found: dict[JobRun, str] = {}
-        if len(waiting) > _MAX_SINGLE_POLLS:
-            job_name = next(iter(waiting)).job_name
-            for page in self.clients.glue.get_paginator("get_job_runs").paginate(JobName=job_name):
-                shown = {JobRun(job_name, run["Id"]): run["JobRunState"] for run in page["JobRuns"]}
-                on_page = {run: state for run, state in shown.items() if run in waiting}
-                found |= on_page
-                if not on_page or len(found) == len(waiting):
-                    break
-        rest = [run for run in waiting if run not in found]
-        # Runs are chosen at random, so that runs unknown to Glue do not use up every poll.
-        singles = random.sample(rest, min(len(rest), _MAX_SINGLE_POLLS))
-        return {**found, **{run: state for run in singles if (state := self._state(run))}}
-
-    def _state(self, run: JobRun) -> str:
-        try:
-            answer = self.clients.glue.get_job_run(JobName=run.job_name, RunId=run.run_id)
-        except self.clients.glue.exceptions.EntityNotFoundException:
-            return ""
-        return answer["JobRun"]["JobRunState"]
+        """Read the states of runs, as many as a few calls return."""
+        return run_states.read(self.clients.glue, runs)
 
     def outcomes(self, since: datetime, until: datetime | None = None) -> list[LogLine]:
-        """Return the outcomes in both functions' logs from `since` to before `until`, oldest first."""
-        lines = [line for group in self._log_groups for line in self._lines(group, since, until)]
-        return sorted(lines, key=lambda line: str(line["timestamp"]))
+        """Return the outcomes in the functions' logs from `since` to before `until`, oldest first."""
+        messages = (
+            message
+            for function in self.function_names
+            for message in self.log_messages(function, "{ $.outcome = * }", since, until)
+        )
+        return sorted(filter(None, map(parse_log_line, messages)), key=lambda line: str(line["timestamp"]))
 
-    @cached_property
-    def _log_groups(self) -> list[str]:
-        configurations = [self.configuration(function) for function in FUNCTIONS]
-        return [configuration["LoggingConfig"]["LogGroup"] for configuration in configurations]
-
-    def _lines(self, group: str, since: datetime, until: datetime | None) -> Iterator[LogLine]:
+    def log_messages(
+        self, function: str, pattern: str, since: datetime, until: datetime | None
+    ) -> Iterator[str]:
+        """Yield what a function's log has from `since` to before `until`, where a filter pattern matches."""
         # The last page may follow empty ones. Each page is read, because the newest events are on the last.
         end: Any = {} if until is None else {"endTime": _milliseconds(until) - 1}
         for page in self.clients.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group, filterPattern="{ $.outcome = * }", startTime=_milliseconds(since), **end
+            logGroupName=self._log_groups[function],
+            filterPattern=pattern,
+            startTime=_milliseconds(since),
+            **end,
         ):
-            yield from filter(None, (parse_log_line(event["message"]) for event in page["events"]))
+            yield from (event["message"] for event in page["events"])
+
+    @cached_property
+    def _log_groups(self) -> Mapping[str, str]:
+        configurations = {function: self.configuration(function) for function in self.function_names}
+        return {
+            function: configuration["LoggingConfig"]["LogGroup"]
+            for function, configuration in configurations.items()
+        }
 
     def configuration(self, function: str) -> Mapping[str, Any]:
         """Return a function's configuration as Lambda has it."""
@@ -224,29 +241,12 @@ class Deployment:
 
     def depths(self) -> list[QueueDepth]:
         """Return the depth of each queue."""
-        return [QueueDepth.parse(name, self._queue(name).attributes()) for name in QUEUES]
+        return [QueueDepth.parse(name, self._queue(name).attributes()) for name in self.queue_urls]
 
     def oldest_ages(self, now: datetime) -> Mapping[str, int]:
         """Return the age in seconds of each queue's oldest message, where CloudWatch has it."""
-        names = dict(enumerate(QUEUES))
-        answer = self.clients.cloudwatch.get_metric_data(
-            StartTime=now - _AGE_WINDOW,
-            EndTime=now,
-            ScanBy="TimestampDescending",
-            MetricDataQueries=[self._age_query(f"q{index}", name) for index, name in names.items()],
-        )
-        newest = {result["Id"]: result["Values"][:1] for result in answer["MetricDataResults"]}
-        return {name: int(*newest[f"q{index}"]) for index, name in names.items() if newest.get(f"q{index}")}
-
-    def _age_query(self, query_id: str, queue: Queue) -> MetricDataQueryTypeDef:
-        queue_name = self.outputs[QUEUES[queue]].rpartition("/")[2]
-        metric: MetricTypeDef = {
-            "Namespace": "AWS/SQS",
-            "MetricName": "ApproximateAgeOfOldestMessage",
-            "Dimensions": [{"Name": "QueueName", "Value": queue_name}],
-        }
-        stat: MetricStatTypeDef = {"Metric": metric, "Period": 60, "Stat": "Maximum"}
-        return {"Id": query_id, "MetricStat": stat}
+        queue_names: dict[str, str] = {name: url.rpartition("/")[2] for name, url in self.queue_urls.items()}
+        return queue_ages.read(self.clients, queue_names, now)
 
     def mappings(self) -> list[MappingState]:
         """Return the state of each function's event source mapping."""

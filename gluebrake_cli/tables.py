@@ -39,6 +39,12 @@ def place(environment: AwsEnvironment) -> str:
     return f"in {environment.region} (account {environment.account})"
 
 
+def heading(stack: str, environment: AwsEnvironment, *, observes: bool) -> list[Text]:
+    """Return the first lines of a screen: which stack it shows, and whether that stack stops anything."""
+    note = Text("It observes: it stops nothing (observe: true).", style="yellow")
+    return [Text(f"{stack} {place(environment)}"), *([note] if observes else [])]
+
+
 def dead_letters_table(dead_letters: Sequence[DeadLetter], now: datetime) -> Table:
     """Return a row for each dead letter, the oldest first."""
     rows = (
@@ -48,7 +54,7 @@ def dead_letters_table(dead_letters: Sequence[DeadLetter], now: datetime) -> Tab
             explanation(dead_letter.reason).meaning,
             dead_letter.job_name,
             dead_letter.run_count,
-            _duration(age(dead_letter.sent_at, now)),
+            duration(age(dead_letter.sent_at, now)),
             "" if dead_letter.attempts is None else str(dead_letter.attempts),
         ]
         for dead_letter in sorted(dead_letters, key=lambda dead_letter: dead_letter.sent_at)
@@ -63,7 +69,7 @@ def groups_table(groups: Iterable[ReasonGroup], now: datetime) -> Table:
             group.reason,
             str(group.count),
             "\n".join(f"{job or '(names none)'} {count}" for job, count in group.jobs.items()),
-            _duration(age(group.oldest, now)),
+            duration(age(group.oldest, now)),
             f"{explanation(group.reason).meaning} {explanation(group.reason).remedy}",
         ]
         for group in groups
@@ -87,8 +93,9 @@ def dead_letter_table(dead_letter: DeadLetter, now: datetime) -> Table:
         "error": dead_letter.error_message,
         "job": dead_letter.job_name,
         "runs": "\n".join(dead_letter.job_run_ids) or dead_letter.run_count,
-        "sent": f"{sent_at} ({_duration(age(dead_letter.sent_at, now))} ago)",
+        "sent": f"{sent_at} ({duration(age(dead_letter.sent_at, now))} ago)",
         "attempts": "" if dead_letter.attempts is None else str(dead_letter.attempts),
+        **({"via": dead_letter.via} if dead_letter.via else {}),
         **attributes,
         "body": dead_letter.body,
     }
@@ -96,16 +103,28 @@ def dead_letter_table(dead_letter: DeadLetter, now: datetime) -> Table:
 
 
 def runs_table(statuses: Sequence[RunStatus], environment: AwsEnvironment, *, dry_run: bool) -> RenderableType:
-    """Return a row for each run, those that are not stopped first, and no more than fill a screen."""
+    """Return a row for each run, no more than fill a screen: those first that may still be running."""
     stopped = [status for status in statuses if status.is_stopped(dry_run=dry_run)]
     not_stopped = [status for status in statuses if not status.is_stopped(dry_run=dry_run)]
-    shown = [*not_stopped, *stopped][:_MAX_ROWS]
-    rows = ([status.job_run_id, status.state, status.outcome, status.error_message] for status in shown)
+    ended = [status for status in not_stopped if status.has_ended]
+    active = [status for status in not_stopped if not status.has_ended]
+    shown = [*active, *ended, *stopped][:_MAX_ROWS]
+    # The runs of one job have a place for its name elsewhere, and their ids are long.
+    has_jobs = len({status.job_name for status in statuses}) > 1
+    rows = (
+        [
+            *([status.job_name] if has_jobs else []),
+            *(status.job_run_id, status.state, status.outcome, status.error_message),
+        ]
+        for status in shown
+    )
+    counts = [f"{len(stopped)} of {len(statuses)} {'would stop' if dry_run else 'stopped'}"]
+    if ended:
+        counts.append(f"{len(ended)} {'ended before' if dry_run else 'ended by themselves'}")
     hidden = f", {len(statuses) - len(shown)} more not shown" if len(shown) < len(statuses) else ""
-    verb = "would stop" if dry_run else "stopped"
     return Lines(
-        _table(["run", "state", "outcome", "error"], rows),
-        Text(f"{len(stopped)} of {len(statuses)} {verb} {place(environment)}{hidden}"),
+        _table([*(["job"] if has_jobs else []), "run", "state", "outcome", "error"], rows),
+        Text(f"{', '.join(counts)} {place(environment)}{hidden}"),
     )
 
 
@@ -122,7 +141,7 @@ def health_tables(health: Health, now: datetime) -> RenderableType:
     mappings = ([mapping.function, mapping.state] for mapping in health.mappings)
     problems = [Text(f"! {printable(problem)}", style="red") for problem in health.problems]
     return Lines(
-        Text(f"{health.stack} {place(AwsEnvironment(health.account, health.region))}"),
+        *heading(health.stack, AwsEnvironment(health.account, health.region), observes=health.observes),
         _table(["queue", "messages", "in flight", "delayed", "oldest"], queues, "Queues"),
         _table(["alarm", "name", "meaning"], alarms, "Alarms"),
         _table(["function", "mapping"], mappings, "Mappings"),
@@ -138,14 +157,22 @@ def _config_table(config: Mapping[str, Any]) -> Table:
     return _fields_table(shown, "Config")
 
 
+def requester(line: LogLine) -> str:
+    """Return who or what requested the stop, by a line of the log.
+
+    For an event, a notification or an alarm action, the sender that SQS reports is only AWS's own.
+    """
+    return str(line.get("requested_by") or line.get("via") or line.get("sender", ""))
+
+
 def _outcomes_table(lines: Iterable[LogLine], now: datetime) -> Table:
     rows = (
         [
-            _duration(age(datetime.fromisoformat(line["timestamp"]), now)),
+            duration(age(datetime.fromisoformat(line["timestamp"]), now)),
             line["outcome"],
             line["job_name"],
             line.get("job_run_id", ""),
-            line.get("requested_by", ""),
+            requester(line),
             line.get("error_message", "") or line.get("reason", ""),
         ]
         for line in lines
@@ -178,15 +205,20 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _seconds(seconds: int | None) -> str:
-    return "not known" if seconds is None else _duration(timedelta(seconds=seconds))
+    return "not known" if seconds is None else duration(timedelta(seconds=seconds))
 
 
-def _duration(duration: timedelta) -> str:
+def duration(duration: timedelta) -> str:
     """Format a duration in its two largest units."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)

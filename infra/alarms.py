@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
@@ -14,11 +17,25 @@ from constructs import Construct
 
 from gluebrake.model import Count
 from gluebrake.outcomes import OUTCOMES, Outcome
-from gluebrake.stages import STAGES
 from infra.config import Config
-from infra.metrics import PERIOD, count_metric, lost_events, new_dead_letters, oldest_message_age, sum_of
+from infra.metrics import (
+    PERIOD,
+    canary_stopped,
+    count_metric,
+    dropped_by_schedules,
+    lost_events,
+    new_dead_letters,
+    oldest_message_age,
+    sum_of,
+    undelivered,
+)
 from infra.queues import Queues
-from infra.runbook import RUNBOOK
+from infra.runbook import RUNBOOK, runbook
+from infra.sweep_triggers import SweepTriggers
+
+# The first run or sweep starts when its schedule is created. Without a warm-up, the alarm would fire before it
+# is over: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-warm-up.html
+_WARM_UP_MINUTES: Final = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,55 +47,74 @@ class Monitored:
     functions: Mapping[str, lambda_.Function]
     rules: Sequence[events.CfnRule]
     signal_topic: sns.Topic
+    sweep_triggers: SweepTriggers | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """An alarm's condition: `breaching` of the last `periods` reach the threshold."""
+    """An alarm's condition, by default that `breaching` of the last `periods` reach the threshold."""
 
     metric: cloudwatch.IMetric
     threshold: float = 1
     breaching: int = 1
     periods: int = 1
+    missing_data: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
+    comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+    warm_up_minutes: int = 0
 
     def alarm(self, scope: Construct, name: str) -> cloudwatch.Alarm:
-        """Create the alarm. Missing data is not breaching."""
+        """Create the alarm, with the runbook's text as its description."""
         entry = RUNBOOK[name]
-        return cloudwatch.Alarm(
+        alarm = cloudwatch.Alarm(
             scope,
             name,
             alarm_description=f"{entry.meaning} {entry.action} More: docs/operations.md",
             metric=self.metric,
             threshold=self.threshold,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            comparison_operator=self.comparison,
             datapoints_to_alarm=self.breaching,
             evaluation_periods=self.periods,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=self.missing_data,
         )
+        if self.warm_up_minutes:
+            resource = cast("cloudwatch.CfnAlarm", alarm.node.default_child)
+            resource.warm_up_configuration = cloudwatch.CfnAlarm.WarmUpConfigurationProperty(
+                warm_up_period_duration_in_minutes=self.warm_up_minutes
+            )
+        return alarm
 
 
 def create_alarms(scope: Construct, monitored: Monitored) -> list[cloudwatch.Alarm]:
-    """Create an alarm for each entry of the runbook, in its order."""
+    """Create an alarm for each entry of the runbook that the configuration asks for, in the runbook's order."""
     specs = {
-        **_outcome_alarms(),
+        **_outcome_alarms(monitored),
         **_count_alarms(monitored),
         **_queue_alarms(monitored.config, monitored.queues),
         **_dead_letter_alarms(monitored.queues.dead_letter_queue),
         **_delivery_alarms(monitored),
         **_function_alarms(monitored),
+        "CanarySilent": _silence(canary_stopped(), math.ceil(1.5 * monitored.config.canary_hours)),
+        **(_sweep_alarms(monitored.config, monitored.sweep_triggers) if monitored.sweep_triggers else {}),
     }
-    return [specs[name].alarm(scope, name) for name in RUNBOOK]
+    return [specs[name].alarm(scope, name) for name in runbook(monitored.config)]
 
 
-def _outcome_alarms() -> dict[str, AlarmSpec]:
-    entries = {name: entry for name, entry in RUNBOOK.items() if entry.outcomes}
-    return {name: AlarmSpec(metric=_count_of(name, entry.outcomes)) for name, entry in entries.items()}
+def _outcome_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
+    entries = runbook(monitored.config)
+    return {
+        name: AlarmSpec(metric=_count_of(name, entry.outcomes, monitored.functions))
+        for name, entry in entries.items()
+        if entry.outcomes
+    }
 
 
-def _count_of(label: str, outcomes: Sequence[Outcome]) -> cloudwatch.IMetric:
-    """Return the number of the outcomes, at each stage that decides them."""
-    decided = [(stage, o) for stage in STAGES for o in outcomes if stage in OUTCOMES[o].stages]
-    metrics = [count_metric(stage, outcome) for stage, outcome in decided]
+def _count_of(label: str, outcomes: Sequence[Outcome], stages: Iterable[str]) -> cloudwatch.IMetric:
+    """Return the number of the outcomes, at each of the stages that decides them."""
+    decided = [(stage, o) for stage in stages for o in outcomes if stage in OUTCOMES[o].stages]
+    return _total(label, [count_metric(stage, outcome) for stage, outcome in decided])
+
+
+def _total(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.IMetric:
     return sum_of(label, metrics) if len(metrics) > 1 else metrics[0]
 
 
@@ -110,7 +146,12 @@ def _dead_letter_alarms(queue: sqs.IQueue) -> dict[str, AlarmSpec]:
     return {
         # The metrics of an inactive queue arrive up to 15 minutes late, so one of three periods is enough.
         "DeadLettersArrive": AlarmSpec(metric=new_dead_letters(queue), breaching=1, periods=3),
-        "DeadLettersWait": AlarmSpec(metric=visible, breaching=12, periods=12),
+        # SQS can stop reporting an idle queue after six hours, although dead letters wait in it:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
+        # The alarm then stays in ALARM. The next call for the queue starts the metrics again.
+        "DeadLettersWait": AlarmSpec(
+            metric=visible, breaching=12, periods=12, missing_data=cloudwatch.TreatMissingData.IGNORE
+        ),
     }
 
 
@@ -131,6 +172,30 @@ def _function_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
         "FunctionThrottles": AlarmSpec(metric=_sum_over_functions(monitored, "Throttles")),
         "RecursionDropped": AlarmSpec(metric=_sum_over_functions(monitored, "RecursiveInvocationsDropped")),
     }
+
+
+def _sweep_alarms(config: Config, triggers: SweepTriggers) -> dict[str, AlarmSpec]:
+    dropped = [dropped_by_schedules(triggers.group)] if triggers.group else []
+    lost = [*dropped, *map(undelivered, triggers.topics.values())]
+    completed = count_metric("sweep", Count.SWEEPS_COMPLETED).with_(period=cdk.Duration.hours(1))
+    return {
+        "SweepsMissing": _silence(completed, config.sweep_hours),
+        "SweepIncomplete": AlarmSpec(metric=count_metric("sweep", Count.SWEEP_INCOMPLETE)),
+        "PolicyOverCap": AlarmSpec(metric=count_metric("sweep", Count.POLICY_OVER_CAP)),
+        "SweepRequestsLost": AlarmSpec(metric=_total("lost sweep requests", lost)),
+    }
+
+
+def _silence(metric: cloudwatch.IMetric, hours: int) -> AlarmSpec:
+    """Return the condition that nothing was counted for so many hours. No data is nothing."""
+    return AlarmSpec(
+        metric=metric,
+        comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+        breaching=hours,
+        periods=hours,
+        missing_data=cloudwatch.TreatMissingData.BREACHING,
+        warm_up_minutes=_WARM_UP_MINUTES,
+    )
 
 
 def _sum_over_functions(monitored: Monitored, metric_name: str) -> cloudwatch.IMetric:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +16,15 @@ from typing import Any, Final
 import uv
 from msgspec import Struct
 
-from gluebrake import stages
+from gluebrake import policies
+from gluebrake.stages import STAGES, operations
 from infra.build_directory import filled
 from infra.config import Config
 
-OPERATIONS: Final[Mapping[str, Sequence[str]]] = stages.operations()
-"""The operations that the functions call, by service. botocore ships with the models of these only."""
+Operations = Mapping[str, Sequence[str]]
+"""The operations that functions call, by service. botocore ships with the models of these only."""
+
+_REQUIRED_STAGES: Final = tuple(stage.name for stage in STAGES.values() if not stage.is_optional)
 
 _ROOT: Final = Path(__file__).parents[1]
 _SOURCES: Final = _ROOT / "lambda_src"
@@ -41,18 +44,9 @@ _UNUSED: Final = (
     "dateutil/zoneinfo/*.tar.gz",
 )
 _LICENSES: Final = ("LICEN[CS]E*", "NOTICE*", "COPYING*")
-# In these directories, only the named entries ship.
-_KEPT: Final = {
-    "botocore/data": {
-        "_retry.json",
-        "endpoints.json",
-        "partitions.json",
-        "sdk-default-configuration.json",
-        *OPERATIONS,
-    },
-    # Powertools itself imports jmespath_utils. `typing` has the type of Lambda's context.
-    "aws_lambda_powertools/utilities": {"__init__.py", "jmespath_utils", "typing"},
-}
+_BOTOCORE_DATA: Final = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+# Powertools itself imports jmespath_utils. `typing` has the type of Lambda's context.
+_POWERTOOLS_UTILITIES: Final = ("__init__.py", "jmespath_utils", "typing")
 
 
 class ArtifactError(RuntimeError):
@@ -60,26 +54,51 @@ class ArtifactError(RuntimeError):
 
 
 class Artifact(Struct, frozen=True):
-    """A directory to zip, with a warning for the user if there is one."""
+    """A directory to zip for the functions that every stack has, and another one for SWEEP, if it has SWEEP.
+
+    `warning` is for the user.
+    """
 
     directory: Path
     warning: str = ""
+    sweep: Path | None = None
 
 
 def build(config: Config, *, parent: Path = _ROOT / "build") -> Artifact:
     """Return the artifact for `config`, and build it in `parent` unless one with the same inputs is there."""
     interpreter = _interpreter(config.python, parent / "python")
-    directory = filled(
-        parent / f"function-{_key(config, interpreter)}", lambda content: _fill(content, config, interpreter)
+    directory = _package(config, interpreter, parent, operations(_REQUIRED_STAGES))
+    sweep = None
+    if config.policies:
+        # The shapes of BatchGetJobs are large. In the other functions' package they would slow down each start.
+        sweep = _with_policies(_package(config, interpreter, parent, operations(["sweep"])), config.policies)
+    return Artifact(directory, "" if interpreter else _uncompiled(config.python), sweep)
+
+
+def _package(config: Config, interpreter: str | None, parent: Path, called: Operations) -> Path:
+    return filled(
+        parent / f"function-{_key(config, interpreter, called)}",
+        lambda content: _fill(content, config, interpreter, called),
     )
-    return Artifact(directory, "" if interpreter else _uncompiled(config.python))
 
 
-def _fill(content: Path, config: Config, interpreter: str | None) -> None:
+def _with_policies(package: Path, configured: tuple[policies.Policy, ...]) -> Path:
+    """Return a copy of a package with the policies. So a changed policy changes no other function's code."""
+    encoded = policies.encode(configured)
+
+    def fill(content: Path) -> None:
+        shutil.copytree(package, content, dirs_exist_ok=True)
+        (content / policies.POLICIES_FILE).write_bytes(encoded)
+        _set_modes(content)
+
+    return filled(package.with_name(f"{package.name}-{sha256(encoded).hexdigest()[:16]}"), fill)
+
+
+def _fill(content: Path, config: Config, interpreter: str | None, called: Operations) -> None:
     _install(content, config)
     _keep_licenses(content)
-    _trim(content)
-    _cut_models(content / "botocore" / "data")
+    _trim(content, called)
+    _cut_models(content / "botocore" / "data", called)
     shutil.copytree(_SOURCES / "gluebrake", content / "gluebrake", ignore=shutil.ignore_patterns("__pycache__"))
     if interpreter:
         _compile(content, interpreter)
@@ -106,13 +125,17 @@ def _keep_licenses(content: Path) -> None:
                 shutil.copyfile(path, kept / path.name)
 
 
-def _trim(content: Path) -> None:
+def _trim(content: Path, services: Iterable[str]) -> None:
     for path in sorted({path for pattern in _UNUSED for path in content.glob(pattern)}):
         _remove(path)
-    for directory, names in _KEPT.items():
-        for path in (content / directory).iterdir():
-            if path.name not in names:
-                _remove(path)
+    _keep_only(content / "botocore" / "data", [*_BOTOCORE_DATA, *services])
+    _keep_only(content / "aws_lambda_powertools" / "utilities", _POWERTOOLS_UTILITIES)
+
+
+def _keep_only(directory: Path, names: Collection[str]) -> None:
+    for path in directory.iterdir():
+        if path.name not in names:
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -122,22 +145,22 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _cut_models(data: Path) -> None:
-    """Cut botocore's data to OPERATIONS, because loading all of it takes a large part of a cold start."""
-    for service, operations in OPERATIONS.items():
+def _cut_models(data: Path, called: Operations) -> None:
+    """Cut botocore's data to the operations, because loading all of it takes a large part of a cold start."""
+    for service, names in called.items():
         *older, latest = sorted((data / service).iterdir())
         for version in older:
             _remove(version)
         path = latest / "service-2.json.gz"
-        model = _cut_model(json.loads(gzip.decompress(path.read_bytes())), operations)
+        model = _cut_model(json.loads(gzip.decompress(path.read_bytes())), names)
         path.write_bytes(gzip.compress(_compact(model), mtime=0))
     endpoints = data / "endpoints.json"
-    endpoints.write_bytes(_compact(_cut_endpoints(json.loads(endpoints.read_bytes()))))
+    endpoints.write_bytes(_compact(_cut_endpoints(json.loads(endpoints.read_bytes()), called)))
 
 
-def _cut_model(model: Mapping[str, Any], operations: Sequence[str]) -> dict[str, Any]:
+def _cut_model(model: Mapping[str, Any], called: Sequence[str]) -> dict[str, Any]:
     """Cut a service's model to the operations. Every error shape stays, because any call may return it."""
-    kept = {name: model["operations"][name] for name in operations}
+    kept = {name: model["operations"][name] for name in called}
     errors = {name: shape for name, shape in model["shapes"].items() if shape.get("exception")}
     used = errors.keys() | _referenced([kept, errors], model["shapes"])
     return {
@@ -147,12 +170,12 @@ def _cut_model(model: Mapping[str, Any], operations: Sequence[str]) -> dict[str,
     }
 
 
-def _cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+def _cut_endpoints(endpoints: Mapping[str, Any], services: Collection[str]) -> dict[str, Any]:
     """Remove the endpoints of other services. The Regions and the patterns of host names stay."""
     partitions = [
         {
             **partition,
-            "services": {name: s for name, s in partition["services"].items() if name in OPERATIONS},
+            "services": {name: s for name, s in partition["services"].items() if name in services},
         }
         for partition in endpoints["partitions"]
     ]
@@ -219,9 +242,9 @@ def _uv_python(*arguments: str, **environ: str) -> str | None:
         return None
 
 
-def _key(config: Config, interpreter: str | None) -> str:
+def _key(config: Config, interpreter: str | None, called: Operations) -> str:
     compiler = _run([interpreter, "-c", "import sys; print(sys.version)"]) if interpreter else "none"
-    key = sha256(f"{config.target} {config.python} {config.architecture} {compiler}".encode())
+    key = sha256(f"{config.target} {config.python} {config.architecture} {compiler} {called}".encode())
     inputs = [Path(__file__), _ROOT / "LICENSE", _SOURCES / "requirements.txt"]
     for path in [*inputs, *sorted(_SOURCES.glob("gluebrake/**/*.py"))]:
         key.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

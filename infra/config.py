@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, field
 
-from gluebrake.settings import Pattern, Seconds, mistakes
+from gluebrake.policies import Policy
+from gluebrake.settings import AccountId, Mistake, Namespace, Pattern, Seconds, mistakes
+from infra import policy_rules
+from infra.config_rules import RULES, covers
+from infra.names import CANARY_JOB
 
 EFFECTIVE: Final = "configuration.json"
 """The file of the cloud assembly that has the effective configuration, with all keys."""
@@ -35,16 +41,26 @@ _Job = Annotated[
     ),
 ]
 _EventJob = Annotated[Pattern, Meta(description="a job name or a pattern, 1 to 255 characters")]
-# EventBridge's prefix filter has no wildcard: an asterisk would match only itself.
+# A prefix is a literal text for EventBridge, and part of an ARN pattern for IAM. The two agree without these
+# characters: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 _AlarmPrefix = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=255,
-        pattern=r"^[^*]*\Z",
-        description="a prefix of alarm names without a wildcard, 1 to 255 characters",
+        pattern=r"^[^*?$]*\Z",
+        description="a prefix of alarm names, 1 to 255 characters without *, ? and $, which are special in IAM",
     ),
 ]
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+_Namespace = Annotated[
+    Namespace,
+    Meta(
+        pattern=r"^[ -9;-~][ -~]*\Z",
+        description="a CloudWatch namespace: 1 to 255 ASCII characters, the first not a colon",
+    ),
+]
+_Account = Annotated[AccountId, Meta(description="an AWS account id: 12 digits, in quotes")]
 _Delay = Annotated[Seconds, Meta(description="a whole number from 1 to 900")]
 _Delays = Meta(description="a list of two delays in seconds, the first and the longest")
 _Days = Literal[
@@ -55,6 +71,15 @@ _Tag = Meta(
 )
 _Python = Literal["3.11", "3.12", "3.13", "3.14"]
 _Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z")]
+# The alarm CanarySilent looks back on 1.5 times the rate, in whole hours. CloudWatch allows at most seven days:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+_Rate = Annotated[str, Meta(pattern=r"^rate\((1 hour|([2-9]|[1-8][0-9]|9[0-6]) hours|1 day|[2-4] days)\)\Z")]
+
+_Policy = Annotated[Policy, Meta(description="a guardrail policy: an object as in docs/schemas/policies.json")]
+
+# So does the alarm SweepsMissing. With a longer rate it could fire between two sweeps.
+_LONGEST_SILENCE_HOURS: Final = 7 * 24
+_LONGEST_RATE: Final = timedelta(days=6)
 
 
 def default_python(version: tuple[Any, ...] = sys.version_info) -> _Python:
@@ -82,7 +107,20 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     stop_on_alarms: Annotated[
         tuple[_AlarmPrefix, ...], Meta(description="a list of prefixes of alarm names")
     ] = ()
+    alarm_namespaces: Annotated[
+        tuple[_Namespace, ...], Meta(description="a list of CloudWatch namespaces")
+    ] = ()
+    alarm_accounts: Annotated[tuple[_Account, ...], Meta(description="a list of AWS account ids")] = ()
     alarm_email: Annotated[_Email | None, Meta(description="an e-mail address, or null for none")] = None
+    # Each policy can need a schedule, and a template can have 500 resources.
+    policies: Annotated[
+        tuple[_Policy, ...], Meta(max_length=100, description="a list of at most 100 guardrail policies")
+    ] = ()
+    canary: Annotated[
+        _Rate | None,
+        Meta(description='null for off, or a rate from "rate(1 hour)" to "rate(4 days)" in hours or days'),
+    ] = None
+    observe: Annotated[bool, Meta(description="true, to read and report and stop nothing, or false")] = False
     outcome_events: Annotated[bool, Meta(description="true or false")] = True
     log_retention_days: Annotated[
         _Days,
@@ -95,51 +133,37 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     architecture: Annotated[Literal["arm64", "x86_64"], Meta(description='"arm64" or "x86_64"')] = "arm64"
     target: Annotated[Literal["aws", "local"], Meta(description='"aws" or "local"')] = "aws"
 
+    @property
+    def canary_rate(self) -> str | None:
+        """The rate of the canary's runs, or None while the canary is off for any reason."""
+        return None if self.observe else self.canary
+
+    @property
+    def canary_hours(self) -> int:
+        """The hours from one run of the canary to the next, 0 while it is off."""
+        if self.canary_rate is None:
+            return 0
+        number, unit = self.canary_rate.removeprefix("rate(").removesuffix(")").split()
+        return int(number) * (24 if unit.startswith("day") else 1)
+
+    @property
+    def sweep_hours(self) -> int:
+        """The hours in which a sweep must complete: two periods of the shortest rate, 7 days at most.
+
+        It is 0 without a rate of 6 days or less, because CloudWatch looks back no further.
+        """
+        periods = [policy.period for policy in self.policies if policy.period]
+        if not periods or min(periods) > _LONGEST_RATE:
+            return 0
+        return min(math.ceil(2 * min(periods) / timedelta(hours=1)), _LONGEST_SILENCE_HOURS)
+
+    @property
+    def stoppable_jobs(self) -> tuple[str, ...]:
+        """The jobs whose runs STOP may stop: `jobs`, and the canary's job in any case."""
+        return self.jobs if covers(self.jobs, CANARY_JOB) else (*self.jobs, CANARY_JOB)
+
 
 _TYPES: Final = {field.encode_name: field.type for field in msgspec.structs.fields(Config)}
-
-# AWS limits a function's environment (4 kB), a role's policies (10 kB) and an event pattern (2,048 characters).
-# Each maximum here leaves room for the other variables, statements and fields.
-_MAX_JOBS_IN_ENVIRONMENT: Final = 3000
-_MAX_JOBS_IN_POLICY: Final = 8000
-_ARN_AROUND_A_JOB: Final = 60
-_MAX_NAMES_IN_EVENT_PATTERN: Final = 1720
-_FILTER_AROUND_A_NAME: Final = 16
-_MAX_BATCH_WITHOUT_WINDOW: Final = 10
-
-# Rules over several keys, or over a whole list: the keys, the condition, and the message if it does not hold.
-_RULES: Final[tuple[tuple[tuple[str, ...], Callable[[Config], bool], str], ...]] = (
-    (
-        ("batchSize", "batchWindowSeconds"),
-        lambda config: config.batch_size <= _MAX_BATCH_WITHOUT_WINDOW or config.batch_window_seconds >= 1,
-        "a batchSize over 10 needs a batchWindowSeconds of at least 1",
-    ),
-    (
-        ("retrySeconds",),
-        lambda config: config.retry_seconds[0] <= config.retry_seconds[1],
-        "the first delay must not be longer than the longest",
-    ),
-    (
-        ("confirmSeconds",),
-        lambda config: config.confirm_seconds[0] <= config.confirm_seconds[1],
-        "the first delay must not be longer than the longest",
-    ),
-    (
-        ("jobs", "protectedJobs"),
-        lambda config: _jobs_fit(config.jobs + config.protected_jobs),
-        "too many for Lambda's environment (4 kB) or the role's policy (10 kB); use patterns",
-    ),
-    (
-        ("stopOnRunStatus",),
-        lambda config: _names_fit(config.stop_on_run_status),
-        "too many for a rule's event pattern (2,048 characters); use patterns",
-    ),
-    (
-        ("stopOnAlarms",),
-        lambda config: _names_fit(config.stop_on_alarms),
-        "too many for a rule's event pattern (2,048 characters); use shorter prefixes",
-    ),
-)
 
 
 def load(context: Callable[[str], Any]) -> Config:
@@ -154,23 +178,13 @@ def load(context: Callable[[str], Any]) -> Config:
     config = msgspec.convert({key: values[key] for key in values.keys() - wrong}, Config)
     errors += [
         f"{', '.join(keys)}: {message}"
-        for keys, holds, message in _RULES
+        for keys, holds, message in RULES
         if wrong.isdisjoint(keys) and not holds(config)
     ]
+    errors += policy_rules.errors(config.policies)
     if errors:
         raise ConfigError("\n".join(["The configuration cannot be used:", *errors]))
     return _for_this_machine(config) if config.target == "local" else config
-
-
-def _jobs_fit(jobs: tuple[str, ...]) -> bool:
-    arns = sum(_ARN_AROUND_A_JOB + len(job) for job in jobs)
-    return len(msgspec.json.encode(jobs)) <= _MAX_JOBS_IN_ENVIRONMENT and arns <= _MAX_JOBS_IN_POLICY
-
-
-def _names_fit(names: tuple[str, ...]) -> bool:
-    # Encoded twice, because the filter escapes a backslash as well.
-    size = sum(_FILTER_AROUND_A_NAME + len(_json(_json(name))) for name in names)
-    return size <= _MAX_NAMES_IN_EVENT_PATTERN
 
 
 def _layers(context: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -202,7 +216,14 @@ def _errors(source: str, layer: Mapping[str, Any]) -> Iterator[str]:
             yield f"{source}{key}: unknown; the keys are {', '.join(sorted(_TYPES))}"
             continue
         for mistake in mistakes(source + key, value, _TYPES[key]):
-            yield f"{mistake.path}: {_json(mistake.value)} should be {_description(mistake.kind)}"
+            yield f"{mistake.path}: {_in_words(mistake)}"
+
+
+def _in_words(mistake: Mistake) -> str:
+    if mistake.kind is None:
+        return mistake.rule
+    rule = f"should be {_description(mistake.kind)}"
+    return f"missing; it {rule}" if mistake.value is UNSET else f"{_json(mistake.value)} {rule}"
 
 
 def _description(annotation: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -17,9 +19,19 @@ class ConfirmFunction(QueueFunction):
         stage = STAGES["confirm"]
         spec = FunctionSpec(
             stage=stage,
+            environment=confirm_settings(foundation),
             statements=[
-                allow_glue("ReadJobRuns", stage, cdk.Stack.of(scope), foundation.config.jobs),
+                allow_glue("ReadJobRuns", stage, cdk.Stack.of(scope), foundation.config.stoppable_jobs),
                 allow_send("SendToConfirmQueue", foundation.queues.confirm_queue),
             ],
         )
         super().__init__(scope, construct_id, spec=spec, foundation=foundation)
+
+
+def confirm_settings(foundation: Foundation) -> dict[str, Any]:
+    """Return the settings of confirmation: STOP sends the first message, and CONFIRM the next."""
+    return {
+        "confirm_queue_url": foundation.queues.confirm_queue.queue_url,
+        "confirm_seconds": foundation.config.confirm_seconds,
+        "confirm_deadline_seconds": foundation.config.confirm_deadline_seconds,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import aws_cdk as cdk
@@ -13,8 +13,8 @@ from constructs import Construct
 
 from gluebrake.model import Count, Measure
 from gluebrake.outcomes import Outcome, outcomes_of
-from gluebrake.stages import STAGES
 from infra.alarms import Monitored
+from infra.config import Config
 from infra.metrics import (
     PERIOD,
     count_metric,
@@ -25,7 +25,7 @@ from infra.metrics import (
 )
 from infra.queries import QUERIES
 from infra.queues import Queues
-from infra.runbook import RUNBOOK
+from infra.runbook import runbook
 
 _COLUMNS: Final = 24
 """The width of a dashboard's grid."""
@@ -43,7 +43,9 @@ class Dashboard(cloudwatch.Dashboard):
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
         text = cloudwatch.TextWidget(
-            markdown=_instructions(folder=cdk.Stack.of(scope).stack_name), width=16, height=11
+            markdown=_instructions(monitored.config, folder=cdk.Stack.of(scope).stack_name),
+            width=16,
+            height=11,
         )
         alarm_states = cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=8, height=11)
         super().__init__(
@@ -52,18 +54,20 @@ class Dashboard(cloudwatch.Dashboard):
             default_interval=cdk.Duration.hours(12),
             widgets=[
                 [text, alarm_states],
-                _outcome_widgets(),
+                _outcome_widgets(monitored.functions),
                 _run_widgets(),
+                *([_sweep_widgets()] if monitored.config.policies else []),
                 _queue_widgets(monitored.queues),
                 _function_widgets(monitored.functions),
             ],
         )
 
 
-def _instructions(*, folder: str) -> str:
+def _instructions(config: Config, *, folder: str) -> str:
     lines = [
+        *(["# This stack observes: it stops nothing (`observe: true`)", ""] if config.observe else []),
         "## When an alarm fires",
-        *[f"- **{name}** {entry.action}" for name, entry in RUNBOOK.items()],
+        *[f"- **{name}** {entry.action}" for name, entry in runbook(config).items()],
         "",
         f"Saved queries (Logs Insights, folder `{folder}`): {', '.join(f'`{name}`' for name in QUERIES)}.",
         "The operator's command: `gluebrake --help`. The runbook: docs/operations.md.",
@@ -71,8 +75,8 @@ def _instructions(*, folder: str) -> str:
     return "\n".join(lines)
 
 
-def _outcome_widgets() -> list[cloudwatch.IWidget]:
-    outcomes = {stage: outcomes_of(stage) for stage in STAGES if outcomes_of(stage)}
+def _outcome_widgets(stages: Iterable[str]) -> list[cloudwatch.IWidget]:
+    outcomes = {stage: outcomes_of(stage) for stage in stages if outcomes_of(stage)}
     return [
         _graph(
             f"Outcomes of {stage.upper()}",
@@ -102,6 +106,15 @@ def _run_widgets() -> list[cloudwatch.IWidget]:
         _graph("BatchStopJobRun calls", [calls], right=[runs_per_call], width=6),
         _graph("Seconds from submission to STOPPED", times, width=6),
         _graph("DPUs released, DPU-hours consumed", dpus, width=6),
+    ]
+
+
+def _sweep_widgets() -> list[cloudwatch.IWidget]:
+    sweeps = (Count.SWEEPS_COMPLETED, Count.SWEEP_INCOMPLETE, Count.POLICY_OVER_CAP)
+    runs = (Count.RUNS_MATCHED, Count.STOPS_REQUESTED)
+    return [
+        _graph("Sweeps", [count_metric("sweep", count) for count in sweeps], width=12),
+        _graph("Runs that policies match", [count_metric("sweep", count) for count in runs], width=12),
     ]
 
 

@@ -21,6 +21,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import cdk_cli
+from infra.alarm_warning import alarm_warning
 from infra.config import EFFECTIVE, Config
 
 _APP: Final = Path(__file__).parents[1] / "app.py"
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str]) -> str:
         check_bootstrap(session, target, assembly, options.profile)
         sys.stdout.write("".join(f"{line}\n" for line in summary(target, assembly)))
         sys.stdout.flush()
+        sys.stderr.write("".join(f"{line}\n" for line in alarm_warning(session, assembly)))
         _deploy(assembly, options, rest, environ)
     except (DeployError, cdk_cli.CdkCliError) as error:
         return f"Not deployed: {error}"

@@ -6,6 +6,8 @@ from typing import Final
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from gluebrake.contract import NAMESPACE
@@ -32,6 +34,13 @@ def _custom_metric(service: str, name: str, statistic: str) -> cloudwatch.Metric
         dimensions_map={"service": service},
         statistic=statistic,
         period=PERIOD,
+    )
+
+
+def canary_stopped() -> cloudwatch.Metric:
+    """Return how many runs of the canary were confirmed STOPPED, by the hour."""
+    return cloudwatch.Metric(
+        namespace=NAMESPACE, metric_name="CanaryStopped", statistic="Sum", period=cdk.Duration.hours(1)
     )
 
 
@@ -89,3 +98,22 @@ def lost_events(rule: events.CfnRule) -> cloudwatch.Metric:
         statistic="Sum",
         period=PERIOD,
     )
+
+
+def dropped_by_schedules(group: scheduler.CfnScheduleGroup) -> cloudwatch.Metric:
+    """Return how many messages the schedules of a group could not send until their retry policy ended.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+    """
+    return cloudwatch.Metric(
+        namespace="AWS/Scheduler",
+        metric_name="InvocationDroppedCount",
+        dimensions_map={"ScheduleGroup": group.ref},
+        statistic="Sum",
+        period=PERIOD,
+    )
+
+
+def undelivered(topic: sns.ITopic) -> cloudwatch.Metric:
+    """Return how many notifications a topic without a dead-letter queue could not deliver."""
+    return topic.metric_number_of_notifications_failed(statistic="Sum", period=PERIOD)

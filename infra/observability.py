@@ -1,5 +1,6 @@
 """The dashboard, the alarms with their topic, and the saved queries."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -8,7 +9,7 @@ from infra import queries
 from infra.alarms import Monitored, create_alarms
 from infra.dashboard import Dashboard
 from infra.suppressions import suppress_nag
-from infra.topics import alarm_topic
+from infra.topics import alarm_source, alarm_topic
 
 
 class Observability(Construct):
@@ -19,7 +20,7 @@ class Observability(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, monitored: Monitored) -> None:
         super().__init__(scope, construct_id)
-        self.topic = alarm_topic(self, "AlarmTopic")
+        self.topic = alarm_topic(self, "AlarmTopic", sources=[alarm_source(cdk.Stack.of(self), "*")])
         if monitored.config.alarm_email:
             self._subscribe(monitored.config.alarm_email)
         alarms = create_alarms(self, monitored)

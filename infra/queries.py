@@ -1,6 +1,7 @@
 """The saved queries of CloudWatch Logs Insights, over the fields that `gluebrake.telemetry` logs.
 
 Language: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
+An event, a notification or an alarm action names itself in `via`. Its `sender` in SQS is an id of AWS.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ QUERIES: Final = {
     "who-stopped-this-run": f"""\
 # Replace jr_0 with the run id. Each line is a step of a stop. The last outcome is Stopped if the run stopped.
 filter job_run_id = "jr_0"
-| fields @timestamp, service, outcome, requested_by, sender, reason, error_code, error_message, state, attempt,
-    {Measure.TIME_TO_STOP}, will_redeliver, function_request_id
+| fields @timestamp, service, outcome, requested_by, coalesce(via, sender) as sent_by, reason, error_code,
+    error_message, state, attempt, {Measure.TIME_TO_STOP}, will_redeliver, function_request_id
 | sort @timestamp asc
 | limit 1000""",
     "failures-by-reason": """\
@@ -37,10 +38,13 @@ filter outcome = "{Outcome.STOPPED}" and {Measure.TIME_TO_STOP} >= 0
 | sort {Measure.TIME_TO_STOP} desc
 | limit 50""",
     "requests-by-sender": f"""\
-# SQS reports `sender`. Nothing verifies `requested_by`. Retries are left out.
+# An event's source, a topic or an alarm, else the sender that SQS reports. Nothing verifies `requested_by`.
+# Retries are left out.
 filter service = "stop" and ispresent(outcome) and attempt = 0 and outcome != "{Outcome.DEFERRED}"
+| parse via / of (?<origin>.+)/
+| fields coalesce(origin, sender) as sent_by
 | stats count(*) as requests, count_distinct(job_run_id) as runs, count_distinct(job_name) as jobs
-    by requested_by, sender, outcome
+    by requested_by, sent_by, outcome
 | sort requests desc""",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, cast
 
 import aws_cdk as cdk
@@ -13,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from gluebrake import settings
+from gluebrake import contract, settings
 from gluebrake.stages import Stage
 from infra.artifact import Artifact
 from infra.config import Config
@@ -41,12 +42,29 @@ class Foundation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How Lambda receives messages: how many at most, for how long, and for how many invocations at once."""
+
+    size: int
+    window_seconds: int
+    max_concurrency: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """What differs from function to function: its stage, and the settings and permissions that not all have."""
+    """What differs from function to function.
+
+    By default, its code is that of the functions that every stack has, its batches are the configured ones, and
+    it publishes outcome events.
+    """
 
     stage: Stage
     environment: Mapping[str, Any] = field(default_factory=dict)
     statements: Sequence[iam.PolicyStatement] = ()
+    code: Path | None = None
+    timeout: cdk.Duration = TIMEOUT
+    batching: Batching | None = None
+    publishes: str = contract.STOP_OUTCOME
 
 
 class QueueFunction(Construct):
@@ -58,9 +76,9 @@ class QueueFunction(Construct):
         super().__init__(scope, construct_id)
         self.stage = spec.stage
         log_group = self._log_group(foundation.config)
-        self.role = self._role(foundation, log_group, spec.statements)
-        self.function = self._function(foundation, log_group, spec.environment)
-        self._add_event_source_mapping(foundation)
+        self.role = self._role(foundation, log_group, spec)
+        self.function = self._function(foundation, log_group, spec)
+        self._add_event_source_mapping(foundation, spec.batching or _configured_batching(foundation.config))
         suppress_nag(
             self.function,
             "AwsSolutions::AwsSolutions-L1",
@@ -70,21 +88,26 @@ class QueueFunction(Construct):
         for rule, reason in _CHECKOV_SUPPRESSIONS.items():
             suppress_checkov(self.function, rule, reason)
 
+    def add_settings(self, values: Mapping[str, Any]) -> None:
+        """Add settings that refer to other functions."""
+        for name, value in settings.environment(values).items():
+            self.function.add_environment(name, value)
+
     def _function(
-        self, foundation: Foundation, log_group: logs.ILogGroup, environment: Mapping[str, Any]
+        self, foundation: Foundation, log_group: logs.ILogGroup, spec: FunctionSpec
     ) -> lambda_.Function:
         config = foundation.config
         return lambda_.Function(
             self,
             "Function",
             description=self.stage.description,
-            code=lambda_.Code.from_asset(str(foundation.artifact.directory)),
+            code=lambda_.Code.from_asset(str(spec.code or foundation.artifact.directory)),
             handler=f"gluebrake.handlers.{self.stage.name}.handler",
             runtime=lambda_.Runtime(f"python{config.python}", lambda_.RuntimeFamily.PYTHON),
             architecture=lambda_.Architecture.custom(config.architecture),
             memory_size=config.memory_mb,
-            timeout=TIMEOUT,
-            environment=settings.environment({**self._shared_settings(foundation), **environment}),
+            timeout=spec.timeout,
+            environment=settings.environment({**self._shared_settings(foundation), **spec.environment}),
             role=self.role,
             log_group=log_group,
             dead_letter_queue=foundation.queues.dead_letter_queue,
@@ -99,13 +122,10 @@ class QueueFunction(Construct):
         config, queues = foundation.config, foundation.queues
         return {
             "event_bus_name": foundation.bus.event_bus_name if config.outcome_events else "",
-            "confirm_queue_url": queues.confirm_queue.queue_url,
             "dead_letter_queue_url": queues.dead_letter_queue.queue_url,
             "job_arn_prefix": job_arn(cdk.Stack.of(self), ""),
             "max_runs_per_request": config.max_runs_per_request,
             "calls_at_once": config.calls_at_once,
-            "confirm_seconds": config.confirm_seconds,
-            "confirm_deadline_seconds": config.confirm_deadline_seconds,
         }
 
     def _log_group(self, config: Config) -> logs.LogGroup:
@@ -119,9 +139,7 @@ class QueueFunction(Construct):
         )
         return log_group
 
-    def _role(
-        self, foundation: Foundation, log_group: logs.ILogGroup, statements: Sequence[iam.PolicyStatement]
-    ) -> iam.Role:
+    def _role(self, foundation: Foundation, log_group: logs.ILogGroup, spec: FunctionSpec) -> iam.Role:
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         consume = iam.PolicyStatement(
             sid="ConsumeMessages",
@@ -133,13 +151,13 @@ class QueueFunction(Construct):
             actions=["logs:CreateLogStream", "logs:PutLogEvents"],
             resources=[log_group.log_group_arn],
         )
-        publish = [allow_publish(foundation.bus)] if foundation.config.outcome_events else []
-        for statement in (*statements, *publish, consume, log):
+        publish = [allow_publish(foundation.bus, spec.publishes)] if foundation.config.outcome_events else []
+        for statement in (*spec.statements, *publish, consume, log):
             role.add_to_policy(statement)
         suppress_nag(
             role,
             "AwsSolutions::AwsSolutions-IAM5[Resource::*]",
-            reason="X-Ray's actions support no resource-level permissions.",
+            reason="X-Ray's actions and glue:ListJobs support no resource-level permissions.",
         )
         suppress_nag(
             role,
@@ -148,16 +166,15 @@ class QueueFunction(Construct):
         )
         return role
 
-    def _add_event_source_mapping(self, foundation: Foundation) -> None:
-        config = foundation.config
+    def _add_event_source_mapping(self, foundation: Foundation, batching: Batching) -> None:
         mapping = lambda_.EventSourceMapping(
             self,
             "Mapping",
             target=self.function,
             event_source_arn=foundation.queues.work_queues[self.stage.queue].queue_arn,
-            batch_size=config.batch_size,
-            max_batching_window=cdk.Duration.seconds(config.batch_window_seconds),
-            max_concurrency=config.max_concurrency,
+            batch_size=batching.size,
+            max_batching_window=cdk.Duration.seconds(batching.window_seconds),
+            max_concurrency=batching.max_concurrency,
             report_batch_item_failures=True,
         )
         suppress_nag(
@@ -169,12 +186,23 @@ class QueueFunction(Construct):
 
 def set_trusted_senders(functions: Sequence[QueueFunction], config: Config) -> None:
     """Set in each function's environment the sender ids of all functions, whose messages it trusts."""
+    for function in functions:
+        function.add_settings({"trusted_sender_ids": sender_ids(functions, config)})
+
+
+def sender_ids(functions: Sequence[QueueFunction], config: Config) -> list[str]:
+    """Return what SQS reports as the senders of the functions' messages: the ids of their roles."""
     role_ids = [cast("iam.CfnRole", function.role.node.default_child).attr_role_id for function in functions]
     # The emulator reports the account id as the sender of every message.
-    sender_ids = [cdk.Aws.ACCOUNT_ID] if config.target == "local" else role_ids
-    for function in functions:
-        for name, value in settings.environment({"trusted_sender_ids": sender_ids}).items():
-            function.function.add_environment(name, value)
+    return [cdk.Aws.ACCOUNT_ID] if config.target == "local" else role_ids
+
+
+def _configured_batching(config: Config) -> Batching:
+    return Batching(
+        size=config.batch_size,
+        window_seconds=config.batch_window_seconds,
+        max_concurrency=config.max_concurrency,
+    )
 
 
 def _wildcard_findings(config: Config) -> list[str]:

@@ -15,16 +15,29 @@ _MAX_RECEIVE_COUNT: Final = 5
 _WORK_RETENTION: Final = cdk.Duration.days(4)
 _DEAD_LETTER_RETENTION: Final = cdk.Duration.days(14)
 
+# SWEEP runs for up to 15 minutes, and drops a signal after six hours: `gluebrake.decisions.due_policies`.
+_SWEEP_VISIBILITY: Final = cdk.Duration.minutes(16)
+_SWEEP_RETENTION: Final = cdk.Duration.hours(6)
+
 
 class Queues(Construct):
-    """A work queue for each stage, and one dead-letter queue for all failures."""
+    """A work queue for each stage, and one dead-letter queue for all failures.
+
+    The optional stage SWEEP has a queue if `sweeps` is true.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, function_timeout: cdk.Duration, batch_window: cdk.Duration
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        function_timeout: cdk.Duration,
+        batch_window: cdk.Duration,
+        sweeps: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         # No redriveAllowPolicy: it would refer to the work queues, which refer to this queue. CloudFormation
-        # rejects circular references.
+        # rejects circular references. So any queue of the account can name this queue in its redrive policy.
         self.dead_letter_queue = sqs.Queue(
             self,
             "DeadLetterQueue",
@@ -43,7 +56,13 @@ class Queues(Construct):
         self.visibility_timeout = cdk.Duration.seconds(
             6 * function_timeout.to_seconds() + batch_window.to_seconds()
         )
-        self.work_queues = {stage.queue: self._work_queue(f"{stage.title}Queue") for stage in STAGES.values()}
+        self.work_queues = {
+            stage.queue: self._work_queue(f"{stage.title}Queue")
+            for stage in STAGES.values()
+            if not stage.is_optional
+        }
+        if sweeps:
+            self.work_queues[Queue.SWEEP] = self._sweep_queue()
         self.stop_queue = self.work_queues[Queue.STOP]
         self.confirm_queue = self.work_queues[Queue.CONFIRM]
         for queue in (self.dead_letter_queue, *self.work_queues.values()):
@@ -87,3 +106,20 @@ class Queues(Construct):
                 queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVE_COUNT
             ),
         )
+
+    def _sweep_queue(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "SweepQueue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_SWEEP_RETENTION,
+            visibility_timeout=_SWEEP_VISIBILITY,
+        )
+        suppress_nag(
+            queue,
+            "AwsSolutions::AwsSolutions-SQS3",
+            "Serverless::Serverless-SQSRedrivePolicy",
+            reason="A sweep is worth nothing after its due time, and its dead letter could not be redriven.",
+        )
+        return queue

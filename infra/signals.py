@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -14,13 +15,14 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.queues import Queues
-from infra.topics import alarm_arn, alarm_topic
+from infra.topics import AlarmSource, alarm_arn, alarm_source, alarm_topic
 
 
 class Signals(Construct):
-    """The configured EventBridge rules, and the two actions for an alarm of this account and Region.
+    """The configured EventBridge rules, and the two actions for an alarm.
 
-    An alarm can notify a topic, which sends to the stop queue, or invoke the STOP function.
+    An alarm can notify a topic, which sends to the stop queue, or invoke the STOP function. `stop_on_alarms`
+    and `alarm_accounts` bound all three ways: without a prefix, no alarm stops a run.
     """
 
     def __init__(
@@ -38,17 +40,20 @@ class Signals(Construct):
         if config.stop_on_run_status:
             self._add_run_status_rule(config.stop_on_run_status, queues)
         if config.stop_on_alarms:
-            self._add_alarm_rule(config.stop_on_alarms, queues)
-        self.topic = alarm_topic(self, "Topic")
+            self._add_alarm_rule(config, queues)
+        sources = self._alarm_sources(config)
+        self.topic = alarm_topic(self, "Topic", sources=sources)
         self.topic.add_subscription(
             subscriptions.SqsSubscription(queues.stop_queue, dead_letter_queue=queues.dead_letter_queue)
         )
-        stop_function.add_permission(
-            "Alarms",
-            principal=iam.ServicePrincipal("lambda.alarms.cloudwatch.amazonaws.com"),
-            source_account=self._stack.account,
-            source_arn=alarm_arn(self._stack, "*"),
-        )
+        _allow_invocations(stop_function, sources)
+
+    def _alarm_sources(self, config: Config) -> list[AlarmSource]:
+        return [
+            alarm_source(self._stack, f"{prefix}*", account)
+            for account in ("", *dict.fromkeys(config.alarm_accounts))
+            for prefix in dict.fromkeys(config.stop_on_alarms)
+        ]
 
     def _add_run_status_rule(self, patterns: Sequence[str], queues: Queues) -> None:
         rule = events.CfnRule(
@@ -58,7 +63,7 @@ class Signals(Construct):
             event_pattern={
                 "source": ["aws.glue"],
                 "detail-type": ["Glue Job Run Status"],
-                **self._same_account_and_region(),
+                **self._places(),
                 # Glue also sends STOPPING, for a run that needs no stop.
                 "detail": {
                     "state": ["STARTING", "RUNNING"],
@@ -70,7 +75,7 @@ class Signals(Construct):
         queues.allow_rule(rule)
         self.rules.append(rule)
 
-    def _add_alarm_rule(self, prefixes: Sequence[str], queues: Queues) -> None:
+    def _add_alarm_rule(self, config: Config, queues: Queues) -> None:
         stack_alarms = alarm_arn(self._stack, f"{self._stack.stack_name}-")
         rule = events.CfnRule(
             self,
@@ -78,13 +83,20 @@ class Signals(Construct):
             description="Stops the AWS Glue job runs that a CloudWatch alarm names",
             event_pattern={
                 "source": ["aws.cloudwatch"],
-                "detail-type": ["CloudWatch Alarm State Change"],
-                **self._same_account_and_region(),
+                # An alarm on a query with GROUP BY sends an event for each contributor, such as a run:
+                # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
+                "detail-type": [
+                    "CloudWatch Alarm State Change",
+                    "CloudWatch Alarm Contributor State Change",
+                ],
+                **self._places(config.alarm_accounts),
                 # This stack's alarms name no job: each would become a dead letter, which fires the next alarm.
                 "resources": [{"anything-but": {"prefix": stack_alarms}}],
                 "detail": {
                     "state": {"value": ["ALARM"]},
-                    "alarmName": [{"prefix": prefix} for prefix in prefixes],
+                    "alarmName": [{"prefix": prefix} for prefix in config.stop_on_alarms],
+                    # CloudWatch sends the events of muted alarms as well. `exists` works on leaves only.
+                    "muteDetail": {"mutedByArn": [{"exists": False}]},
                 },
             },
             targets=[queues.rule_target()],
@@ -92,9 +104,26 @@ class Signals(Construct):
         queues.allow_rule(rule)
         self.rules.append(rule)
 
-    def _same_account_and_region(self) -> dict[str, list[str]]:
-        # A bus can receive events of other accounts and Regions, whose runs STOP cannot stop.
-        return {"account": [self._stack.account], "region": [self._stack.region]}
+    def _places(self, other_accounts: Sequence[str] = ()) -> dict[str, list[str]]:
+        # A bus can receive events of other accounts and Regions, whose runs STOP cannot stop. An alarm of a
+        # monitoring account can watch a metric of this account.
+        return {"account": [self._stack.account, *other_accounts], "region": [self._stack.region]}
+
+
+def _allow_invocations(stop_function: lambda_.Function, sources: Sequence[AlarmSource]) -> None:
+    for number, source in enumerate(sources):
+        stop_function.add_permission(
+            _permission_id(number, source),
+            principal=iam.ServicePrincipal("lambda.alarms.cloudwatch.amazonaws.com"),
+            source_account=source.account,
+            source_arn=source.arn,
+        )
+
+
+def _permission_id(number: int, source: AlarmSource) -> str:
+    # While CloudFormation replaces a permission, the policy holds both. With an id of its content, a permission
+    # that only moves in the list is not replaced.
+    return f"Alarms{hashlib.sha256(source.label.encode()).hexdigest()[:8]}" if number else "Alarms"
 
 
 def event_filter(pattern: str) -> str | dict[str, str]:

@@ -1,24 +1,34 @@
 """The CloudFormation stack. It composes the constructs and defines no resource itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import aws_cdk as cdk
+import msgspec
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from gluebrake import __version__
-from gluebrake.stages import STAGES
+from gluebrake.policies import Policy
+from gluebrake.stages import STAGES, Queue
 from infra.alarms import Monitored
 from infra.artifact import Artifact
+from infra.canary import Canary
 from infra.config import Config
 from infra.confirm_function import ConfirmFunction
 from infra.event_bus import RequestBus
+from infra.names import topic_output
 from infra.observability import Observability
 from infra.producer_policy import ProducerPolicy
-from infra.queue_function import TIMEOUT, Foundation, QueueFunction, set_trusted_senders
+from infra.queue_function import TIMEOUT, Foundation, QueueFunction, sender_ids, set_trusted_senders
 from infra.queues import Queues
 from infra.signals import Signals
 from infra.stop_function import StopFunction
+from infra.sweep_function import SweepFunction
+from infra.sweep_triggers import SweepTriggers
+
+_POLICIES: Final = "Gluebrake::Policies"
+"""The key of the template's metadata that has the guardrail policies, each with its hash."""
 
 
 class Gluebrake(cdk.Stack):
@@ -31,17 +41,28 @@ class Gluebrake(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, artifact: Artifact) -> None:
         super().__init__(scope, construct_id, description="Gluebrake: stops AWS Glue job runs in batches")
         window = cdk.Duration.seconds(config.batch_window_seconds)
-        queues = Queues(self, "Messaging", function_timeout=TIMEOUT, batch_window=window)
+        queues = Queues(
+            self, "Messaging", function_timeout=TIMEOUT, batch_window=window, sweeps=bool(config.policies)
+        )
         request_bus = RequestBus(self, "Intake", queues=queues)
         foundation = Foundation(config=config, artifact=artifact, queues=queues, bus=request_bus.bus)
-        functions = self._functions(foundation)
+        triggers = self._sweep_triggers(foundation) if config.policies else None
+        functions = self._functions(foundation, triggers)
         signals = Signals(self, "Signals", config=config, queues=queues, stop_function=functions["stop"])
+        canary = Canary(
+            self,
+            "Canary",
+            config=config,
+            stop_queue=queues.stop_queue,
+            confirm_log=functions["confirm"].log_group,
+        )
         monitored = Monitored(
             config=config,
             queues=queues,
             functions=functions,
             rules=[request_bus.rule, *signals.rules],
             signal_topic=signals.topic,
+            sweep_triggers=triggers,
         )
         observability = Observability(self, "Observability", monitored=monitored)
         producer_policy = self._producer_policy(queues, request_bus, signals, functions["stop"])
@@ -59,17 +80,40 @@ class Gluebrake(cdk.Stack):
                 "DashboardName": observability.dashboard.dashboard_name,
                 **{f"{STAGES[name].title}FunctionName": f.function_name for name, f in functions.items()},
                 "StopFunctionArn": functions["stop"].function_arn,
+                "CanaryJobName": canary.job.ref,
+                "Observe": "true" if config.observe else "false",
+                **_topic_outputs(triggers),
             }
         )
 
-    def _functions(self, foundation: Foundation) -> dict[str, lambda_.Function]:
+    def _functions(self, foundation: Foundation, triggers: SweepTriggers | None) -> dict[str, lambda_.Function]:
         """Create the function of each stage. Return them by the names of the stages."""
         functions: list[QueueFunction] = [
             StopFunction(self, "Stop", foundation=foundation),
             ConfirmFunction(self, "Confirm", foundation=foundation),
         ]
         set_trusted_senders(functions, foundation.config)
+        if triggers:
+            functions.append(self._sweep_function(foundation, triggers, functions))
         return {function.stage.name: function.function for function in functions}
+
+    def _sweep_triggers(self, foundation: Foundation) -> SweepTriggers:
+        """Create what starts sweeps. `gluebrake` reads the policies from the template's metadata."""
+        policies = foundation.config.policies
+        self.template_options.metadata = {_POLICIES: [_described(policy) for policy in policies]}
+        queue = foundation.queues.work_queues[Queue.SWEEP]
+        return SweepTriggers(self, "SweepTriggers", policies=policies, queue=queue)
+
+    def _sweep_function(
+        self, foundation: Foundation, triggers: SweepTriggers, functions: Sequence[QueueFunction]
+    ) -> QueueFunction:
+        """Create SWEEP, which trusts the other functions. None of them trusts it: it may only request stops."""
+        topics = {topic.topic_arn: policy for policy, topic in triggers.topics.items()}
+        sweep = SweepFunction(self, "Sweep", foundation=foundation, signal_topics=topics)
+        sweep.add_settings({"trusted_sender_ids": sender_ids(functions, foundation.config)})
+        stop = functions[0]
+        stop.add_settings({"sweep_sender_ids": sender_ids([sweep], foundation.config)})
+        return sweep
 
     def _producer_policy(
         self, queues: Queues, request_bus: RequestBus, signals: Signals, stop_function: lambda_.Function
@@ -88,9 +132,21 @@ class Gluebrake(cdk.Stack):
 
 
 def _queue_outputs(queues: Queues) -> dict[str, str]:
-    named = {f"{stage.title}Queue": queues.work_queues[stage.queue] for stage in STAGES.values()}
+    stages = [stage for stage in STAGES.values() if stage.queue in queues.work_queues]
+    named = {f"{stage.title}Queue": queues.work_queues[stage.queue] for stage in stages}
     named["DeadLetterQueue"] = queues.dead_letter_queue
     return {
         **{f"{name}Url": queue.queue_url for name, queue in named.items()},
         **{f"{name}Arn": queue.queue_arn for name, queue in named.items()},
     }
+
+
+def _described(policy: Policy) -> dict[str, Any]:
+    """Return a policy as it is configured, with its hash."""
+    configured: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(policy))
+    return {**configured, "hash": policy.hash}
+
+
+def _topic_outputs(triggers: SweepTriggers | None) -> dict[str, str]:
+    topics = triggers.topics if triggers else {}
+    return {topic_output(policy): topic.topic_arn for policy, topic in topics.items()}

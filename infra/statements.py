@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -13,12 +13,17 @@ from aws_cdk import aws_sqs as sqs
 from gluebrake import contract
 from gluebrake.stages import Stage
 
+_SID_TO_PUBLISH: Final = {contract.STOP_OUTCOME: "PublishOutcomes", contract.SWEEP_REPORT: "PublishReports"}
 
-def allow_glue(sid: str, stage: Stage, stack: cdk.Stack, jobs: Iterable[str]) -> iam.PolicyStatement:
-    """Allow the operations of Glue that a stage calls, on the jobs that match a pattern."""
+
+def allow_glue(
+    sid: str, stage: Stage, stack: cdk.Stack, jobs: Iterable[str], *, without: Collection[str] = ()
+) -> iam.PolicyStatement:
+    """Allow the operations of Glue that a stage calls, except `without`, on the jobs that match a pattern."""
+    operations = [operation for operation in stage.operations["glue"] if operation not in without]
     return iam.PolicyStatement(
         sid=sid,
-        actions=[f"glue:{operation}" for operation in stage.operations["glue"]],
+        actions=[f"glue:{operation}" for operation in operations],
         resources=job_arns(stack, jobs),
     )
 
@@ -28,15 +33,13 @@ def allow_send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
     return iam.PolicyStatement(sid=sid, actions=["sqs:SendMessage"], resources=[queue.queue_arn])
 
 
-def allow_publish(bus: events.IEventBus) -> iam.PolicyStatement:
-    """Allow publishing outcome events, and no other event."""
+def allow_publish(bus: events.IEventBus, detail_type: str) -> iam.PolicyStatement:
+    """Allow publishing Gluebrake's own events of a detail-type, and no other event."""
     return iam.PolicyStatement(
-        sid="PublishOutcomes",
+        sid=_SID_TO_PUBLISH[detail_type],
         actions=["events:PutEvents"],
         resources=[bus.event_bus_arn],
-        conditions=each_event(
-            {"events:source": contract.OUTCOME_SOURCE, "events:detail-type": contract.STOP_OUTCOME}
-        ),
+        conditions=each_event({"events:source": contract.OUTCOME_SOURCE, "events:detail-type": detail_type}),
     )
 
 

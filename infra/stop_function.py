@@ -11,27 +11,38 @@ from constructs import Construct
 
 from gluebrake.stages import STAGES
 from infra.config import Config
+from infra.confirm_function import confirm_settings
 from infra.queue_function import Foundation, FunctionSpec, QueueFunction
 from infra.statements import allow_glue, allow_send, job_arn, job_arns
 
 
 class StopFunction(QueueFunction):
-    """The function STOP. Its role can stop the configured jobs, except protected ones."""
+    """The function STOP. Its role can stop the configured jobs and the canary's, except protected ones."""
 
     def __init__(self, scope: Construct, construct_id: str, *, foundation: Foundation) -> None:
         config, queues = foundation.config, foundation.queues
         spec = FunctionSpec(
             stage=STAGES["stop"],
             environment={
+                **confirm_settings(foundation),
                 "stop_queue_url": queues.stop_queue.queue_url,
-                "jobs": config.jobs,
+                "jobs": config.stoppable_jobs,
                 "protected_jobs": config.protected_jobs,
                 "protect_tag": config.protect_tag,
                 "max_attempts": config.max_attempts,
                 "retry_seconds": config.retry_seconds,
+                "observe": config.observe,
+                "alarm_namespaces": config.alarm_namespaces,
+                "alarm_accounts": config.alarm_accounts,
             },
             statements=[
-                allow_glue("StopRuns", STAGES["stop"], cdk.Stack.of(scope), config.jobs),
+                allow_glue(
+                    "StopRuns",
+                    STAGES["stop"],
+                    cdk.Stack.of(scope),
+                    config.stoppable_jobs,
+                    without=["BatchStopJobRun"] if config.observe else [],
+                ),
                 *_deny_protected(cdk.Stack.of(scope), config),
                 allow_send("SendToStopQueue", queues.stop_queue),
                 allow_send("SendToConfirmQueue", queues.confirm_queue),

@@ -16,6 +16,6 @@ def suppress_nag(construct: Construct, *rules: str, reason: str) -> None:
 
 def suppress_checkov(construct: Construct, rule: str, reason: str) -> None:
     """Skip a checkov rule on a construct, in the template metadata that checkov reads."""
-    resource = cast("cdk.CfnResource", construct.node.default_child)
+    resource = cast("cdk.CfnResource", construct.node.default_child or construct)
     skipped = (resource.get_metadata("checkov") or {"skip": []})["skip"]
     resource.add_metadata("checkov", {"skip": [*skipped, {"id": rule, "comment": reason}]})

@@ -17,11 +17,11 @@ from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 from infra import artifact
 from infra.artifact import Artifact, ArtifactError
 from infra.config import EFFECTIVE, Config, ConfigError, load
+from infra.names import STACK
 from infra.stack import Gluebrake
 
 _ROOT: Final = Path(__file__).parents[1]
 _CDK_JSON: Final = _ROOT / "cdk.json"
-STACK: Final = "Gluebrake"
 
 _KEYS: Final = ("config", "gluebrake", "target")
 _BOUNDARY: Final = "@aws-cdk/core:permissionsBoundary"

@@ -13,7 +13,7 @@ from local.demo import demo
 from local.deployment import DeploymentError
 from local.emulator import EmulatorError
 from local.registry import exports, latest
-from local.up import up
+from local.up import CONFIG, up
 
 INTERRUPTED = 130
 
@@ -40,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     demo_parser.set_defaults(run=lambda options: demo(options.svg))
     up_parser = commands.add_parser("up", help="deploy Gluebrake and a few Glue jobs, and run until Ctrl-C")
     up_parser.add_argument(
-        "--config", type=_file, metavar="FILE", help="a JSON file that overrides the configuration in cdk.json"
+        "--config",
+        type=_file,
+        default=CONFIG,
+        metavar="FILE",
+        help="a JSON file that overrides the configuration in cdk.json (default: local/config.json)",
     )
     up_parser.add_argument(
         "--json",

@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,7 @@ from local.emulator import Emulator, running
 TIMEOUT_SECONDS: Final = 30.0
 SOURCE: Final = "demo.guardrail"
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
+SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ def demo(svg: Path | None = None) -> int:
     began, display = time.monotonic(), Display()
     with contextlib.ExitStack() as stack:
         with display.step("Start the emulator"):
-            emulator = stack.enter_context(running())
+            # Otherwise SWEEP would wait 20 seconds for the schedules of other policies.
+            emulator = stack.enter_context(running(GLUEBRAKE_LOCAL_WINDOW_SECONDS="1"))
         deployment = _set_up(emulator, display)
         with display.step("Send the requests"):
             display.table("Requests", ["by", "job", "ids", "case"], _send(deployment))
@@ -106,7 +110,8 @@ def _set_up(emulator: Emulator, display: Display) -> DemoDeployment:
 
 
 def _start_runs(aws: Aws) -> scenario.Ids:
-    jobs.create(aws, scenario.RUNS)
+    for name in scenario.RUNS:
+        jobs.create(aws, [name], tags=scenario.TAGS.get(name, jobs.NO_TAGS))
     ids: dict[tuple[str, scenario.RunLabel], str] = {("nightly-etl", scenario.UNKNOWN): scenario.UNKNOWN_ID}
     for name, count in scenario.RUNS.items():
         ids |= {(name, number): run_id for number, run_id in enumerate(jobs.start(aws, name, count))}
@@ -116,6 +121,9 @@ def _start_runs(aws: Aws) -> scenario.Ids:
 
 
 def _send(deployment: DemoDeployment) -> Iterator[list[object]]:
+    _send_as_scheduled(deployment)
+    hours = scenario.POLICY["maxMinutes"] // 60
+    yield ["schedule", *scenario.POLICY["jobs"], "", f"a policy: runs older than {hours} hours"]
     for request in scenario.REQUESTS:
         body = request.body(deployment.ids)
         if request.via == "queue":
@@ -123,6 +131,14 @@ def _send(deployment: DemoDeployment) -> Iterator[list[object]]:
         else:
             _put(deployment, body)
         yield [request.via, request.job, len(request.runs) or "", request.case]
+
+
+def _send_as_scheduled(deployment: DemoDeployment) -> None:
+    """Send what EventBridge Scheduler sends when the policy's schedule is due, without waiting for an hour."""
+    (listed,) = deployment.aws.scheduler.list_schedules()["Schedules"]
+    schedule = deployment.aws.scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
+    body = schedule["Target"]["Input"].replace(SCHEDULED_TIME, datetime.now(UTC).isoformat())
+    deployment.aws.sqs.send_message(QueueUrl=deployment.outputs["SweepQueueUrl"], MessageBody=body)
 
 
 def _put(deployment: DemoDeployment, detail: str) -> None:
@@ -158,6 +174,8 @@ def _show(deployment: DemoDeployment, display: Display) -> None:
         _dead_letters(deployment),
     )
     display.compare("States of the runs", scenario.STATES, found=_total(deployment.states()))
+    display.table("Found by the policy", ["job", "age", "max DPU-h", "stop"], _swept_runs(log))
+    display.compare("Report of the policy", scenario.SWEEP, logged=_swept(log))
     display.compare("Outcomes", scenario.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
     display.table("Stopped runs", ["", ""], _stop_metrics(log))
     display.table(
@@ -209,6 +227,19 @@ def _metrics(log: list[dict[str, Any]]) -> Counter[str]:
         if "_aws" in line:
             counts.update({name: int(sum(line[name])) for name in names & line.keys()})
     return counts
+
+
+def _swept(log: list[dict[str, Any]]) -> dict[str, int]:
+    """Return the counts of the policy's report, or nothing if it did not sweep."""
+    reports = [line for line in log if line.get("message") == "SweepReport"]
+    return {name: report[name] for report in reports for name in scenario.SWEEP}
+
+
+def _swept_runs(log: list[dict[str, Any]]) -> Iterator[list[object]]:
+    runs = [run for line in log for run in line.get("runs", [])]
+    for run in sorted(runs, key=itemgetter("minutes")):
+        stop = "requested" if run.get("stopRequested") else f"no: {run['notStopped']}"
+        yield [run["jobName"], f"{run['minutes'] // 60:g} h", f"{run['dpuHoursAtMost']:.2f}", stop]
 
 
 def _stop_metrics(log: list[dict[str, Any]]) -> list[list[str]]:

@@ -18,7 +18,7 @@ from local.aws import ACCOUNT, REGION, Aws
 from local.emulator import Emulator
 
 BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
-DEPLOY_SECONDS: Final = 60.0
+DEPLOY_SECONDS: Final = 120.0
 
 
 class DeploymentError(RuntimeError):

@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-PICTURED: Final = frozenset({"Requests", "Runs", "Outcomes"})
+PICTURED: Final = frozenset({"Requests", "Runs", "Found by the policy", "Outcomes"})
 """The tables of the picture. They are the same each time, so that the picture is reproducible."""
 
 WIDTH: Final = 74

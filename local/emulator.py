@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -26,7 +26,7 @@ CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", 
 """Variables that name trusted certificates. With them a process would not trust the emulator's own."""
 
 IAM_AND_TLS: Final = {"AUTH": "true", "USE_SSL": "1"}
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 120.0
 END_SECONDS: Final = 5.0
 
 
@@ -67,16 +67,17 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def running(*, enforce_iam: bool = False) -> Iterator[Emulator]:
+def running(*, enforce_iam: bool = False, **environ: str) -> Iterator[Emulator]:
     """Start an emulator for the `with` block. With `enforce_iam` it enforces IAM policies and serves TLS.
 
+    `environ` are further variables of its environment, such as those that `local` reads: `GLUEBRAKE_LOCAL_…`.
     Its standard input is a pipe from this process. When the pipe closes, even by SIGKILL, the emulator ends.
     """
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="gluebrake-") as name, tempfile.TemporaryFile() as output:
         directory = Path(name)
         certificate = directory / "ministack-tls" / "server.crt" if enforce_iam else None
-        process = _start(directory, port, output, enforce_iam=enforce_iam)
+        process = _start(directory, port, output, environ, enforce_iam=enforce_iam)
         try:
             _wait_until_healthy(process, port, output, certificate)
             scheme = "https" if enforce_iam else "http"
@@ -91,11 +92,14 @@ def inherited_environment() -> dict[str, str]:
     return {**kept, **{name: f"{kept.get(name, '')},{HOST}".lstrip(",") for name in ("NO_PROXY", "no_proxy")}}
 
 
-def _start(directory: Path, port: int, output: IO[bytes], *, enforce_iam: bool) -> subprocess.Popen[bytes]:
+def _start(
+    directory: Path, port: int, output: IO[bytes], environ: Mapping[str, str], *, enforce_iam: bool
+) -> subprocess.Popen[bytes]:
     kept = {k: v for k, v in inherited_environment().items() if not enforce_iam or k not in CA_VARIABLES}
     env = {
         **kept,
         **(IAM_AND_TLS if enforce_iam else {}),
+        **environ,
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",

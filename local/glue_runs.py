@@ -1,30 +1,32 @@
 """Glue job runs with AWS's ids, states, limits, pages and events, in place of ministack's.
 
-A run is a Python process that executes the job's script with the run's arguments, in Glue's form. It does not
-load site-packages, so that many sleeping runs need little memory and time. With the argument `--refuse-to-stop`
-a run stays STOPPING, as some runs do on AWS.
+A run is a process of this machine. Two arguments that AWS does not have give a run what a test cannot wait for.
+With `--refuse-to-stop` a run stays STOPPING, as some runs do on AWS. With `--started-minutes-ago 90` its
+StartedOn is 90 minutes earlier. So the run has an age at once, which its ExecutionTime includes.
 """
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
 
 from __future__ import annotations
 
+import bisect
 import contextvars
-import itertools
 import json
 import os
 import secrets
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from http import HTTPStatus
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import eventbridge, glue, lambda_svc
+
+from local import run_process
+from local.glue_jobs import NOTIFICATION, job_tags
 
 IDS_PER_STOP: Final = 25
 RUNS_PER_PAGE: Final = 200
@@ -33,6 +35,7 @@ MINUTE_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_MINUTE_SECONDS", "
 """The length of a minute of NotifyDelayAfter on this machine."""
 
 REFUSE: Final = "--refuse-to-stop"
+STARTED_MINUTES_AGO: Final = "--started-minutes-ago"
 PROTECT_TAG: Final = "GLUEBRAKE_PROTECT_TAG"
 CALLS_FILE: Final = "glue-calls.jsonl"
 
@@ -51,7 +54,6 @@ def install(directory: Path) -> None:
     glue._get_job_run = _get_job_run
     glue._get_job_runs = _get_job_runs
     glue._batch_stop_job_run = _batch_stop_job_run
-    glue._create_job = _with_tags(glue._create_job)
     glue._handle_request_sync = _with_call_log(glue._handle_request_sync, directory / CALLS_FILE)
 
 
@@ -66,23 +68,14 @@ def _with_call_log(handle: Callable[..., Response], calls: Path) -> Callable[...
     return log_and_handle
 
 
-def _with_tags(create_job: Callable[[Run], Response]) -> Callable[[Run], Response]:
-    def create_with_tags(data: Run) -> Response:
-        response = create_job(data)
-        if response[0] == HTTPStatus.OK and data.get("Tags"):
-            glue._tags[glue._arn("job", data["Name"])] = dict(data["Tags"])
-        return response
-
-    return create_with_tags
-
-
 def _start_job_run(data: Run, scripts: Path) -> Response:
     job = glue._jobs.get(data["JobName"])
     if job is None:
         return _unknown_job(data["JobName"])
     run = _new_run(job, {**job["DefaultArguments"], **data.get("Arguments", {})})
-    _processes[run["Id"]] = process = _launch(run, _copy_script(job, scripts))
-    _runs(job["Name"]).append(run)
+    _processes[run["Id"]] = process = run_process.start(job, _copy_script(job, scripts), run["Arguments"])
+    # GetJobRuns lists the newest runs first, by StartedOn.
+    bisect.insort(_runs(job["Name"]), run, key=itemgetter("StartedOn"))
     # ministack keeps the account and Region of a request in context variables, which threads do not inherit.
     threading.Thread(
         target=contextvars.copy_context().run, args=[_wait_for_end, run, process], daemon=True
@@ -97,7 +90,7 @@ def _start_job_run(data: Run, scripts: Path) -> Response:
 
 
 def _notify_delay(settings: Run) -> int:
-    return int((settings.get("NotificationProperty") or {}).get("NotifyDelayAfter") or 0)
+    return int((settings.get(NOTIFICATION) or {}).get("NotifyDelayAfter") or 0)
 
 
 def _publish_status(run: Run, minutes: int) -> None:
@@ -117,13 +110,13 @@ def _publish_status(run: Run, minutes: int) -> None:
 
 
 def _new_run(job: Run, arguments: dict[str, str]) -> Run:
-    now = _now()
+    now, minutes_ago = _now(), float(arguments.get(STARTED_MINUTES_AGO, 0))
     capacity = ("MaxCapacity",) if job.get("MaxCapacity") else ("WorkerType", "NumberOfWorkers")
     return {
         "Id": f"jr_{secrets.token_hex(32)}",
         "Attempt": 0,
         "JobName": job["Name"],
-        "StartedOn": now,
+        "StartedOn": now - 60 * minutes_ago,
         "LastModifiedOn": now,
         "JobRunState": "RUNNING",
         "Arguments": arguments,
@@ -138,17 +131,6 @@ def _copy_script(job: Run, scripts: Path) -> Path:
     copy = scripts / f"{secrets.token_hex(8)}.py"
     copy.write_text(Path(source).read_text() if source else "raise SystemExit('no script')\n")
     return copy
-
-
-def _launch(run: Run, script: Path) -> subprocess.Popen[str]:
-    arguments = itertools.chain.from_iterable(run["Arguments"].items())
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", script, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def _wait_for_end(run: Run, process: subprocess.Popen[str]) -> None:
@@ -225,8 +207,7 @@ def _is_protected(job_name: str) -> bool:
         f["config"].get("Environment", {}).get("Variables", {}) for f in lambda_svc._functions.values()
     )
     protect_tags = {variables.get(PROTECT_TAG, "").casefold() for variables in environments} - {""}
-    tags = glue._tags.get(glue._arn("job", job_name), {})
-    return not protect_tags.isdisjoint(key.casefold() for key in tags)
+    return not protect_tags.isdisjoint(key.casefold() for key in job_tags(job_name))
 
 
 def _stop(run: Run | None) -> dict[str, str] | None:

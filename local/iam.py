@@ -8,13 +8,13 @@ import json
 from typing import Any
 
 from ministack.core import iam_actions
-from ministack.services import tagging
+from ministack.services import glue, tagging
 
 
 def install() -> None:
-    """Correct batch actions and the resources of tag calls, and add the condition keys of jobs and events."""
+    """Correct batch actions and the resources of Glue calls, and add the condition keys of jobs and events."""
     iam_actions.extract_iam_action = _single_action(iam_actions.extract_iam_action)
-    iam_actions.extract_resource_arn = _resource_by_arn(iam_actions.extract_resource_arn)
+    iam_actions.extract_resource_arn = _resource_of_glue_call(iam_actions.extract_resource_arn)
     iam_actions.request_tag_context = _add_event_keys(iam_actions.request_tag_context)
     tagging._RESOURCE_TAG_COLLECTORS["glue"] = tagging._collect_glue
 
@@ -32,12 +32,18 @@ def _single_action(original: Any) -> Any:
     return iam_action
 
 
-def _resource_by_arn(original: Any) -> Any:
-    """Read the resource of GetTags and other tag calls from `ResourceArn`. ministack reads `JobName` only."""
+def _resource_of_glue_call(original: Any) -> Any:
+    """Read the resource of Glue calls without a `JobName`, which is all that ministack reads.
+
+    Tag calls have a `ResourceArn`. BatchGetJobs has several jobs. Only the first is checked, because ministack
+    checks a single resource.
+    """
 
     def resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:
-        arn = json.loads(body or b"{}").get("ResourceArn") if service == "glue" else None
-        return arn or original(service, method, path, headers, body, *rest)
+        request = json.loads(body or b"{}") if service == "glue" else {}
+        if names := request.get("JobNames"):
+            return glue._arn("job", names[0])
+        return request.get("ResourceArn") or original(service, method, path, headers, body, *rest)
 
     return resource_arn
 

@@ -1,4 +1,4 @@
-"""Sample Glue jobs: Python shell scripts that sleep."""
+"""Sample Glue jobs: scripts that sleep, as Python shell jobs unless a caller wants another type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from local.aws import ACCOUNT, Aws
 BUCKET: Final = "glue-scripts"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/glue"
 SECONDS: Final = "--seconds"
+STARTED_MINUTES_AGO: Final = "--started-minutes-ago"
+"""An argument of the emulator's Glue, with which a run has an age from the beginning."""
+
 NO_ARGUMENTS: Final[Mapping[str, str]] = {}
+NO_TAGS: Final[Mapping[str, str]] = {}
 SCRIPT: Final = f"""\
 import sys, time
 
@@ -18,17 +22,20 @@ time.sleep(float(sys.argv[sys.argv.index("{SECONDS}") + 1]))
 """
 
 
-def create(aws: Aws, names: Iterable[str]) -> None:
+def create(
+    aws: Aws, names: Iterable[str], *, tags: Mapping[str, str] = NO_TAGS, job_type: str = "pythonshell"
+) -> None:
     """Create jobs whose runs take an hour by default. A run's argument `--seconds` overrides it."""
     aws.put_object(BUCKET, "wait.py", SCRIPT.encode())
     for name in names:
         aws.glue.create_job(
             Name=name,
             Role=ROLE,
-            Command={"Name": "pythonshell", "ScriptLocation": f"s3://{BUCKET}/wait.py", "PythonVersion": "3.9"},
+            Command={"Name": job_type, "ScriptLocation": f"s3://{BUCKET}/wait.py", "PythonVersion": "3.9"},
             DefaultArguments={SECONDS: "3600"},
             ExecutionProperty={"MaxConcurrentRuns": 1000},
             MaxCapacity=0.0625,
+            Tags=tags,
         )
 
 

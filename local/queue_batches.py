@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any, Final
@@ -20,6 +21,9 @@ RECORD_BYTES: Final = 1000
 
 POLL_SECONDS: Final = 0.1
 """Lambda's long polling receives a message at once. ministack polls once a second, which is slower."""
+
+LONGEST_WINDOW_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_WINDOW_SECONDS", "300"))
+"""The longest batching window on this machine. By default it is Lambda's."""
 
 Message = dict[str, Any]
 
@@ -48,18 +52,18 @@ def receive(queue_url: str, batch_size: int) -> list[Message]:
         return received
 
 
-def _window_has_passed(window: int, batch: list[Message]) -> bool:
+def _window_has_passed(window: float, batch: list[Message]) -> bool:
     oldest = min((message["visible_at"] for message in batch), default=time.time())
     return bool(time.time() - oldest >= window)
 
 
-def _window(queue_arn: str) -> int:
+def _window(queue_arn: str) -> float:
     windows = [
         mapping.get("MaximumBatchingWindowInSeconds", 0)
         for mapping in lambda_svc._esms.values()
         if mapping["EventSourceArn"] == queue_arn
     ]
-    return int(max(windows, default=0))
+    return min(max(windows, default=0), LONGEST_WINDOW_SECONDS)
 
 
 def _limit_payload(messages: list[Message]) -> list[Message]:

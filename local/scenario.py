@@ -14,6 +14,8 @@ RUNS: Final[Mapping[str, int]] = {
     "ad-hoc": 4,
     "payroll": 1,
     "forecast": 1,
+    "nightly-backfill": 2,
+    "nightly-audit": 0,
 }
 """The number of runs of each job that are started."""
 
@@ -22,11 +24,29 @@ NEVER_STOPS: Final = "never stops"
 UNKNOWN: Final = "unknown"
 UNKNOWN_ID: Final = f"jr_{'0' * 64}"
 
+RUNAWAY: Final = "runs for ever"
+
 SPECIAL_RUNS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("nightly-etl", FINISHED): {"--seconds": "0"},
     ("ad-hoc", NEVER_STOPS): {"--refuse-to-stop": "true"},
+    ("nightly-backfill", RUNAWAY): {"--started-minutes-ago": "780"},
+    ("nightly-audit", RUNAWAY): {"--started-minutes-ago": "1200"},
 }
 """Additional runs, and the arguments that they are started with."""
+
+TAGS: Final[Mapping[str, Mapping[str, str]]] = {"nightly-audit": {"gluebrake:protect": "year-end"}}
+"""The tags of the jobs that have some."""
+
+POLICY: Final[Mapping[str, Any]] = {
+    "name": "runaway",
+    "schedule": "rate(1 hour)",
+    "jobs": ["*"],
+    "maxMinutes": 720,
+    "maxRuns": 10,
+    "mode": "stop",
+    "reason": "ran longer than 12 hours",
+}
+"""The guardrail policy that finds the runs that no message names."""
 
 CONFIG: Final[Mapping[str, Any]] = {
     "jobs": ["nightly-*", "hourly-*", "ad-hoc", "payroll"],
@@ -36,6 +56,7 @@ CONFIG: Final[Mapping[str, Any]] = {
     "retrySeconds": [1, 900],
     "confirmSeconds": [1, 1],
     "confirmDeadlineSeconds": 2,
+    "policies": [POLICY],
 }
 
 RunLabel = int | str
@@ -87,8 +108,8 @@ REQUESTS: Final = (
 )
 
 OUTCOMES: Final[Mapping[str, int]] = {
-    "StopSubmitted": 41,
-    "Stopped": 40,
+    "StopSubmitted": 42,
+    "Stopped": 41,
     "StopTimedOut": 1,
     "AlreadyFinished": 1,
     "Retrying": 1,
@@ -97,12 +118,16 @@ OUTCOMES: Final[Mapping[str, int]] = {
     "Protected": 1,
     "NotAllowed": 1,
     "InvalidRequest": 1,
+    "Swept": 1,
 }
 
 UNCOUNTED: Final = "NotYetConfirmed"
 """Not compared: the number of polls until a run has stopped depends on timing."""
 
-STATES: Final[Mapping[str, int]] = {"RUNNING": 3, "STOPPING": 1, "STOPPED": 40, "SUCCEEDED": 1}
+STATES: Final[Mapping[str, int]] = {"RUNNING": 6, "STOPPING": 1, "STOPPED": 41, "SUCCEEDED": 1}
+
+SWEEP: Final[Mapping[str, int]] = {"matched": 2, "stoppable": 1, "stopRequested": 1}
+"""What the policy's report counts: the job `nightly-audit` has the protect tag."""
 
 DEAD_LETTERS: Final[Mapping[str, int]] = {
     "EntityNotFoundException": 1,
@@ -114,9 +139,13 @@ DEAD_LETTERS: Final[Mapping[str, int]] = {
 
 
 def fewest_calls(ids: Ids) -> int:
-    """Return the least possible number of BatchStopJobRun calls, with 25 runs each, and one for the retry."""
+    """Return the least possible number of BatchStopJobRun calls, with 25 runs each.
+
+    The retry needs a call of its own, and so does the sweep, whose request is for another job.
+    """
     requested: dict[str, set[str]] = {}
     for request in REQUESTS:
         if request.job not in ("", "payroll", "forecast") and not request.dry_run:
             requested.setdefault(request.job, set()).update(request.run_ids(ids))
-    return sum(ceil(len(run_ids) / 25) for run_ids in requested.values()) + OUTCOMES["Retrying"]
+    of_requests = sum(ceil(len(run_ids) / 25) for run_ids in requested.values())
+    return of_requests + OUTCOMES["Retrying"] + SWEEP["stopRequested"]

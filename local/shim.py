@@ -45,11 +45,22 @@ def _check_environment() -> None:
 
 
 def _serve(directory: Path) -> None:
-    from local import alarms, glue_runs, iam, queue_batches, stubs  # noqa: PLC0415 - after the version check
+    from local import (  # noqa: PLC0415 - after the version check
+        alarms,
+        glue_jobs,
+        glue_runs,
+        iam,
+        queue_batches,
+        schedules,
+        stubs,
+    )
 
+    glue_jobs.install()
+    # It logs the calls of every operation, so it wraps those that `glue_jobs` adds.
     glue_runs.install(directory)
     queue_batches.install()
     alarms.install()
+    schedules.install()
     iam.install()
     stubs.install()
     os.environ["LOG_LEVEL"] = "WARNING"

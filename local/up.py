@@ -12,14 +12,16 @@ from rich.table import Table
 from local import jobs
 from local.aws import REGION
 from local.deployment import deploy, synthesise
-from local.emulator import Emulator, EmulatorError, running
+from local.emulator import ROOT, Emulator, EmulatorError, running
 from local.registry import DeploymentRecord, registered
 
+CONFIG: Final = ROOT / "local" / "config.json"
+"""The configuration without `--config`, in which alarms on the first job stop its runs."""
 JOBS: Final = ("nightly-etl", "hourly-report", "ad-hoc")
 progress: Final = Console(stderr=True)
 
 
-def up(*, config: Path | None, json_file: Path | None) -> None:
+def up(*, config: Path, json_file: Path | None) -> None:
     """Start the emulator, deploy, print the outputs, and wait until interrupted."""
     with running() as emulator:
         record = _deploy(emulator, config)
@@ -29,7 +31,7 @@ def up(*, config: Path | None, json_file: Path | None) -> None:
     raise EmulatorError("the emulator ended unexpectedly")
 
 
-def _deploy(emulator: Emulator, config: Path | None) -> DeploymentRecord:
+def _deploy(emulator: Emulator, config: Path) -> DeploymentRecord:
     with progress.status(f"The emulator runs at {emulator.aws.endpoint}. Synthesising the stack …"):
         synthesis = synthesise(emulator, config)
         jobs.create(emulator.aws, JOBS)

@@ -41,6 +41,8 @@ def redrive(
     Each is deleted only after the stop queue has it. If the command is interrupted, repeat it.
     """
     deployment = find_deployment(context)
+    if not dry_run:
+        deployment.refuse_under_observe()
     move = partial(removal.redrive, stop_queue=deployment.stop_queue)
     matches = build_filter(reason, job, message_id).matches
     summary = progress.process(deployment, matches, removal.dry_run if dry_run else move)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from gluebrake.outcomes import Outcome
 
@@ -21,8 +21,11 @@ STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 STOP_OUTCOME: Final = "Glue Job Run Stop Outcome"
 """The EventBridge detail-type of an outcome event."""
 
+SWEEP_REPORT: Final = "Glue Sweep Report"
+"""The EventBridge detail-type of a report event, which a sweep publishes."""
+
 OUTCOME_SOURCE: Final = "gluebrake"
-"""The EventBridge source of an outcome event."""
+"""The EventBridge source of outcome events and report events."""
 
 NAMESPACE: Final = "Gluebrake"
 """The CloudWatch namespace of the functions' metrics."""
@@ -31,6 +34,7 @@ ATTEMPT: Final = "GluebrakeAttempt"
 SENDER: Final = "GluebrakeSender"
 SUBMITTED_AT: Final = "GluebrakeSubmittedAt"
 STAGE: Final = "GluebrakeStage"
+VIA: Final = "GluebrakeVia"
 """The message attributes that carry bookkeeping. The attempt counts for the stage in `GluebrakeStage`."""
 
 # Glue's pattern, for every dialect of regular expressions. It is in the schema only: since `$` accepts a
@@ -46,6 +50,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_GLUE
 Note = Annotated[str, Meta(min_length=1, max_length=1024, extra_json_schema=_TEXT_PATTERN)]
 """Free text for people. The limit keeps a retry message within the size that SQS accepts."""
 
+Argument = Annotated[str, Meta(max_length=1024, extra_json_schema=_TEXT_PATTERN)]
+"""The name or the value of a run's argument."""
+
 ActiveState = Literal["STARTING", "RUNNING", "WAITING"]
 
 # The descriptions are part of the JSON Schema of a stop request.
@@ -59,6 +66,18 @@ _Minutes = Annotated[
 _StartedBefore = Annotated[
     datetime,
     Meta(tz=True, description="Only runs that started before this time, or before the message was sent."),
+]
+_StartedAfter = Annotated[datetime, Meta(tz=True, description="Only runs that started at this time or later.")]
+_Arguments = Annotated[
+    dict[Argument, Argument],
+    Meta(
+        min_length=1,
+        max_length=50,
+        description="Only runs that were started with all of these arguments. The job's defaults do not count.",
+    ),
+]
+_Except = Annotated[
+    tuple[Name, ...], Meta(min_length=1, description="Not these runs, by their ids in AWS Glue.")
 ]
 _JobName = Annotated[Name, Meta(description="The job, by its name in AWS Glue.")]
 _JobRunIds = Annotated[
@@ -78,12 +97,36 @@ _DryRun = Annotated[
 ]
 
 
+_IncludeAttempts = Annotated[
+    bool,
+    Meta(
+        description="Also stop the active attempts with which Glue retries the named runs."
+        " They must have started before the message was sent."
+    ),
+]
+_AttemptsStartedBefore = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description="With IncludeAttempts: only attempts that started before this time,"
+        " or before the message was sent.",
+    ),
+]
+
+
 class Selection(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename="pascal", omit_defaults=True):
     """Which active runs of a job to stop, instead of run ids. Empty means every active run."""
 
     states: _States | UnsetType = UNSET
     older_than_minutes: _Minutes | UnsetType = UNSET
     started_before: _StartedBefore | UnsetType = UNSET
+    started_after: _StartedAfter | UnsetType = UNSET
+    arguments: _Arguments | UnsetType = UNSET
+    exclude: _Except | UnsetType = field(default=UNSET, name="Except")
+
+    def __hash__(self) -> int:
+        """Return a hash of some fields: a dict has none, and equal selections have equal fields."""
+        return hash((self.states, self.started_before, self.exclude))
 
 
 class StopRequest(
@@ -97,6 +140,8 @@ class StopRequest(
     reason: _Reason | UnsetType = UNSET
     requested_by: _RequestedBy | UnsetType = UNSET
     dry_run: _DryRun = False
+    include_attempts: _IncludeAttempts = False
+    attempts_started_before: _AttemptsStartedBefore | UnsetType = UNSET
 
 
 class StopOutcome(Struct, frozen=True, gc=False, kw_only=True, rename="camel", omit_defaults=True):
@@ -117,6 +162,10 @@ class StopOutcome(Struct, frozen=True, gc=False, kw_only=True, rename="camel", o
     reason: Annotated[str, Meta(description="The request's Reason.")] = ""
     requested_by: Annotated[str, Meta(description="The request's RequestedBy, which is not verified.")] = ""
     sender: Annotated[str, Meta(description="The sender of the request, as SQS reports it.")] = ""
+    via: Annotated[
+        str,
+        Meta(description="The event, notification or alarm action that carried the request, by its own words."),
+    ] = ""
     attempt: Annotated[int, Meta(ge=0, description="The number of earlier attempts, or of earlier polls.")] = 0
     submitted_at: Annotated[
         Annotated[datetime, Meta(tz=True)] | None, Meta(description="When Glue was asked to stop the run.")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA
 from gluebrake.model import Message
 
 # What SQS accepts as a message, less the attributes of a dead letter.
@@ -31,15 +31,16 @@ class LambdaEvent(Struct, frozen=True):
 class Bookkeeping(Struct, frozen=True):
     """How far a stage believes a message's attributes.
 
-    An attempt that is not below `max_attempts`, or that counts for another stage, is 0. The first sender is
-    believed only of messages whose SenderId is one of `trusted_sender_ids`. Attempt and submission time are
-    believed of every message: a false one shortens the retries of its own message only. To doubt those of the
-    functions could make retries endless.
+    An attempt that is not below `max_attempts`, or that counts for another stage, is 0. The first sender and
+    `via` are believed only of messages whose SenderId is one of `trusted_sender_ids`, and `via` also of SWEEP.
+    Attempt and submission time are believed of every message: a false one shortens the retries of its own
+    message only. To doubt those of the functions could make retries endless.
     """
 
     stage: str
     max_attempts: int
     trusted_sender_ids: frozenset[str]
+    sweep_sender_ids: frozenset[str] = frozenset()
 
 
 def parse(event: Any, *, request_id: str, now: datetime, bookkeeping: Bookkeeping) -> LambdaEvent:
@@ -89,7 +90,9 @@ def sqs_message(record: Mapping[str, Any], bookkeeping: Bookkeeping) -> Message:
     """Return a record as a message; raise an exception if it is not one of SQS's."""
     system, attributes = record["attributes"], _strings(record.get("messageAttributes") or {})
     sent_at, sender = _time(system["SentTimestamp"]), _text(system.get("SenderId", ""))
-    is_trusted = _sender_id(sender) in bookkeeping.trusted_sender_ids
+    sender_id = _sender_id(sender)
+    is_trusted = sender_id in bookkeeping.trusted_sender_ids
+    has_via = is_trusted or sender_id in bookkeeping.sweep_sender_ids
     counts_here = attributes.get(STAGE, bookkeeping.stage) == bookkeeping.stage
     attempt = _attempt(attributes.get(ATTEMPT, ""), bookkeeping.max_attempts)
     return Message(
@@ -97,6 +100,7 @@ def sqs_message(record: Mapping[str, Any], bookkeeping: Bookkeeping) -> Message:
         body=_text(record["body"]),
         sent_at=sent_at,
         sender=(attributes.get(SENDER) if is_trusted else "") or sender,
+        via=attributes.get(VIA, "") if has_via else "",
         receive_count=int(system.get("ApproximateReceiveCount", 1)),
         receipt_handle=_text(record.get("receiptHandle", "")),
         is_retry=is_trusted and ATTEMPT in attributes,

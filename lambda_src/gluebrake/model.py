@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum, unique
-from typing import Final
+from typing import Any, Final, Self
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from gluebrake.contract import StopRequest
 from gluebrake.outcomes import Outcome
@@ -30,6 +30,11 @@ class Count(StrEnum):
     STATE_READS = "StateReads"
     UNEXPECTED_ERRORS = "UnexpectedErrors"
     OUTCOME_EVENTS_LOST = "OutcomeEventsLost"
+    SWEEPS_COMPLETED = "SweepsCompleted"
+    SWEEP_INCOMPLETE = "SweepIncomplete"
+    POLICY_OVER_CAP = "PolicyOverCap"
+    RUNS_MATCHED = "RunsMatched"
+    STOPS_REQUESTED = "StopsRequested"
 
 
 @unique
@@ -52,23 +57,31 @@ class JobRun(Struct, frozen=True, order=True, gc=False):
 
 
 class AwsEnvironment(Struct, frozen=True, gc=False):
-    """The account and the Region in which runs may be stopped."""
+    """The account and the Region in which runs may be stopped, and which alarms may ask for it.
+
+    `alarm_namespaces` are the namespaces, besides Glue's, whose metrics name runs by their dimensions.
+    `alarm_accounts` are the monitoring accounts whose alarms on metrics of `account` are obeyed.
+    """
 
     account: str
     region: str
+    alarm_namespaces: tuple[str, ...] = ()
+    alarm_accounts: tuple[str, ...] = ()
 
 
 class Message(Struct, frozen=True, gc=False):
     """A message from a queue, or a direct invocation, with the bookkeeping of its attributes.
 
     `is_retry` means that one of the functions sent it. `attempt` counts earlier attempts, or earlier polls.
-    `rejection` is why the message cannot be used, whatever its body is.
+    `via` is the event or notification that carried the request. `rejection` is why the message cannot be used,
+    whatever its body is.
     """
 
     message_id: str
     body: str
     sent_at: datetime
     sender: str
+    via: str = ""
     receive_count: int = 1
     receipt_handle: str = ""
     is_retry: bool = False
@@ -100,14 +113,24 @@ class ParsedRequest(Struct, frozen=True, gc=False):
     run_ids: tuple[str, ...] = ()
     inactive: int = 0
 
+    @classmethod
+    def of(cls, message: Message, request: StopRequest) -> Self:
+        """Return a message's request with the runs that it names."""
+        return cls(message, request, request.job_run_ids or ())
+
+    @property
+    def needs_listing(self) -> bool:
+        """Whether the job's runs must be listed to know which runs are meant."""
+        return self.request.select is not UNSET or self.request.include_attempts
+
 
 class StopTarget(Struct, frozen=True, gc=False, kw_only=True):
     """One run to stop: a distinct (job name, run id, dry run) of an invocation.
 
     `request` is that of the earliest message that names the run, without run ids and selection. It travels
-    whole: retry message, confirm message and dead letter are written from it. `sender` is that message's.
-    `message_ids` has the earliest first. `maybe_already_stopped` is true when an earlier attempt at this target
-    may have stopped the run.
+    whole: retry message, confirm message and dead letter are written from it. `sender` and `via` are that
+    message's. `message_ids` has the earliest first. `maybe_already_stopped` is true when an earlier attempt at
+    this target may have stopped the run.
     """
 
     request: StopRequest
@@ -116,6 +139,7 @@ class StopTarget(Struct, frozen=True, gc=False, kw_only=True):
     maybe_already_stopped: bool
     submitted_at: datetime | None
     sender: str
+    via: str
     message_ids: tuple[str, ...]
 
     @property
@@ -168,6 +192,11 @@ class RunFacts(Struct, frozen=True, gc=False):
     max_capacity: float | None = None
     worker_type: str = ""
     number_of_workers: int | None = None
+    execution_class: str = ""
+    trigger_name: str = ""
+    previous_run_id: str = ""
+    arguments: Mapping[str, Any] = {}
+    """As Glue gives them: their types are not checked."""
 
     @property
     def is_active(self) -> bool:
@@ -202,7 +231,7 @@ class Finding(Struct, frozen=True, gc=False):
 
 
 class ActiveRuns(Struct, frozen=True, gc=False):
-    """The active runs of a job, or why they could not be listed: an error's code, empty if no call was made."""
+    """The listed runs of a job, or why they could not be listed: an error's code, empty if no call was made."""
 
     job_name: str
     complete: bool = False
@@ -242,3 +271,26 @@ class OutgoingMessage(Struct, frozen=True, gc=False):
     message_ids: frozenset[str]
     attributes: dict[str, str]
     delay_seconds: int = 0
+
+
+class JobReading(Struct, frozen=True, gc=False):
+    """What a sweep read of a job: its runs that are not over, and the time of each successful first attempt.
+
+    `complete` means that no further run can be active. `error` is why it is false.
+    """
+
+    job_name: str
+    complete: bool = False
+    not_over: tuple[RunFacts, ...] = ()
+    succeeded_seconds: tuple[float, ...] = ()
+    error: str = ""
+
+
+class JobDefinition(Struct, frozen=True, gc=False):
+    """What Glue's definition of a job says; the type is its Command.Name, empty if Glue gives none."""
+
+    type: str = ""
+    arguments: Mapping[str, Any] = {}
+    """The default arguments, as Glue gives them."""
+    fixed_arguments: Mapping[str, Any] = {}
+    """The arguments that a run's own do not replace, as Glue gives them."""

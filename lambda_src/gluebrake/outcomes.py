@@ -44,6 +44,9 @@ class Outcome(StrEnum):
     STOP_TIMED_OUT = "StopTimedOut"
     UNCONFIRMED = "Unconfirmed"
 
+    SWEPT = "Swept"
+    SWEEP_LATE = "SweepLate"
+
     @property
     def is_failure(self) -> bool:
         """Whether a dead letter results, unless the request is a dry run."""
@@ -65,6 +68,7 @@ class OutcomeFacts(NamedTuple):
 
 _STOP: Final = ("stop",)
 _CONFIRM: Final = ("confirm",)
+_SWEEP: Final = ("sweep",)
 
 OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
     Outcome.STOP_SUBMITTED: OutcomeFacts(
@@ -90,7 +94,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _STOP, Route.END, "A dry run found the run active: a real request would stop it."
     ),
     Outcome.IGNORED: OutcomeFacts(
-        _STOP, Route.END, "The message is understood and does not request a stop, such as an alarm in OK."
+        (*_STOP, *_SWEEP), Route.END, "The message is understood and requests nothing, such as an alarm in OK."
     ),
     Outcome.NOT_ALLOWED: OutcomeFacts(
         _STOP, Route.DEAD_LETTER, "The job matches none of the patterns in `jobs`."
@@ -99,7 +103,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _STOP, Route.DEAD_LETTER, "Glue knows no such job or run, asked twice with a delay between."
     ),
     Outcome.INVALID_REQUEST: OutcomeFacts(
-        (*_STOP, *_CONFIRM), Route.DEAD_LETTER, "The message cannot be read as a stop request."
+        (*_STOP, *_CONFIRM, *_SWEEP), Route.DEAD_LETTER, "The message cannot be read as a request."
     ),
     Outcome.TOO_MANY_RUNS: OutcomeFacts(
         _STOP, Route.DEAD_LETTER, "The request means more than `maxRunsPerRequest` runs; none was stopped."
@@ -121,6 +125,10 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _CONFIRM,
         Route.DEAD_LETTER,
         "The run was submitted, but its state could not be read until twice the deadline had passed.",
+    ),
+    Outcome.SWEPT: OutcomeFacts(_SWEEP, Route.END, "The policies that the message names were applied."),
+    Outcome.SWEEP_LATE: OutcomeFacts(
+        _SWEEP, Route.END, "The message arrived too long after its due time, so its policies were not applied."
     ),
 }
 

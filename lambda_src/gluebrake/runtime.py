@@ -12,8 +12,8 @@ from gluebrake.aws.call_budget import CallBudget
 from gluebrake.decisions.invoke_response import invoke_response
 from gluebrake.dispatch import StageResult, dispatch
 from gluebrake.lambda_event import LambdaEvent
-from gluebrake.model import Count, Message, MessageResult, ParsedRequest, RunResult
-from gluebrake.parsing.context import Parser
+from gluebrake.model import Count, Message, MessageResult, RunResult
+from gluebrake.parsing.context import Parser, R
 from gluebrake.parsing.messages import parse_messages
 from gluebrake.wiring import Dependencies
 
@@ -21,8 +21,8 @@ POISON_PILL_RECEIVE_COUNT: Final = 3
 """A message that was received this many times may be a poison pill: one that crashes the function."""
 
 D = TypeVar("D", bound=Dependencies)
-Work = Callable[[Sequence[ParsedRequest], D, CallBudget], StageResult]
-"""Does what the requests ask for."""
+Work = Callable[[Sequence[tuple[Message, R]], D, CallBudget], StageResult]
+"""Does what the requests ask for. Each comes with its message."""
 
 
 class _Processed(NamedTuple):
@@ -37,7 +37,7 @@ class DispatchError(RuntimeError):
     """A result of a direct invocation could not be sent: the caller must invoke the function again."""
 
 
-def invoke(event: Any, context: Any, dependencies: D, *, parse: Parser, work: Work[D]) -> dict[str, Any]:
+def invoke(event: Any, context: Any, dependencies: D, *, parse: Parser[R], work: Work[R, D]) -> dict[str, Any]:
     """Run one invocation.
 
     Return `batchItemFailures` for an SQS event, or BatchStopJobRun's response for a direct invocation.
@@ -102,7 +102,7 @@ def _delete_completed(
 
 
 def _run_isolated(
-    messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser, work: Work[D]
+    messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser[R], work: Work[R, D]
 ) -> _Processed:
     """Run the stage on the messages. After an exception SQS redelivers these, and no others."""
     try:
@@ -113,7 +113,7 @@ def _run_isolated(
 
 
 def _run(
-    messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser, work: Work[D]
+    messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser[R], work: Work[R, D]
 ) -> _Processed:
     requests, unusable = parse_messages(messages, parse, dependencies.aws_environment)
     budget.unusable_messages = len(unusable)

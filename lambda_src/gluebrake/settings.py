@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 PREFIX: Final = "GLUEBRAKE_"
 
@@ -19,6 +19,12 @@ Pattern = Annotated[str, Meta(min_length=1, max_length=255)]
 Seconds = Annotated[int, Meta(ge=1, le=900)]
 """A delay that one SQS message can have."""
 
+Namespace = Annotated[str, Meta(min_length=1, max_length=255)]
+"""A namespace of CloudWatch metrics."""
+
+AccountId = Annotated[str, Meta(pattern=r"^[0-9]{12}\Z")]
+"""An AWS account."""
+
 T = TypeVar("T", bound=Struct)
 
 
@@ -29,15 +35,12 @@ class SettingsError(ValueError):
 class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + name.upper()):
     """What every function reads from its environment. Values are JSON, except plain strings."""
 
-    confirm_queue_url: str
     dead_letter_queue_url: str
     event_bus_name: str
     trusted_sender_ids: Annotated[tuple[str, ...], Meta(min_length=1)]
     job_arn_prefix: Annotated[str, Meta(pattern=r"^arn:[^:]+:glue:[^:]+:[^:]+:job/\Z")]
     max_runs_per_request: Annotated[int, Meta(ge=1)]
     calls_at_once: Annotated[int, Meta(ge=1, le=50)]
-    confirm_seconds: tuple[Seconds, Seconds]
-    confirm_deadline_seconds: Annotated[int, Meta(ge=1, le=86_400)]
 
     def __post_init__(self) -> None:
         """Check that no first delay of a backoff exceeds its longest."""
@@ -54,7 +57,15 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
 _BACKOFFS: Final = frozenset({"confirm_seconds", "retry_seconds"})
 
 
-class StopSettings(Settings, frozen=True, kw_only=True):
+class ConfirmSettings(Settings, frozen=True, kw_only=True):
+    """What CONFIRM reads from its environment, and STOP as well."""
+
+    confirm_queue_url: str
+    confirm_seconds: tuple[Seconds, Seconds]
+    confirm_deadline_seconds: Annotated[int, Meta(ge=1, le=86_400)]
+
+
+class StopSettings(ConfirmSettings, frozen=True, kw_only=True):
     """What STOP reads from its environment."""
 
     stop_queue_url: str
@@ -63,10 +74,21 @@ class StopSettings(Settings, frozen=True, kw_only=True):
     protect_tag: Annotated[str, Meta(min_length=1, max_length=128)]
     max_attempts: Annotated[int, Meta(ge=1, le=100)]
     retry_seconds: tuple[Seconds, Seconds]
+    observe: bool = False
+    alarm_namespaces: tuple[Namespace, ...] = ()
+    alarm_accounts: tuple[AccountId, ...] = ()
+    sweep_sender_ids: tuple[str, ...] = ()
 
 
-class ConfirmSettings(Settings, frozen=True, kw_only=True):
-    """What CONFIRM reads from its environment."""
+class SweepSettings(Settings, frozen=True, kw_only=True):
+    """What SWEEP reads from its environment."""
+
+    stop_queue_url: str
+    jobs: Annotated[tuple[Pattern, ...], Meta(min_length=1)]
+    protected_jobs: tuple[Pattern, ...]
+    protect_tag: Annotated[str, Meta(min_length=1, max_length=128)]
+    signal_topics: dict[str, str]
+    """The policy of each signal topic, by the topic's ARN."""
 
 
 def environment(values: Mapping[str, Any]) -> dict[str, str]:
@@ -103,7 +125,10 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 class Mistake(NamedTuple):
-    """A value that breaks the `rule` of its type; `path` is its key and, in a list, its index."""
+    """A value that breaks the `rule` of its type; `path` is its key and, in a list, its index.
+
+    The value is UNSET for a field that an object lacks, and the type is None for a field that it must not have.
+    """
 
     path: str
     value: Any
@@ -112,12 +137,9 @@ class Mistake(NamedTuple):
 
 
 def mistakes(path: str, value: Any, kind: Any) -> list[Mistake]:
-    """Return every mistake of a value that must have the type `kind`. Those of its items replace its own."""
-    item_kind = _item_kind(kind)
-    if item_kind is not None and isinstance(value, list | tuple):
-        of_items = [m for n, item in enumerate(value) for m in mistakes(f"{path}[{n}]", item, item_kind)]
-        if of_items:
-            return of_items
+    """Return every mistake of a value that must have the type `kind`. Those of its parts replace its own."""
+    if of_parts := [*_mistakes_of_parts(path, value, kind)]:
+        return of_parts
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -125,17 +147,34 @@ def mistakes(path: str, value: Any, kind: Any) -> list[Mistake]:
     return []
 
 
+def _mistakes_of_parts(path: str, value: Any, kind: Any) -> Iterator[Mistake]:
+    """Yield the mistakes of a list's items, or of an object's fields."""
+    inner = kind.__origin__ if get_origin(kind) is Annotated else kind
+    if get_origin(inner) is tuple and isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from mistakes(f"{path}[{index}]", item, get_args(inner)[0])
+    elif isinstance(inner, type) and issubclass(inner, Struct) and isinstance(value, Mapping):
+        yield from _mistakes_of_fields(path, value, inner)
+
+
+def _mistakes_of_fields(path: str, value: Mapping[str, Any], kind: type[Struct]) -> Iterator[Mistake]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for name, field in fields.items():
+        if name in value:
+            yield from mistakes(f"{path}.{name}", value[name], field.type)
+        elif field.required:
+            yield Mistake(f"{path}.{name}", UNSET, field.type, "missing")
+    for name in value if kind.__struct_config__.forbid_unknown_fields else ():
+        if name not in fields:
+            rule = f"unknown; the fields are {', '.join(sorted(fields))}"
+            yield Mistake(f"{path}.{name}", value[name], None, rule)
+
+
 def _problems(f: msgspec.structs.FieldInfo, values: Mapping[str, Any]) -> list[str]:
     name = f.encode_name
     if name in values:
         return [f"{mistake.path}: {mistake.rule}" for mistake in mistakes(name, values[name], f.type)]
     return [f"{name}: missing"] if f.required else []
-
-
-def _item_kind(kind: Any) -> Any:
-    """Return the type that each item of a list must have, or None if `kind` is no list."""
-    inner = kind.__origin__ if get_origin(kind) is Annotated else kind
-    return get_args(inner)[0] if get_origin(inner) is tuple else None
 
 
 def _is_text(kind: Any) -> bool:

@@ -6,7 +6,7 @@ from here. The module imports nothing, so reading it loads no stage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum, unique
 from typing import Final, NamedTuple
 
@@ -17,16 +17,21 @@ class Queue(StrEnum):
 
     STOP = "stop"
     CONFIRM = "confirm"
+    SWEEP = "sweep"
     DEAD_LETTER = "dead letters"
 
 
 class Stage(NamedTuple):
-    """A Lambda function and the queue that it consumes; `operations` by service, as botocore names both."""
+    """A Lambda function and the queue that it consumes; `operations` by service, as botocore names both.
+
+    A stack has an optional stage only if its configuration asks for it.
+    """
 
     name: str
     description: str
     queue: Queue
     operations: Mapping[str, tuple[str, ...]]
+    is_optional: bool = False
 
     @property
     def title(self) -> str:
@@ -52,16 +57,22 @@ STAGES: Final[Mapping[str, Stage]] = {
             queue=Queue.CONFIRM,
             operations={"glue": ("GetJobRun", "GetJobRuns"), **_DISPATCH},
         ),
+        Stage(
+            name="sweep",
+            description="Applies guardrail policies to the runs of AWS Glue jobs",
+            queue=Queue.SWEEP,
+            operations={"glue": ("BatchGetJobs", "GetJobRuns", "GetTags", "ListJobs"), **_DISPATCH},
+            is_optional=True,
+        ),
     )
 }
 
 
-def operations() -> dict[str, tuple[str, ...]]:
-    """Return the operations that any stage calls, by service, both sorted."""
-    services = sorted({service for stage in STAGES.values() for service in stage.operations})
+def operations(names: Iterable[str] = STAGES) -> dict[str, tuple[str, ...]]:
+    """Return the operations that any of the stages calls, by service, both sorted."""
+    stages = [STAGES[name] for name in names]
+    services = sorted({service for stage in stages for service in stage.operations})
     return {
-        service: tuple(
-            sorted({name for stage in STAGES.values() for name in stage.operations.get(service, ())})
-        )
+        service: tuple(sorted({name for stage in stages for name in stage.operations.get(service, ())}))
         for service in services
     }

@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -17,10 +17,16 @@ from gluebrake.contract import NAMESPACE
 from gluebrake.model import Count, Measure, MessageResult, RunResult
 from gluebrake.outcomes import Outcome, failures_of
 
+if TYPE_CHECKING:
+    from gluebrake.sweep_contract import SweepReport
+
 _UNITS: Final[Mapping[str, MetricUnit]] = {Measure.TIME_TO_STOP: MetricUnit.Seconds}
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 _VALUES_OF_A_METRIC: Final = 100
+
+# CloudWatch Logs cuts a line at 256 kB. A run with the longest names has some 2 kB.
+_RUNS_IN_A_LINE: Final = 100
 
 
 class ResultLine(Struct, frozen=True, gc=False, kw_only=True):
@@ -37,6 +43,7 @@ class ResultLine(Struct, frozen=True, gc=False, kw_only=True):
     reason: str
     requested_by: str
     sender: str
+    via: str | UnsetType
     message_ids: Sequence[str]
     will_redeliver: bool
 
@@ -51,8 +58,11 @@ def _encode(line: Mapping[str, Any]) -> str:
 class Telemetry:
     """A function's log and metrics; `service` is its name in both, and the name of its stage."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *, observe: bool = False) -> None:
         self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
+        # The lines of a function that only observes differ from those that stops leave.
+        if observe:
+            self._logger.append_keys(observe=True)
         # These are emitted as zeros as well, so that their alarms have data.
         self._failures = failures_of(service)
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
@@ -83,6 +93,18 @@ class Telemetry:
         outcomes.update(result.outcome for result in message_results)
         outcomes.update(counts)
         self._count(outcomes)
+
+    def record_report(self, report: SweepReport, *, will_repeat: bool) -> None:
+        """Log what a sweep found, at most 100 runs a line; `will_repeat` means that SQS redelivers it."""
+        shared = {"swept_at": report.swept_at, "complete": report.complete, "will_redeliver": will_repeat}
+        for policy in report.policies:
+            self._logger.info("SweepReport", extra={**shared, **msgspec.to_builtins(policy)})
+        for start in range(0, len(report.runs), _RUNS_IN_A_LINE):
+            runs = msgspec.to_builtins(report.runs[start : start + _RUNS_IN_A_LINE])
+            self._logger.info("SweepRuns", extra={**shared, "runs": runs})
+        if not report.complete:
+            unread = {"jobs_not_read": report.jobs_not_read, "errors": report.errors}
+            self._logger.warning("SweepIncomplete", extra={**shared, **unread})
 
     def record_exception(self, error: Exception) -> None:
         """Log and count an unhandled exception."""
@@ -146,6 +168,7 @@ def _run_line(result: RunResult, undelivered: frozenset[str]) -> ResultLine:
         reason=target.request.reason or "",
         requested_by=target.request.requested_by or "",
         sender=target.sender,
+        via=target.via or UNSET,
         message_ids=target.message_ids,
         will_redeliver=undelivered.issuperset(target.message_ids),
     )
@@ -163,6 +186,7 @@ def _message_line(result: MessageResult, undelivered: frozenset[str]) -> ResultL
         reason=(request.reason or "") if request else "",
         requested_by=(request.requested_by or "") if request else "",
         sender=message.sender,
+        via=message.via or UNSET,
         message_ids=[message.message_id],
         will_redeliver=message.message_id in undelivered,
     )

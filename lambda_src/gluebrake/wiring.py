@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -23,6 +23,9 @@ from gluebrake.settings import Settings
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+
 
 # Without `eq` and `repr`, as in `aws/`: nothing uses them, and each cold start would generate them.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -30,7 +33,6 @@ class Dependencies:
     """What every stage depends on. `queue` is the one that it consumes."""
 
     aws_environment: AwsEnvironment
-    glue: Glue
     queues: Queues
     event_bus: EventBus
     telemetry: Telemetry
@@ -55,10 +57,15 @@ def aws_environment(settings: Settings) -> AwsEnvironment:
     return AwsEnvironment(account, region)
 
 
+def glue_client(settings: Settings) -> GlueClient:
+    """Make a client of Glue."""
+    return boto3.client("glue", config=_client_config(settings, attempts=2, read_timeout=10))
+
+
 def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
     """Make the part of Glue that a stage needs; only STOP reads tags."""
     return Glue(
-        boto3.client("glue", config=_client_config(settings, attempts=2, read_timeout=10)),
+        glue_client(settings),
         calls_at_once=settings.calls_at_once,
         protect_tag=protect_tag,
         job_arn_prefix=settings.job_arn_prefix,
@@ -66,14 +73,10 @@ def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
 
 
 def queues(settings: Settings, urls: Mapping[Queue, str]) -> Queues:
-    """Make the queues that a stage sends to."""
+    """Make the queues that a stage sends to: those of `urls`, and the dead-letter queue."""
     return Queues(
         boto3.client("sqs", config=_client_config(settings, attempts=3, read_timeout=5)),
-        urls={
-            Queue.CONFIRM: settings.confirm_queue_url,
-            Queue.DEAD_LETTER: settings.dead_letter_queue_url,
-            **urls,
-        },
+        urls={Queue.DEAD_LETTER: settings.dead_letter_queue_url, **urls},
         calls_at_once=settings.calls_at_once,
     )
 

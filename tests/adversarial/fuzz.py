@@ -2,8 +2,8 @@
 
     PYTHONPATH=lambda_src python -m tests.adversarial.fuzz MINUTES [SEED]
 
-Each event must be parsed without an exception, and request at most what a second parser allows. The fuzzer
-prints the first event that violates this, with the seed.
+Each event must be parsed without an exception, and request at most what a second parser allows. Events of muted
+and foreign alarms must request nothing. The fuzzer prints the first event that violates this, with the seed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from random import Random
 from typing import Any, Final
 
 from tests.unit.parsing.mutations import garbled, mutated
+from tests.unit.parsing.silenced import SILENCED, parse_silenced
 from tests.unit.parsing.test_mutations import EVENTS, parse
 
 PIECES: Final = (
@@ -77,15 +78,20 @@ def with_repeated_member(text: str, random: Random) -> str:
 def main(minutes: float, seed: int) -> str | None:
     """Parse for so many minutes. Return the first error."""
     results: Counter[str] = Counter()
+    silenced: Counter[str] = Counter()
+    names, random = list(SILENCED), Random(seed)  # noqa: S311 - repeatable, and not a secret
     until = time.monotonic() + 60 * minutes
     for text in texts(Random(seed)):  # noqa: S311 - repeatable, and not a secret
         try:
             results[type(parse(text)).__name__] += 1
+            silenced[type(parse_silenced(random.choice(names), random)).__name__] += 1
         except Exception as error:  # noqa: BLE001 - every exception is a result of the fuzzer
             return f"seed {seed}, after {results.total()}: {error!r}\n{text!r}"
         if time.monotonic() > until:
             break
+    del silenced["NoneType"]
     sys.stdout.write(f"seed {seed}: {results.total()} bodies parsed: {dict(results)}\n")
+    sys.stdout.write(f"{silenced.total()} mutations of silenced alarms: {dict(silenced)}\n")
     return None
 
 

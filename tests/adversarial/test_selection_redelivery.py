@@ -1,4 +1,4 @@
-"""Selections that are delivered more than once: each run that one of the deliveries stops has an outcome."""
+"""Requests whose runs are listed, delivered more than once: each run that a delivery stops has an outcome."""
 
 from __future__ import annotations
 
@@ -32,11 +32,16 @@ Json = dict[str, Any]
 
 HOUR: Final = timedelta(hours=1)
 EVERY_RUN: Final[Json] = {"JobName": "etl", "Select": {}}
+ATTEMPTS: Final[Json] = {"JobName": "etl", "JobRunIds": ["jr_1"], "IncludeAttempts": True}
 ALARM_ACTION: Final[Json] = alarm_action(alarm_data(metric(dimensions("ALL", "etl"))))
 SELECTIONS: Final[dict[str, Json]] = {
     "every run": EVERY_RUN,
     "age": {"JobName": "etl", "Select": {"OlderThanMinutes": 30}},
     "states": {"JobName": "etl", "Select": {"States": ["RUNNING"]}},
+    "arguments": {"JobName": "etl", "Select": {"Arguments": {"--day": "1"}}},
+    "later than a time": {"JobName": "etl", "Select": {"StartedAfter": (SENT_AT - 3 * HOUR).isoformat()}},
+    "exceptions": {"JobName": "etl", "Select": {"Except": ["jr_3"]}},
+    "attempts": ATTEMPTS,
     "time": {"JobName": "etl", "Select": {"StartedBefore": (SENT_AT - HOUR).isoformat()}},
     "alarm's event": alarm_event(alarm_data(metric(dimensions("ALL", "etl")))),
     "alarm's action": ALARM_ACTION,
@@ -54,7 +59,7 @@ def simulation() -> Iterator[SimulatedAws]:
 
 @ALL_SELECTIONS
 def test_run_is_confirmed_although_its_first_send_failed(simulation: SimulatedAws, body: Json) -> None:
-    """The redelivered selection matches the runs that its first delivery stopped."""
+    """The redelivered request means the runs that its first delivery stopped."""
     _add(simulation, "jr_1", "jr_2")
     simulation.put(json.dumps(body))
     _fail_sends(simulation, times=1)
@@ -64,13 +69,14 @@ def test_run_is_confirmed_although_its_first_send_failed(simulation: SimulatedAw
 
 
 @pytest.mark.parametrize("failures", [2, 3, 4])
-def test_run_is_confirmed_by_any_later_delivery(simulation: SimulatedAws, failures: int) -> None:
+@pytest.mark.parametrize("body", [EVERY_RUN, ATTEMPTS])
+def test_run_is_confirmed_by_any_later_delivery(simulation: SimulatedAws, body: Json, failures: int) -> None:
     """Each redelivery matches the runs again, also alone as a poison pill candidate."""
-    _add(simulation, "jr_1")
-    simulation.put(json.dumps(EVERY_RUN))
+    _add(simulation, "jr_1", "jr_2")
+    simulation.put(json.dumps(body))
     _fail_sends(simulation, times=failures)
     simulation.run()
-    _check_that_all_stopped(simulation, "jr_1")
+    _check_that_all_stopped(simulation, "jr_1", "jr_2")
     assert not simulation.moved
 
 
@@ -86,17 +92,18 @@ def test_run_that_never_stops_times_out_although_its_first_send_failed(simulatio
 
 @pytest.mark.parametrize("seconds", [1, 300])
 @pytest.mark.parametrize("throttled", [1, 3])
+@pytest.mark.parametrize("body", [EVERY_RUN, ATTEMPTS])
 def test_run_is_confirmed_although_the_redelivered_listing_fails(
-    simulation: SimulatedAws, throttled: int, seconds: float
+    simulation: SimulatedAws, body: Json, throttled: int, seconds: float
 ) -> None:
-    """A retry of a redelivered selection is a new message, and matches what an earlier delivery stopped."""
-    _add(simulation, "jr_1", stopping_seconds=seconds)
-    simulation.put(json.dumps(EVERY_RUN))
+    """A retry of a redelivered request is a new message, and means what an earlier delivery stopped."""
+    _add(simulation, "jr_1", "jr_2", stopping_seconds=seconds)
+    simulation.put(json.dumps(body))
     _fail_sends(simulation, times=1)
     simulation.step()
     simulation.aws.faults.add(Throttle(), operation="GetJobRuns", times=throttled)
     simulation.run()
-    _check_that_all_stopped(simulation, "jr_1")
+    _check_that_all_stopped(simulation, "jr_1", "jr_2")
     assert simulation.counts["Retrying"] == throttled
 
 
@@ -119,13 +126,14 @@ def test_run_is_confirmed_although_the_redelivered_selection_is_deferred() -> No
 
 @pytest.mark.parametrize("operation", ["BatchStopJobRun", "SendMessageBatch", "PutEvents"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_function_confirms_selected_runs(operation: str, *, after: bool) -> None:
-    """The function is killed before or after a call of a selection's first delivery."""
+@pytest.mark.parametrize("body", [EVERY_RUN, ATTEMPTS], ids=["selection", "attempts"])
+def test_killed_function_confirms_the_runs(operation: str, body: Json, *, after: bool) -> None:
+    """The function is killed before or after a call of a request's first delivery."""
     with SimulatedAws(clock=VirtualClock(datetime.now(UTC))) as simulation:
         _add(simulation, "jr_1", "jr_2")
         # A run that needs no confirmation makes the function publish an event.
         _add(simulation, "done", state="SUCCEEDED")
-        simulation.put(json.dumps(EVERY_RUN))
+        simulation.put(json.dumps(body))
         simulation.request_stop("etl", "done")
         handler = simulation.functions[STOP]
         killer = run_in_process(simulation, STOP, after=after)
@@ -224,8 +232,12 @@ def test_redelivered_dry_run_matches_active_runs_only(simulation: SimulatedAws) 
 
 @pytest.mark.parametrize(
     "event",
-    [ALARM_ACTION, {"JobName": "etl", "Select": {"StartedBefore": SENT_AT.isoformat()}}],
-    ids=["alarm's action", "time"],
+    [
+        ALARM_ACTION,
+        {"JobName": "etl", "Select": {"StartedBefore": SENT_AT.isoformat()}},
+        {**ATTEMPTS, "AttemptsStartedBefore": SENT_AT.isoformat()},
+    ],
+    ids=["alarm's action", "time", "attempts"],
 )
 def test_repeated_direct_invocation_confirms_what_the_first_has_stopped(
     simulation: SimulatedAws, event: Json
@@ -257,8 +269,10 @@ def _add(
     age: timedelta = 2 * HOUR,
     **details: Any,
 ) -> None:
+    """Add runs of equal arguments. Each is an attempt of `jr_1`."""
+    facts = {"PreviousRunId": "jr_1", "Arguments": {"--day": "1", "--env": "dev"}, **details}
     for run_id in run_ids:
-        simulation.aws.glue.add_run(job_name, run_id, started_on=simulation.clock() - age, **details)
+        simulation.aws.glue.add_run(job_name, run_id, started_on=simulation.clock() - age, **facts)
 
 
 def _fail_sends(simulation: SimulatedAws, times: int) -> None:

@@ -13,14 +13,14 @@ from tests.support.fakes.clock import VirtualClock
 from tests.support.invariants import violations
 from tests.support.process_kill import run_in_process
 from tests.support.properties import evidence_of
-from tests.support.scenarios import SELECTION, set_up_all_kinds
+from tests.support.scenarios import SELECTION, WITH_ATTEMPTS, set_up_all_kinds
 from tests.support.selections import SentSelection
 from tests.support.simulated_aws import CONFIRM, STOP, SimulatedAws
 
 RANDOM_ROUNDS: Final = 8
 KILLS_OF_A_ROUND: Final = 3
 _MAX_CALLS: Final = 12
-_BODIES: Final = (*pairs.BODIES, SELECTION)
+_BODIES: Final = (*pairs.BODIES, SELECTION, WITH_ATTEMPTS)
 
 
 def at_each_call(show_progress: Callable[[str], None]) -> tuple[list[str], int]:
@@ -60,7 +60,7 @@ def _kill(service: str, *, after: bool, at: set[int]) -> tuple[list[str], int]:
         killer = run_in_process(simulation, service, after=after)
         numbers = count()
         simulation.aws.faults.add(killer, when=lambda _: killer.is_running and next(numbers) in at)
-        selection = SentSelection.parse(SELECTION, simulation.clock())
+        selections = [SentSelection.parse(body, simulation.clock()) for body in (SELECTION, WITH_ATTEMPTS)]
         for body in _BODIES:
             simulation.put(body)
         while killer.kills < len(at) and simulation.step():
@@ -68,5 +68,5 @@ def _kill(service: str, *, after: bool, at: set[int]) -> tuple[list[str], int]:
         simulation.functions[service] = handler
         simulation.run()
         description = f"{service} killed {'after' if after else 'before'} {sorted(at)}"
-        found = violations(evidence_of(simulation, _BODIES, 1000, [selection] if selection else []))
+        found = violations(evidence_of(simulation, _BODIES, 1000, list(filter(None, selections))))
         return [f"{description}: {violation}" for violation in found], killer.kills

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.invariants import Evidence, repeated_ends, violations
-from tests.support.selections import SentSelection
+from tests.support.selections import RunFacts, SentSelection
 
 REQUEST: Final = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1", "jr_2"]})
 UNUSABLE: Final = "{"
@@ -91,14 +91,16 @@ def test_repeated_end_is_detected() -> None:
     assert repeated_ends(evidence) == ["ended too often: ('etl', 'jr_1', False)"]
 
 
+HOUR: Final = timedelta(hours=1)
 NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SELECTION: Final = json.dumps({"JobName": "nightly", "Select": {}})
 DATED: Final = json.dumps({"JobName": "nightly", "Select": {"StartedBefore": NOON.isoformat()}})
+NARROWER: Final = DATED.replace('"StartedBefore"', '"Except": ["jr_1"], "StartedBefore"')
 SELECTED: Final = replace(
     GOOD,
     bodies=[*GOOD.bodies, SELECTION],
-    selections=[SentSelection("nightly", dry_run=False, states=frozenset(), started_before=NOON)],
-    started={("nightly", "old"): NOON - timedelta(seconds=1), ("nightly", "young"): NOON},
+    selections=[SentSelection(job_name="nightly", started_before=NOON)],
+    runs={("nightly", "old"): RunFacts(NOON - timedelta(seconds=1)), ("nightly", "young"): RunFacts(NOON)},
     lines=[*GOOD.lines, _line("old", "Stopped", job_name="nightly")],
     events=[*GOOD.events, {"jobName": "nightly", "jobRunId": "old"}],
     stop_calls=[*GOOD.stop_calls, {"JobName": "nightly", "JobRunIds": ["old"]}],
@@ -157,6 +159,14 @@ def test_selected_run_is_no_violation() -> None:
             {"dead_letters": [*GOOD.dead_letters, (DATED.replace("12:00", "13:00"), ERROR_ATTRIBUTES)]},
             "invented as a dead letter",
         ),
+        (
+            {"dead_letters": [*GOOD.dead_letters, (SELECTION, ERROR_ATTRIBUTES)]},
+            "invented as a dead letter",
+        ),
+        (
+            {"dead_letters": [*GOOD.dead_letters, (NARROWER, ERROR_ATTRIBUTES)]},
+            "invented as a dead letter",
+        ),
     ],
 )
 def test_violation_of_a_selection_is_detected(changes: dict[str, Any], expected: str) -> None:
@@ -165,10 +175,10 @@ def test_violation_of_a_selection_is_detected(changes: dict[str, Any], expected:
     assert violation.startswith(expected)
 
 
-@pytest.mark.parametrize("body", [SELECTION, DATED])
-def test_dead_letter_of_a_selection_accounts_for_its_runs(body: str) -> None:
-    """Runs of a selection that is among the dead letters need no end of their own."""
-    dead_letters = [*GOOD.dead_letters, (body, ERROR_ATTRIBUTES)]
+@pytest.mark.parametrize(("body", "attributes"), [(SELECTION, {}), (DATED, ERROR_ATTRIBUTES)])
+def test_dead_letter_of_a_selection_accounts_for_its_runs(body: str, attributes: dict[str, Any]) -> None:
+    """Runs of a selection that is among the dead letters, by SQS or by a function, need no end of their own."""
+    dead_letters = [*GOOD.dead_letters, (body, attributes)]
     assert violations(replace(SELECTED, lines=GOOD.lines, dead_letters=dead_letters)) == []
 
 
@@ -188,7 +198,113 @@ def test_time_of_a_selection_is_the_earliest(
     """A selection means runs that started before each of its times, and before it was sent."""
     request = {"JobName": "nightly", "Select": select, "DryRun": True}
     parsed = SentSelection.parse(json.dumps({"detail": request} if is_event else request), NOON)
-    assert parsed == SentSelection("nightly", dry_run=True, states=frozenset(), started_before=before)
+    assert parsed == SentSelection(job_name="nightly", dry_run=True, started_before=before)
+
+
+@pytest.mark.parametrize(
+    ("select", "meant"),
+    [
+        ({}, {"plain", "with arguments", "of yesterday"}),
+        ({"StartedAfter": (NOON - HOUR).isoformat()}, {"plain", "with arguments"}),
+        ({"Arguments": {"--day": "1"}}, {"with arguments"}),
+        ({"Arguments": {"--day": "2"}}, set()),
+        ({"Except": ["plain", "another"]}, {"with arguments", "of yesterday"}),
+        ({"States": ["WAITING"]}, {"plain", "with arguments", "of yesterday"}),
+    ],
+)
+def test_every_condition_of_a_selection_counts(select: dict[str, Any], meant: set[str]) -> None:
+    """A selection means the runs of its job that fulfil each condition. States change, so they do not count."""
+    runs = {
+        ("nightly", "plain"): RunFacts(NOON - HOUR),
+        ("nightly", "with arguments"): RunFacts(NOON - HOUR, {"--day": "1", "--env": "dev"}),
+        ("nightly", "of yesterday"): RunFacts(NOON - 24 * HOUR),
+        ("nightly", "young"): RunFacts(NOON),
+        ("etl", "plain"): RunFacts(NOON - HOUR),
+    }
+    parsed = SentSelection.parse(json.dumps({"JobName": "nightly", "Select": select}), NOON)
+    assert parsed
+    assert {key for key in runs if parsed.may_mean(key, runs, dry_run=False)} == {
+        ("nightly", run_id) for run_id in meant
+    }
+    assert not parsed.may_mean(("nightly", "unknown"), runs, dry_run=False)
+    assert not parsed.may_mean(("nightly", "plain"), runs, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [(["first"], {"second", "third"}), (["second"], {"third"}), (["gone"], {"of gone"}), (["a"], {"a", "b"})],
+)
+def test_attempts_lead_to_a_named_run(named: list[str], meant: set[str]) -> None:
+    """Attempts are the runs of the job that retry a named run, or one of its attempts, and started in time."""
+    previous = {"second": "first", "third": "second", "of gone": "gone", "a": "b", "b": "a", "first": ""}
+    runs = {("etl", run_id): RunFacts(NOON - HOUR, {}, of) for run_id, of in previous.items()}
+    runs["etl", "young"] = RunFacts(NOON, {}, "first")
+    runs["etl", "after an unknown run"] = RunFacts(NOON - HOUR, {}, "unknown")
+    runs["report", "second"] = RunFacts(NOON - HOUR, {}, "first")
+    request = {"JobName": "etl", "JobRunIds": named, "IncludeAttempts": True}
+    parsed = SentSelection.parse(json.dumps({"detail": request}), NOON)
+    assert parsed
+    assert {key for key in runs if parsed.may_mean(key, runs, dry_run=False)} == {
+        ("etl", run_id) for run_id in meant
+    }
+
+
+INCLUDING: Final = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1", "jr_2"], "IncludeAttempts": True})
+LIMITED: Final = json.dumps({**json.loads(INCLUDING), "AttemptsStartedBefore": NOON.isoformat()})
+WITH_ATTEMPTS: Final = replace(
+    GOOD,
+    bodies=[INCLUDING, UNUSABLE],
+    selections=[SentSelection(job_name="etl", started_before=NOON, named=frozenset({"jr_1", "jr_2"}))],
+    runs={
+        ("etl", "attempt"): RunFacts(NOON - HOUR, {}, "jr_1"),
+        ("etl", "young"): RunFacts(NOON, {}, "jr_1"),
+        ("etl", "other"): RunFacts(NOON - HOUR),
+    },
+    lines=[*GOOD.lines, _line("attempt", "Stopped")],
+    stop_calls=[*GOOD.stop_calls, {"JobName": "etl", "JobRunIds": ["attempt"]}],
+    active=[("etl", "young"), ("etl", "other")],
+)
+WITHOUT_JR_2: Final = [line for line in WITH_ATTEMPTS.lines if line["job_run_id"] != "jr_2"]
+_WHOLE: Final = {"job_name": "etl", "outcome": "Failed", "error_message": "", "dry_run": False}
+WHOLE_FAILURE: Final = {**_WHOLE, "will_redeliver": False}
+
+
+def test_attempt_is_no_violation() -> None:
+    """An attempt that started before the request was sent may be stopped, and has an end."""
+    assert violations(WITH_ATTEMPTS) == []
+
+
+def test_dead_letter_of_a_request_accounts_for_its_attempts() -> None:
+    """A request that failed as a whole is a dead letter, and its runs need no end of their own."""
+    for dead_letter in ((INCLUDING, {}), (LIMITED, ERROR_ATTRIBUTES)):
+        dead_letters = [dead_letter, GOOD.dead_letters[1]]
+        assert violations(replace(WITH_ATTEMPTS, lines=[WHOLE_FAILURE], dead_letters=dead_letters)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lines": GOOD.lines}, "submitted without an end: ('etl', 'attempt', False)"),
+        ({"lines": WITHOUT_JR_2}, "lost: ('etl', 'jr_2', False)"),
+        ({"lines": [*WITHOUT_JR_2, {**WHOLE_FAILURE, "dry_run": True}]}, "lost: ('etl', 'jr_2', False)"),
+        (
+            {"lines": WITHOUT_JR_2, "bodies": [INCLUDING, REQUEST, UNUSABLE]},
+            "lost: ('etl', 'jr_2', False)",
+        ),
+        ({"lines": [*WITH_ATTEMPTS.lines, WHOLE_FAILURE]}, "no dead letter of a selection: etl"),
+        ({"lines": [*WITH_ATTEMPTS.lines, _line("young", "Stopped")]}, "invented in the log"),
+        ({"lines": [*WITH_ATTEMPTS.lines, _line("other", "Stopped")]}, "invented in the log"),
+        ({"active": [("etl", "attempt")], "lines": GOOD.lines, "stop_calls": []}, "selected and not stopped"),
+        (
+            {"dead_letters": [*GOOD.dead_letters, (LIMITED.replace("12:00", "13:00"), ERROR_ATTRIBUTES)]},
+            "invented as a dead letter",
+        ),
+    ],
+)
+def test_violation_of_a_request_for_attempts_is_detected(changes: dict[str, Any], expected: str) -> None:
+    """A named run or an attempt without an end, or a run that no request means, is one violation."""
+    (violation,) = violations(replace(WITH_ATTEMPTS, **changes))
+    assert violation.startswith(expected)
 
 
 @pytest.mark.parametrize("body", ["{", "[]", REQUEST])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from gluebrake.stages import Queue
 from gluebrake_cli import output
 from gluebrake_cli.stack import FUNCTIONS, QUEUES, Clients, Deployment
 from tests.cli.command_line import STACK_ID, put_dead_letter
@@ -21,12 +22,22 @@ def simulation() -> Iterator[SimulatedAws]:
         yield simulation
 
 
+@pytest.fixture(scope="session")
+def boto3_session() -> boto3.Session:
+    """Return one session for all tests: each new session reads the large models of the services again."""
+    return boto3.Session()
+
+
 @pytest.fixture
-def deployment(simulation: SimulatedAws) -> Deployment:
+def deployment(simulation: SimulatedAws, boto3_session: boto3.Session) -> Deployment:
     """Return the deployment that the command would find. It has no CloudWatch, Lambda and Logs."""
-    urls = (simulation.stop_queue.url, simulation.confirm_queue.url, simulation.dead_letter_queue.url)
-    outputs = dict(zip(QUEUES.values(), urls, strict=True)) | {name: name for name in FUNCTIONS.values()}
-    return Deployment(Clients(boto3.Session(), **simulation.aws.client_options), STACK_ID, outputs)
+    outputs = {
+        QUEUES[Queue.STOP]: simulation.stop_queue.url,
+        QUEUES[Queue.CONFIRM]: simulation.confirm_queue.url,
+        QUEUES[Queue.DEAD_LETTER]: simulation.dead_letter_queue.url,
+        **{FUNCTIONS[name]: FUNCTIONS[name] for name in ("stop", "confirm")},
+    }
+    return Deployment(Clients(boto3_session, **simulation.aws.client_options), STACK_ID, outputs)
 
 
 @pytest.fixture

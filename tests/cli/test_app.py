@@ -11,10 +11,14 @@ from gluebrake_cli import app as command
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.stack import Deployment
 from tests.cli.command_line import invoke, run
+from tests.cli.policies_aws import PoliciesAws
 from tests.support.fakes.aws_server import ACCOUNT, REGION
 from tests.support.simulated_aws import SimulatedAws
 
-COMMANDS = ("stop", "dead-letters", "redrive", "drop", "status", "doctor", "env")
+COMMANDS = (
+    *("stop", "sweep", "policies", "dead-letters", "redrive", "drop", "status", "doctor", "verify"),
+    "env",
+)
 
 
 def test_help_has_examples_and_exit_codes(deployment: Deployment) -> None:
@@ -79,6 +83,8 @@ def test_an_error_is_one_line_with_exit_code_1(
         ("drop", "--yes"),
         ("status",),
         ("doctor",),
+        ("sweep", "--jobs", "etl"),
+        ("policies",),
     ],
 )
 def test_each_json_result_has_the_account_and_the_region(
@@ -86,5 +92,6 @@ def test_each_json_result_has_the_account_and_the_region(
 ) -> None:
     """A script that runs in many accounts reads from which one a result is."""
     simulation.aws.glue.add_job("etl")
+    deployment = PoliciesAws().connect(deployment)
     result = json.loads(invoke(deployment, *arguments, "--json").stdout)
     assert (result["account"], result["region"]) == (ACCOUNT, REGION)

@@ -6,10 +6,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from gluebrake.model import AwsEnvironment
 from gluebrake_cli import checks
+from gluebrake_cli.canary_state import CanaryState
 from gluebrake_cli.checks import (
     CHECKS,
     CheckResult,
@@ -23,6 +25,7 @@ from gluebrake_cli.checks import (
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import MappingState
 from gluebrake_cli.policies import PolicyState
+from gluebrake_cli.signal_alarms import SignalAlarm, SignalAlarms
 
 UUID = "9dfb8c77-389e-44d4-9452-f3326f5f15f5"
 JOB = "arn:aws:glue:eu-west-1:123456789012:job/nightly"
@@ -32,6 +35,7 @@ POLICY = PolicyState(owner="the queue stop", template={"Statement": []}, live={}
 CHANGED_POLICY = PolicyState(
     owner="the queue stop", template={"Statement": [{}]}, live={}, repair=("aws", "sqs", "--x")
 )
+SIGNAL_ALARM = SignalAlarm("nightly-too-long", "notifies the signal topic")
 ENVIRONMENT = AwsEnvironment("123456789012", "eu-west-1")
 
 
@@ -42,7 +46,9 @@ RIGHT: dict[str, Any] = {
     "role_policies": [POLICY],
     "recursion": [Recursion("stopper", "Allow")],
     "subscriptions": [EMAIL],
+    "signal_alarms": SignalAlarms(("nightly-",), (SIGNAL_ALARM,)),
     "job_tags": JobTags("gluebrake:protect", [JobTag(JOB, "gluebrake:protect", "true")]),
+    "canary": CanaryState(job_name="Gluebrake-canary", has_job=True, schedule="ENABLED", alarm="OK"),
     "versions": Versions("0.2.0", "0.2.0"),
 }
 WRONG: dict[str, Any] = {
@@ -52,7 +58,9 @@ WRONG: dict[str, Any] = {
     "role_policies": [CHANGED_POLICY],
     "recursion": [Recursion("stopper", "Terminate")],
     "subscriptions": [Subscription(topic_arn=TOPIC, protocol="email", endpoint="a@b.cd")],
+    "signal_alarms": SignalAlarms(("glue-",), (SIGNAL_ALARM,)),
     "job_tags": JobTags("gluebrake:protect", [JobTag(JOB, "gluebrake:protect", "")]),
+    "canary": CanaryState(job_name="Gluebrake-canary", has_job=False),
     "versions": Versions("0.1.0", "0.2.0"),
 }
 
@@ -169,6 +177,22 @@ def test_an_unconfirmed_subscription_is_found() -> None:
     ]
 
 
+def test_an_alarm_without_a_prefix_is_found() -> None:
+    """Its actions fail, so it stops no run. The problem has what to add to `stopOnAlarms`."""
+    alarms = (
+        SIGNAL_ALARM,
+        SignalAlarm("glue-a", "invokes the STOP function"),
+        SignalAlarm("*", "invokes the STOP function"),
+    )
+    found = _problems(checks.alarms_without_prefix(SignalAlarms(("glue-",), alarms)))
+    reason = "but no prefix in stopOnAlarms allows its name, so it stops no run. If it should"
+    add = 'add "nightly-too-long" or a shorter prefix to stopOnAlarms and deploy'
+    assert found == [
+        (f"nightly-too-long notifies the signal topic, {reason}, {add}", "make deploy"),
+        (f"* invokes the STOP function, {reason}, rename it and deploy", "make deploy"),
+    ]
+
+
 def test_an_empty_protect_tag_is_found_in_any_case() -> None:
     """IAM compares tag keys without regard to case. Other tags, and tags with a value, are right."""
     tags = [
@@ -179,6 +203,50 @@ def test_an_empty_protect_tag_is_found_in_any_case() -> None:
     ((text, fix),) = _problems(checks.empty_protect_tags(JobTags("gluebrake:protect", tags)))
     assert text.startswith(f"{JOB} has the tag Gluebrake:Protect without a value")
     assert shlex.split(fix)[-2:] == ["--tags-to-add", '{"Gluebrake:Protect":"true"}']
+
+
+@pytest.mark.parametrize(
+    ("changed", "text", "fix"),
+    [
+        ({"has_job": False}, "the Glue job c does not exist", "make deploy CDK_OPTIONS=--revert-drift"),
+        (
+            {"schedule": "DISABLED"},
+            "the canary's schedule is DISABLED",
+            "make deploy CDK_OPTIONS=--revert-drift",
+        ),
+        (
+            {"schedule": "deleted"},
+            "the canary's schedule is deleted",
+            "make deploy CDK_OPTIONS=--revert-drift",
+        ),
+        (
+            {"alarm": "deleted"},
+            "the alarm CanarySilent is deleted",
+            "make deploy CDK_OPTIONS=--revert-drift",
+        ),
+        (
+            {"alarm": "ALARM"},
+            "the alarm CanarySilent is in ALARM: no run of the canary was confirmed STOPPED in time",
+            "gluebrake verify",
+        ),
+    ],
+)
+def test_a_silent_canary_is_found(changed: dict[str, Any], text: str, fix: str) -> None:
+    """A changed resource is restored by a deployment. Why no run is stopped is shown by `verify`."""
+    state = CanaryState(job_name="c", has_job=True, schedule="ENABLED", alarm="OK")
+    assert _problems(checks.silent_canary(msgspec.structs.replace(state, **changed))) == [(text, fix)]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        CanaryState(job_name="c", has_job=True),
+        CanaryState(job_name="c", has_job=True, schedule="ENABLED", alarm="INSUFFICIENT_DATA"),
+    ],
+)
+def test_a_canary_that_is_off_or_new_is_right(state: CanaryState) -> None:
+    """While it is off, only its job exists. After it is switched on, its alarm has no data yet."""
+    assert _problems(checks.silent_canary(state)) == []
 
 
 def test_another_version_is_found() -> None:

@@ -47,7 +47,7 @@ def test_json_has_the_documented_members(deployment: Deployment, dead_letters: d
     assert dead_letter["message_id"] == dead_letters["jr_a"]
     assert list(dead_letter) == [
         *("message_id", "reason", "meaning", "remedy", "error_message", "job_name"),
-        *("job_run_ids", "sent_at", "age_seconds", "attempts"),
+        *("job_run_ids", "sent_at", "age_seconds", "attempts", "via"),
     ]
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from gluebrake_cli.commands.stop import build_request
 from gluebrake_cli.stack import Deployment
 from tests.cli.command_line import PLACE, invoke, run, run_json
-from tests.support.fakes.exchange import Answer, Call, Reply
+from tests.cli.queues import StopsAtOnce
 from tests.support.fakes.faults import EntriesFailed, Refused
 from tests.support.simulated_aws import SimulatedAws
 
@@ -54,9 +55,25 @@ def test_the_user_is_the_requester_if_sts_fails(
     [
         (["etl"], "name the runs, or give --all-active"),
         (["etl", "a", "--all-active"], "one of the two"),
-        (["etl", "a", "--older-than", "5"], "--older-than requires --all-active"),
+        (["etl", "a", "--older-than", "0"], "--older-than requires --all-active"),
+        (["etl", "a", "--argument", "--date=1"], "--argument requires --all-active"),
+        (["etl", "a", "--except", "b"], "--except requires --all-active"),
+        (["etl", "a", "--started-after", "2026-11-24T03:00:00Z"], "--started-after requires --all-active"),
+        (["etl", "--all-active", "--include-attempts"], "--include-attempts requires run ids"),
         (["etl", "a" * 256], "JobRunIds[0]: Expected `str` of length <= 255"),
-        (["etl", "--all-active", "--older-than", "-1"], "OlderThanMinutes"),
+        (["etl", "--all-active", "--older-than", "-1"], "Select.OlderThanMinutes: Expected `int` >= 0"),
+        (
+            ["etl", "--all-active", "--started-after", "2026-11-24"],
+            "Select.StartedAfter: Invalid RFC3339 encoded datetime; allowed: a time with its offset from UTC",
+        ),
+        (["etl", "--all-active", "--except", "b\nc"], "Select.Except[0]: must be one line of text"),
+        (["etl", "--all-active", "--argument", "--date"], "--argument --date: must be NAME=VALUE"),
+        (["etl", "--all-active", "--argument", "=1"], "--argument =1: must be NAME=VALUE"),
+        (
+            ["etl", "--all-active", "--argument", "--date=1", "--argument", "--date=2"],
+            "--argument --date: is given twice",
+        ),
+        (["etl", "--all-active", "--argument", "--a=" + "b" * 1025], "Expected `str` of length <= 1024"),
         (["e\ntl", "a"], "JobName: must be one line of text"),
     ],
 )
@@ -64,22 +81,43 @@ def test_a_wrong_request_is_refused_and_not_sent(
     deployment: Deployment, simulation: SimulatedAws, arguments: list[str], error: str
 ) -> None:
     """The error names the rule by which the function would refuse it. The exit code means wrong usage."""
-    assert error in " ".join(run(deployment, "stop", *arguments, code=2).stderr.split())
+    shown = run(deployment, "stop", *arguments, code=2).stderr.replace("│", " ")
+    assert error in " ".join(shown.split())
     assert len(simulation.stop_queue) == 0
 
 
-def test_a_repeated_run_id_is_sent_once() -> None:
-    """The request names each run once, in the order of the command line."""
-    request = build_request(
-        "etl",
-        ["a", "b", "a"],
-        older_than_minutes=None,
-        reason="",
-        requested_by="",
-        dry_run=False,
-        now=datetime(2026, 11, 24, 3, 0, tzinfo=UTC),
-    )
-    assert request.job_run_ids == ("a", "b")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["a", "b", "a"], {"JobRunIds": ["a", "b"]}),
+        (["a", "--include-attempts"], {"JobRunIds": ["a"], "IncludeAttempts": True}),
+        (["--all-active"], {"Select": {}}),
+        (
+            [
+                *("--all-active", "--argument", "--date=2026-11-24", "--argument=--filter=a=b"),
+                *("--except", "c", "--except", "b", "--except", "c"),
+                *("--started-after", "2026-11-24T02:00:00+01:00"),
+            ],
+            {
+                "Select": {
+                    "StartedAfter": "2026-11-24T02:00:00+01:00",
+                    "Arguments": {"--date": "2026-11-24", "--filter": "a=b"},
+                    "Except": ["c", "b"],
+                }
+            },
+        ),
+    ],
+)
+def test_the_options_are_fields_of_the_request(
+    deployment: Deployment, simulation: SimulatedAws, arguments: list[str], expected: dict[str, Any]
+) -> None:
+    """The message has what the options say, each run once, and the time before which runs are meant."""
+    run(deployment, "stop", "etl", *arguments, "--requested-by", "me", "--yes")
+    (message,) = simulation.stop_queue
+    request = json.loads(message.body)
+    before = request.pop("AttemptsStartedBefore", None) or request.get("Select", {}).pop("StartedBefore", None)
+    assert request == {"JobName": "etl", "RequestedBy": "me", **expected}
+    assert (before is None) is (request.keys() == {"JobName", "RequestedBy", "JobRunIds"})
 
 
 def test_all_active_asks_first(deployment: Deployment, simulation: SimulatedAws) -> None:
@@ -112,6 +150,15 @@ def test_nothing_is_sent_for_a_job_without_active_runs(
     assert len(simulation.stop_queue) == 0
 
 
+def test_an_argument_that_no_run_was_started_with_has_a_hint(
+    deployment: Deployment, simulation: SimulatedAws
+) -> None:
+    """A run shows the arguments with which it was started. The defaults of its job are not among them."""
+    simulation.aws.glue.add_run("etl", "a", Arguments={"--date": "2026-11-24"})
+    arguments = ("stop", "etl", "--all-active", "--argument", "--mode=full")
+    assert "not the defaults of its job" in run(deployment, *arguments).stderr
+
+
 def test_an_unknown_job_is_an_error(deployment: Deployment) -> None:
     """A misspelt name is not a job without active runs."""
     assert "No job elt" in str(invoke(deployment, "stop", "elt", "--all-active").exception)
@@ -126,34 +173,76 @@ def test_a_request_that_sqs_refuses_is_an_error(deployment: Deployment, simulati
     assert (result.exit_code, "InternalError: later" in str(result.exception)) == (1, True)
 
 
-@pytest.mark.parametrize(("stopping_seconds", "code"), [(0, 0), (None, 1)])
-def test_waiting_ends_with_0_only_if_all_stopped(
-    deployment: Deployment, simulation: SimulatedAws, stopping_seconds: float | None, code: int
+@pytest.mark.parametrize(
+    ("stopping_seconds", "stops_as", "code"), [(0, "STOPPED", 0), (0, "SUCCEEDED", 0), (None, "STOPPED", 1)]
+)
+def test_waiting_ends_with_0_if_no_run_is_running_any_more(
+    deployment: Deployment,
+    simulation: SimulatedAws,
+    stopping_seconds: float | None,
+    stops_as: str,
+    code: int,
 ) -> None:
-    """The runs are followed to their end, or until the timeout."""
+    """The runs are followed to their end, or until the timeout. A run that ends by itself is over as well."""
     for number in range(30):
-        simulation.aws.glue.add_run("etl", f"jr_{number}", stopping_seconds=stopping_seconds)
-    simulation.aws.faults.add(_StopsAtOnce(simulation), operation="SendMessageBatch", times=1)
+        simulation.aws.glue.add_run("etl", f"jr_{number}", stopping_seconds=stopping_seconds, stops_as=stops_as)
+    simulation.aws.faults.add(StopsAtOnce(simulation), operation="SendMessageBatch", times=1)
     runs = [f"jr_{number}" for number in range(30)]
     arguments = ("stop", "etl", *runs, "--wait", "--timeout", "0", "--every", "0", "--json")
     result = run(deployment, *arguments, code=code)
     shown = json.loads(result.stdout)
     assert ("30 runs had not ended" in result.stderr) is (code == 1)
     assert [run["job_run_id"] for run in shown["runs"]] == runs
-    assert shown["all_stopped"] is (code == 0)
+    assert shown["all_over"] is (code == 0)
+    assert shown["all_stopped"] is (code == 0 and stops_as == "STOPPED")
     # One page has them all, so none is read by itself.
     assert simulation.aws.requests("GetJobRun") == []
 
 
-class _StopsAtOnce:
-    """A fault that lets Glue stop the runs of a message before the sender gets the answer."""
+def test_the_summary_counts_runs_that_ended_by_themselves(
+    deployment: Deployment, simulation: SimulatedAws
+) -> None:
+    """A failed run has the hint that Glue may start another attempt. The exit code is 0: no run is running."""
+    simulation.aws.glue.add_run("etl", "a", stopping_seconds=0)
+    simulation.aws.glue.add_run("etl", "b", stopping_seconds=0, stops_as="FAILED")
+    simulation.aws.faults.add(StopsAtOnce(simulation), operation="SendMessageBatch", times=1)
+    shown = run(deployment, "stop", "etl", "a", "b", "--wait", "--every", "0").stdout
+    assert f"1 of 2 stopped, 1 ended by themselves {PLACE}" in shown
+    assert "Glue may start another attempt" in shown
 
-    def __init__(self, simulation: SimulatedAws) -> None:
-        self._simulation = simulation
 
-    def __call__(self, call: Call, answer: Answer) -> Reply:
-        reply = answer(call)
-        for message in self._simulation.stop_queue.take():
-            for run_id in json.loads(message.body)["JobRunIds"]:
-                self._simulation.aws.glue.run("etl", run_id).become("STOPPING")
-        return reply
+def test_the_attempts_of_a_run_are_followed(deployment: Deployment, simulation: SimulatedAws) -> None:
+    """With --include-attempts, the wait is for the active attempt of the named run, which has failed."""
+    glue = simulation.aws.glue
+    glue.add_run("etl", "a", state="FAILED", started_on=simulation.clock() - timedelta(hours=2))
+    started_on = simulation.clock() - timedelta(hours=1)
+    glue.add_run("etl", "b", started_on=started_on, stopping_seconds=None, PreviousRunId="a")
+    arguments = ("stop", "etl", "a", "--include-attempts", "--wait", "--timeout", "0")
+    shown = run_json(deployment, *arguments, code=1)
+    assert {run["job_run_id"]: run["state"] for run in shown["runs"]} == {"a": "FAILED", "b": "RUNNING"}
+    assert (shown["all_over"], shown["all_stopped"]) == (False, False)
+
+
+def test_a_dry_run_after_the_timeout_promises_no_stop(deployment: Deployment, simulation: SimulatedAws) -> None:
+    """A dry run without an outcome is not continued by a stop."""
+    simulation.aws.glue.add_run("etl", "a")
+    result = run(deployment, "stop", "etl", "a", "--dry-run", "--wait", "--timeout", "0", code=1)
+    assert "1 runs have no outcome after --timeout.\n" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("stop", "etl", "a"), ("stop", "etl", "--all-active"), ("redrive",)])
+@pytest.mark.usefixtures("dead_letters")
+def test_a_stack_that_observes_gets_no_request(
+    deployment: Deployment, simulation: SimulatedAws, arguments: tuple[str, ...]
+) -> None:
+    """The stack would consume the request and stop nothing. The error says what to do. A dry run is sent."""
+    simulation.aws.glue.add_run("etl", "a", started_on=simulation.clock() - timedelta(hours=1))
+    observing = dataclasses.replace(deployment, outputs={**deployment.outputs, "Observe": "true"})
+    error = str(invoke(observing, *arguments).exception)
+    assert error.startswith(
+        "the stack 'Gluebrake' observes: it reads a stop request, reports what it would stop"
+    )
+    assert "Deploy with `observe: false` first, or give --dry-run" in error
+    assert (len(simulation.stop_queue), len(simulation.dead_letter_queue)) == (0, 3)
+    run(observing, *arguments, "--dry-run")
+    assert len(simulation.dead_letter_queue) == 3

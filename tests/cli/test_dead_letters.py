@@ -107,7 +107,8 @@ def test_a_notification_is_parsed_as_the_functions_parse_it() -> None:
 def test_a_redrive_keeps_foreign_attributes_and_drops_retry_counters() -> None:
     """A redriven message starts over: its attempt and its submission time are removed."""
     foreign = {"trace": _text("abc"), "size": {"DataType": "Number", "StringValue": "4"}}
-    own = {name: _text("5") for name in ("GluebrakeAttempt", "GluebrakeSubmittedAt", "GluebrakeSender")}
+    names = ("GluebrakeAttempt", "GluebrakeSubmittedAt", "GluebrakeSender", "GluebrakeStage", "GluebrakeVia")
+    own = {name: _text("5") for name in names}
     dead_letter = _dead_letter(attributes={**foreign, **own}, source_arn="arn:aws:sqs:r:1:work")
     assert dead_letter.attempts == 5
     assert redriven(dead_letter) == (REQUEST, foreign)
@@ -118,6 +119,34 @@ def test_a_selection_without_a_date_gets_that_of_the_dead_letter(select: dict[st
     """A selection of yesterday that is redriven today stops no run of today."""
     body, _ = redriven(_dead_letter(json.dumps({"JobName": "etl", "Select": select})))
     assert json.loads(body)["Select"] == {**select, "StartedBefore": "2026-11-24T03:00:00Z"}
+
+
+def test_attempts_without_a_date_get_that_of_the_dead_letter() -> None:
+    """A redrive of today stops no attempt that started after the request of yesterday."""
+    fields = {"JobName": "etl", "JobRunIds": ["jr_1"], "IncludeAttempts": True}
+    body, _ = redriven(_dead_letter(json.dumps(fields)))
+    assert json.loads(body) == {**fields, "AttemptsStartedBefore": "2026-11-24T03:00:00Z"}
+
+
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:signals"
+NOTIFICATION = {"Type": "Notification", "MessageId": "n-1", "TopicArn": TOPIC, "Message": REQUEST}
+
+
+@pytest.mark.parametrize(
+    ("body", "attributes", "via"),
+    [
+        (REQUEST, _error("NotAllowed"), ""),
+        (json.dumps(NOTIFICATION), None, f"notification n-1 of {TOPIC}"),
+        (REQUEST, {**_error("Failed"), "GluebrakeVia": _text("action of arn")}, "action of arn"),
+        (json.dumps(NOTIFICATION), {"GluebrakeVia": _text("action of arn")}, "action of arn"),
+    ],
+)
+def test_a_dead_letter_has_what_carried_its_request(
+    body: str, attributes: dict[str, Any] | None, via: str
+) -> None:
+    """The functions write it as an attribute. A message that another service moved has it in its body."""
+    dead_letter = _dead_letter(body, attributes)
+    assert (dead_letter.via, dead_letter_json(dead_letter, SENT_AT)["via"]) == (via, via)
 
 
 def test_an_age_becomes_a_date() -> None:

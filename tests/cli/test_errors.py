@@ -7,7 +7,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from gluebrake_cli.errors import OperatorError, explain
+from gluebrake_cli.errors import OperatorError, explain, explain_in_sweep
 
 
 def _refused(code: str, message: str = "no", operation: str = "ReceiveMessage") -> ClientError:
@@ -72,3 +72,31 @@ def test_an_unexpected_error_is_not_explained() -> None:
     """A bug shows its traceback."""
     assert explain(ZeroDivisionError()) is None
     assert explain(ValueError("something else")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "explained"),
+    [
+        (
+            "ListJobs with tags {'a': 'b'}: AccessDeniedException: no",
+            "glue:ListJobs on the resource of the call",
+        ),
+        ("GetTags of etl: AccessDeniedException: no", "glue:GetTags on the resource of the call"),
+        ("AccessDeniedException: no", "glue:GetJobRuns on the resource of the call"),
+        (
+            "BatchGetJobs: AccessDenied: cannot perform: glue:BatchGetJobs on resource: arn:aws:glue:x:1:a",
+            "glue:BatchGetJobs on arn:aws:glue:x:1:a:",
+        ),
+    ],
+)
+def test_a_denial_in_a_sweep_names_the_permission(text: str, explained: str) -> None:
+    """The operation is at the start of the text, unless it is GetJobRuns."""
+    assert explain_in_sweep(text).startswith(f"you lack the permission {explained}")
+
+
+def test_another_error_in_a_sweep_stays_as_it_is() -> None:
+    """It is one line, as every error is."""
+    assert (
+        explain_in_sweep("ListJobs: Glue throttled\n3 calls in a row")
+        == "ListJobs: Glue throttled 3 calls in a row"
+    )

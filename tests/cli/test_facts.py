@@ -14,6 +14,7 @@ from gluebrake_cli.checks import JobTag, JobTags, Recursion, Subscription, Versi
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.facts import DeploymentFacts
 from gluebrake_cli.health import MappingState
+from gluebrake_cli.signal_alarms import SignalAlarm, SignalAlarms
 from tests.cli.stubbed import Stubbed
 from tests.support.fakes.aws_server import ACCOUNT, REGION
 
@@ -27,6 +28,18 @@ _ROLE_POLICY = {"Statement": [{"Effect": "Allow", "Resource": {"Fn::GetAtt": ["Q
 RESOLVED = {"Statement": [{"Effect": "Deny", "Resource": QUEUE_ARN}]}
 RESOLVED_TOPIC = {"Statement": [{"Effect": "Deny", "Resource": TOPIC}]}
 RESOLVED_ROLE = {"Statement": [{"Effect": "Allow", "Resource": QUEUE_ARN}]}
+
+
+def _alarm_permission(source: str, principal: str = "lambda.alarms.cloudwatch.amazonaws.com") -> dict[str, Any]:
+    """Return a permission for the alarms of `source`: an account and a pattern of names."""
+    account, pattern = source.split(":")
+    return {
+        "Principal": principal,
+        "SourceAccount": {"Ref": "AWS::AccountId"} if account == ACCOUNT else account,
+        "SourceArn": f"arn:aws:cloudwatch:{REGION}:{account}:alarm:{pattern}",
+    }
+
+
 RESOURCES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Queue": ("AWS::SQS::Queue", QUEUE, {}),
     "QueuePolicy": (
@@ -50,6 +63,17 @@ RESOURCES: dict[str, tuple[str, str, dict[str, Any]]] = {
             "RedrivePolicy": {"deadLetterTargetArn": "dead"},
         },
     ),
+    **{
+        f"Alarms{number}": ("AWS::Lambda::Permission", f"permission-{number}", properties)
+        for number, properties in enumerate(
+            (
+                _alarm_permission(f"{ACCOUNT}:glue-*"),
+                _alarm_permission(f"{ACCOUNT}:a b*"),
+                _alarm_permission("111122223333:other-*"),
+                _alarm_permission(f"{ACCOUNT}:rule-*", principal="events.amazonaws.com"),
+            )
+        )
+    },
     "Role": ("AWS::IAM::Role", "stop-role", {}),
     "RolePolicy": (
         "AWS::IAM::Policy",
@@ -176,6 +200,21 @@ def test_subscriptions_are_read(stubbed: Stubbed, facts: DeploymentFacts, listed
         email,
         msgspec.structs.replace(sqs, **({"arn": f"{TOPIC}:1"} if SQS in listed else {"attributes": redrive})),
     ]
+
+
+@pytest.mark.usefixtures("template")
+def test_alarms_and_the_deployed_prefixes_are_read(stubbed: Stubbed, facts: DeploymentFacts) -> None:
+    """The prefixes are those of this account's alarms, since only these alarms can be listed."""
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:stopper"
+    stubbed.answer(
+        "cloudwatch",
+        "describe_alarms",
+        {"MetricAlarms": [{"AlarmName": "nightly", "AlarmActions": [function]}]},
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+    )
+    assert facts.signal_alarms() == SignalAlarms(
+        ("glue-", "a b"), (SignalAlarm("nightly", "invokes the STOP function"),)
+    )
 
 
 def test_the_tags_of_jobs_are_read(stubbed: Stubbed, facts: DeploymentFacts) -> None:

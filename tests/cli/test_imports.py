@@ -11,6 +11,7 @@ from typing import Final
 
 import gluebrake
 import gluebrake_cli
+from gluebrake.stages import STAGES
 from gluebrake_cli.errors import PERMISSIONS
 
 SOURCE: Final = Path(gluebrake_cli.__file__).parent
@@ -44,10 +45,10 @@ def test_help_loads_no_aws_library() -> None:
     """Help and the errors of a wrong command line appear at once: only a call of AWS loads boto3."""
     loaded = _loaded(
         "from gluebrake_cli.app import app\n"
-        "for arguments in (['stop', '--help'], ['stop', 'etl']):\n"
+        "for arguments in (['stop', '--help'], ['stop', 'etl'], ['sweep', '--jobs', '']):\n"
         "    try: app(arguments)\n    except SystemExit: pass\n"
     )
-    assert "gluebrake_cli.commands.stop" in loaded
+    assert {"gluebrake_cli.commands.stop", "gluebrake_cli.commands.sweep"} <= loaded
     assert not loaded & AWS_LIBRARIES
 
 
@@ -84,7 +85,9 @@ def test_each_operation_has_its_permission() -> None:
     ]
     # The argument of get_paginator is the operation.
     called = {ast.literal_eval(args[0]) if name == "get_paginator" else name for name, args in client_calls}
-    assert set(map(_camel, called)) - {"GetCallerIdentity"} == PERMISSIONS.keys()
+    # A sweep runs the function's code in the command's own process.
+    swept = STAGES["sweep"].operations["glue"]
+    assert {*map(_camel, called), *swept} - {"GetCallerIdentity"} == PERMISSIONS.keys()
 
 
 def _camel(name: str) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from gluebrake.contract import StopRequest
+from gluebrake.decisions.stop_outcomes import GLUE_MAY_RETRY
 from gluebrake.model import JobRun, RunFacts
-from gluebrake_cli import runs
-from gluebrake_cli.commands.stop import build_request
+from gluebrake_cli import runs, stop_requests
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.runs import LogLine, PollOptions, RunStatus, Source, parse_log_line, run_statuses
 
@@ -25,14 +24,14 @@ def _line(outcome: str, run: JobRun | None = RUN, **more: Any) -> LogLine:
 
 
 def _status(*log: LogLine, state: str = "") -> RunStatus:
-    (status,) = run_statuses([RUN], {RUN: state} if state else {}, log, "m-1")
+    (status,) = run_statuses({RUN: "m-1"}, {RUN: state} if state else {}, log)
     return status
 
 
 @pytest.mark.parametrize("state", ["STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"])
 def test_a_run_in_a_terminal_state_is_over(state: str) -> None:
     """The state is enough, and only STOPPED counts as stopped."""
-    assert _status(state=state).is_over
+    assert (_status(state=state).is_over, _status(state=state).has_ended) == (True, True)
     assert _status(state=state).is_stopped(dry_run=False) == (state == "STOPPED")
 
 
@@ -41,6 +40,20 @@ def test_a_run_with_a_final_outcome_is_over(outcome: str) -> None:
     """A run that will not be stopped is not waited for, and counts as not stopped."""
     status = _status(_line("Retrying"), _line(outcome, error_message="why"), state="RUNNING")
     assert (status.is_over, status.is_stopped(dry_run=False), status.error_message) == (True, False, "why")
+    assert not status.has_ended
+
+
+@pytest.mark.parametrize("outcome", ["Stopped", "FinishedBeforeStop", "AlreadyFinished"])
+def test_a_run_whose_outcome_is_its_end_has_ended(outcome: str) -> None:
+    """The outcome is enough: Glue may not know the run any more, or no state can be read."""
+    assert _status(_line(outcome)).has_ended
+
+
+def test_a_failed_run_has_the_hint_that_glue_may_retry_it() -> None:
+    """A run that failed by itself has the hint before a function logs it. A logged error stays as it is."""
+    assert _status(state="FAILED").error_message == GLUE_MAY_RETRY
+    assert _status(_line("Failed", error_message="why"), state="FAILED").error_message == "why"
+    assert _status(state="TIMEOUT").error_message == ""
 
 
 @pytest.mark.parametrize(
@@ -55,6 +68,16 @@ def test_the_last_outcome_counts() -> None:
     """A run that was retried and then stopped is stopped, even where no state can be read."""
     status = _status(_line("Retrying"), _line("StopSubmitted"), _line("Stopped", state="STOPPED"))
     assert (status.outcome, status.is_over, status.is_stopped(dry_run=False)) == ("Stopped", True, True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [("Stopped", "STOPPED"), ("FinishedBeforeStop", "SUCCEEDED"), ("AlreadyFinished", "FAILED")],
+)
+def test_the_end_of_a_run_in_the_log_counts(outcome: str, state: str) -> None:
+    """A poll may read no state of the run, or an earlier one. A run leaves no terminal state."""
+    status = _status(_line(outcome, state=state), state="STOPPING")
+    assert (status.is_over, status.state) == (True, state)
 
 
 def test_an_outcome_that_will_be_redelivered_does_not_count() -> None:
@@ -75,10 +98,17 @@ def test_the_outcome_of_a_message_is_that_of_its_runs(outcome: str) -> None:
     assert not _status(_line(outcome, None, message_ids=["m-2"]), state="RUNNING").is_over
 
 
+def test_each_run_has_the_outcome_of_its_own_message() -> None:
+    """Runs of several jobs may be requested by several messages, of which one may be refused."""
+    log = [_line("TooManyRuns", None, message_ids=["m-1"]), _line("NotAllowed", None, message_ids=["m-3"])]
+    statuses = run_statuses({RUN: "m-1", OTHER_RUN: "m-2", JobRun("other", "jr_1"): None}, {}, log)
+    assert [status.outcome for status in statuses] == ["TooManyRuns", "", ""]
+
+
 def test_each_run_has_its_own_outcome() -> None:
     """The outcome of a run is not that of another run, nor of a run of another job with the same id."""
     log = [_line("Failed", OTHER_RUN), _line("Failed", JobRun("other", "jr_1"))]
-    first, second = run_statuses([RUN, OTHER_RUN], {}, log, "m-1")
+    first, second = run_statuses(dict.fromkeys([RUN, OTHER_RUN], "m-1"), {}, log)
     assert (first.outcome, second.outcome) == ("", "Failed")
 
 
@@ -95,19 +125,12 @@ class _Source:
     def __init__(self, states: Sequence[str | Exception], logs: Sequence[list[LogLine] | Exception]) -> None:
         self._states, self._logs = iter(states), iter(logs)
         self.polled: list[list[JobRun]] = []
-
-    def active_runs(self, job_name: str, now: datetime) -> Sequence[RunFacts]:
-        """Return three runs of any job: one that started later, one that is STARTING."""
-        assert job_name
-        return [
-            RunFacts("young", "RUNNING", started_on=now.replace(hour=now.hour + 1)),
-            RunFacts("old", "RUNNING", started_on=now.replace(hour=now.hour - 1)),
-            RunFacts("starting", "STARTING"),
-        ]
+        self.reads: list[str] = []
 
     def states(self, runs: Sequence[JobRun]) -> Mapping[JobRun, str]:
         """Return the same state for all runs."""
         self.polled.append(list(runs))
+        self.reads.append("states")
         state = next(self._states)
         if isinstance(state, Exception):
             raise state
@@ -116,6 +139,7 @@ class _Source:
     def outcomes(self, since: datetime) -> Sequence[LogLine]:
         """Return the next log."""
         assert since == NOW
+        self.reads.append("outcomes")
         log = next(self._logs)
         if isinstance(log, Exception):
             raise log
@@ -126,7 +150,8 @@ def _follow(
     source: Source, timeout: float = 60, warn: Callable[[str], None] = lambda _: None
 ) -> list[list[RunStatus]]:
     poll_options = PollOptions(timeout, interval_seconds=0, log_interval_seconds=0)
-    polls = runs.follow(source, [RUN, OTHER_RUN], "m-1", since=NOW, poll_options=poll_options, warn=warn)
+    messages = dict.fromkeys([RUN, OTHER_RUN], "m-1")
+    polls = runs.follow(source, messages, since=NOW, poll_options=poll_options, warn=warn)
     return list(polls)
 
 
@@ -160,7 +185,7 @@ def test_states_or_outcomes_alone_are_enough() -> None:
 
 def test_without_states_and_outcomes_it_is_an_error() -> None:
     """The error says that the request was sent all the same."""
-    with pytest.raises(OperatorError, match=r"was sent, but .* no states; no log"):
+    with pytest.raises(OperatorError, match=r"was sent, but .* no log; no states"):
         _follow(_Source([OperatorError("no states")], [OperatorError("no log")]))
 
 
@@ -170,36 +195,75 @@ def test_an_unexpected_error_is_raised() -> None:
         _follow(_Source([ZeroDivisionError()], [[]]))
 
 
-def _request(*run_ids: str, older_than_minutes: int | None = None) -> StopRequest:
-    return build_request(
-        "etl",
-        run_ids,
-        older_than_minutes=older_than_minutes,
-        reason="",
-        requested_by="me",
-        dry_run=False,
-        now=NOW,
-    )
+def test_the_states_are_read_after_the_log() -> None:
+    """A final outcome in the log is not newer than the run's state, so the end of the run is seen."""
+    source = _Source(["SUCCEEDED"], [[_line("NoActiveRuns", None)]])
+    assert all(status.has_ended for status in _follow(source)[-1])
+    assert source.reads == ["outcomes", "states"]
 
 
-def test_the_runs_of_a_selection_are_listed() -> None:
-    """The command follows the runs that the function stops: none that starts later, none that is too young."""
-    source = _Source([], [])
-    assert runs.requested_runs(source, _request(), NOW) == [JobRun("etl", "old")]
-    assert runs.requested_runs(source, _request(older_than_minutes=90), NOW) == []
+class _Listed:
+    """A job with active runs, and with runs that are over if the caller asks for them."""
+
+    def __init__(self) -> None:
+        hour_ago, two_hours_ago = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
+        late = {"--date": "2026-11-24"}
+        self._active = [
+            RunFacts("young", "RUNNING", started_on=NOW + timedelta(hours=1), previous_run_id="old"),
+            RunFacts("late", "RUNNING", started_on=hour_ago, previous_run_id="failed", arguments=late),
+            RunFacts("old", "RUNNING", started_on=two_hours_ago),
+            RunFacts("starting", "STARTING"),
+        ]
+        self._over = [
+            RunFacts("failed", "FAILED", started_on=two_hours_ago, completed_on=NOW, previous_run_id="first"),
+            RunFacts("first", "FAILED", started_on=two_hours_ago, completed_on=two_hours_ago),
+        ]
+
+    def active_runs(
+        self, job_name: str, now: datetime, ended_since: datetime | None = None
+    ) -> Sequence[RunFacts]:
+        """Return the runs of any job."""
+        assert (job_name, now) == ("etl", NOW)
+        return [*self._active, *(run for run in self._over if run.ended_since(ended_since))]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ["late", "old"]),
+        ({"older_than": 90}, ["old"]),
+        ({"older_than": 180}, []),
+        ({"started_after": "2026-11-24T01:30:00Z"}, ["late"]),
+        ({"arguments": ["--date=2026-11-24"]}, ["late"]),
+        ({"arguments": ["--date=2026-11-25"]}, []),
+        ({"exclude": ["late", "unknown"]}, ["old"]),
+    ],
+)
+def test_the_runs_of_a_selection_are_listed(options: dict[str, Any], expected: list[str]) -> None:
+    """The command follows the runs that the function stops, and no run that starts later."""
+    request = stop_requests.build("etl", stop_requests.Runs(all_active=True, **options), now=NOW)
+    assert runs.requested_runs(_Listed(), request, NOW) == [JobRun("etl", run_id) for run_id in expected]
+
+
+def test_the_attempts_of_a_named_run_are_listed() -> None:
+    """A failed attempt leads from the named run to the active one. No attempt that starts later is meant."""
+    named = stop_requests.Runs(run_ids=("first", "old"), include_attempts=True)
+    request = stop_requests.build("etl", named, now=NOW)
+    expected = [JobRun("etl", run_id) for run_id in ("first", "old", "late")]
+    assert runs.requested_runs(_Listed(), request, NOW) == expected
 
 
 def test_named_runs_are_not_listed() -> None:
     """Run ids are taken as they are, and a repeated one is one run."""
-    named = runs.requested_runs(_Source([], []), _request("a", "b", "a"), NOW)
-    assert named == [JobRun("etl", "a"), JobRun("etl", "b")]
+    request = stop_requests.build("other", stop_requests.Runs(run_ids=("a", "b", "a")), now=NOW)
+    assert runs.requested_runs(_Listed(), request, NOW) == [JobRun("other", "a"), JobRun("other", "b")]
 
 
 def test_the_log_is_read_less_often_than_the_states() -> None:
     """The quota for log reads is small, so the last reading is used until the interval has passed."""
     source = _Source(["RUNNING", "RUNNING", "STOPPED"], [[_line("StopSubmitted")]])
     poll_options = PollOptions(60, interval_seconds=0, log_interval_seconds=1000)
-    polls = list(runs.follow(source, [RUN], "m-1", since=NOW, poll_options=poll_options, warn=lambda _: None))
+    polls = list(runs.follow(source, {RUN: "m-1"}, since=NOW, poll_options=poll_options, warn=lambda _: None))
     assert [poll[0].outcome for poll in polls] == ["StopSubmitted"] * 3
 
 
@@ -207,7 +271,7 @@ def test_the_log_is_read_at_the_timeout() -> None:
     """The last status has the last outcome, whenever the log was read before."""
     source = _Source(["STOPPING", "STOPPING"], [[], [_line("NotYetConfirmed")]])
     poll_options = PollOptions(0.5, interval_seconds=0.6, log_interval_seconds=1000)
-    *_, last = runs.follow(source, [RUN], "m-1", since=NOW, poll_options=poll_options, warn=lambda _: None)
+    *_, last = runs.follow(source, {RUN: "m-1"}, since=NOW, poll_options=poll_options, warn=lambda _: None)
     assert last[0].outcome == "NotYetConfirmed"
 
 

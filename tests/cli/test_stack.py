@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from botocore.stub import ANY
 
 from gluebrake.model import AwsEnvironment, JobRun
+from gluebrake.stages import Queue
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import Alarm, MappingState
 from gluebrake_cli.stack import Deployment, find, open_session
@@ -105,6 +107,16 @@ def test_a_missing_stack_is_an_error_with_its_place(stubbed: Stubbed, account: s
     place = re.escape(f"eu-west-1{account}")
     with pytest.raises(OperatorError, match=rf"no stack 'Gluebrake' in {place}: .*--region"):
         find("Gluebrake", stubbed.clients, "eu-west-1")
+
+
+def test_an_optional_stage_may_be_missing(stubbed: Stubbed) -> None:
+    """A stack has the queue and the function of an optional stage only if its configuration asks for them."""
+    assert "sweep" not in stubbed.deployment.function_names
+    assert Queue.SWEEP not in stubbed.deployment.queue_urls
+    more = {"SweepQueueUrl": "https://sqs/1/sweep", "SweepFunctionName": "sweeper"}
+    sweeping = dataclasses.replace(stubbed.deployment, outputs={**OUTPUTS, **more})
+    assert list(sweeping.function_names.values()) == ["stopper", "confirmer", "sweeper"]
+    assert sweeping.queue_urls[Queue.SWEEP] == "https://sqs/1/sweep"
 
 
 def test_another_stack_is_an_error(stubbed: Stubbed) -> None:
@@ -231,6 +243,33 @@ def test_states_are_read_page_by_page(deployment: Deployment, simulation: Simula
     assert (len(simulation.aws.requests("GetJobRuns")), simulation.aws.requests("GetJobRun")) == (2, [])
     assert len(deployment.states(runs[200:220])) == 5
     assert (len(simulation.aws.requests("GetJobRuns")), len(simulation.aws.requests("GetJobRun"))) == (3, 5)
+
+
+def test_states_of_several_jobs_cost_few_calls(deployment: Deployment, simulation: SimulatedAws) -> None:
+    """Jobs with several runs are read by pages, at most five jobs. Of the rest, five runs are read alone."""
+    runs = [JobRun(f"shared_{job}", f"jr_{number}") for job in range(7) for number in range(3)]
+    single = [JobRun(f"single_{job}", "jr_0") for job in range(4)]
+    for run in (*runs, *single):
+        simulation.aws.glue.add_run(run.job_name, run.run_id)
+    states = deployment.states([*runs, *single])
+    assert (len(simulation.aws.requests("GetJobRuns")), len(simulation.aws.requests("GetJobRun"))) == (5, 5)
+    assert len(states) == 5 * 3 + 5
+    assert set(states.values()) == {"RUNNING"}
+    # Each reading chooses by chance, so that a few readings show them all.
+    for _ in range(200):
+        states |= deployment.states({*runs, *single} - states.keys())
+    assert states.keys() == {*runs, *single}
+
+
+def test_a_few_runs_of_several_jobs_are_read_one_by_one(
+    deployment: Deployment, simulation: SimulatedAws
+) -> None:
+    """A page has up to 200 runs of which only one may be waited for."""
+    runs = [JobRun(f"job_{number // 2}", f"jr_{number}") for number in range(5)]
+    for run in runs:
+        simulation.aws.glue.add_run(run.job_name, run.run_id)
+    assert deployment.states(runs) == dict.fromkeys(runs, "RUNNING")
+    assert simulation.aws.requests("GetJobRuns") == []
 
 
 def test_a_run_that_glue_does_not_know_has_no_state(deployment: Deployment, simulation: SimulatedAws) -> None:

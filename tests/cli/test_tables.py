@@ -72,6 +72,19 @@ def test_a_dead_letter_is_shown_whole() -> None:
         assert text in shown
 
 
+def test_a_dead_letter_shows_what_carried_its_request() -> None:
+    """The row exists only for a request that an event, a notification or an alarm action carried."""
+    shown = _shown(tables.dead_letter_table(_dead_letter(via="event 1 of aws.glue in account 1"), NOW))
+    assert [cell.strip() for cell in _row(shown, "via").strip("│").split("│")] == [
+        *("via", "event 1 of aws.glue in account 1")
+    ]
+    assert "via" not in _shown(tables.dead_letter_table(_dead_letter(), NOW))
+
+
+def _row(shown: str, first: str) -> str:
+    return next(line for line in shown.splitlines() if line.strip("│ ").startswith(first))
+
+
 @given(st.text())
 def test_no_control_character_is_shown(text: str) -> None:
     """A terminal would obey control characters in other people's texts."""
@@ -83,20 +96,32 @@ def _run(number: int, **changed: Any) -> RunStatus:
     return RunStatus(job_name="etl", job_run_id=f"jr_{number}", **changed)
 
 
-def test_runs_that_are_not_stopped_are_first() -> None:
-    """Of many runs a screenful is shown, with the number of those stopped and of those not shown."""
-    runs = [*(_run(number, state="STOPPED") for number in range(30)), _run(99, state="STOPPING")]
+def test_runs_that_may_be_running_are_first() -> None:
+    """Of many runs a screenful is shown: first the active ones, then those that ended by themselves."""
+    runs = [
+        *(_run(number, state="STOPPED") for number in range(30)),
+        _run(97, state="SUCCEEDED"),
+        _run(98, outcome="AlreadyFinished"),
+        _run(99, state="STOPPING"),
+    ]
     shown = _shown(tables.runs_table(runs, ENVIRONMENT, dry_run=False))
-    assert "30 of 31 stopped in eu-west-1 (account 123456789012), 11 more not shown" in shown
-    assert shown.index("jr_99") < shown.index("jr_0 ")
+    place = "in eu-west-1 (account 123456789012)"
+    assert f"30 of 33 stopped, 2 ended by themselves {place}, 13 more not shown" in shown
+    assert shown.index("jr_99") < shown.index("jr_97") < shown.index("jr_98") < shown.index("jr_0 ")
 
 
 def test_a_dry_run_shows_what_would_stop() -> None:
-    """A dry run does not call a run stopped."""
-    shown = _shown(
-        tables.runs_table([_run(1, outcome="WouldStop", state="RUNNING")], ENVIRONMENT, dry_run=True)
-    )
-    assert "1 of 1 would stop" in shown
+    """A dry run does not call a run stopped, also not one that is over."""
+    runs = [_run(1, outcome="WouldStop", state="RUNNING"), _run(2, outcome="AlreadyFinished", state="STOPPED")]
+    shown = _shown(tables.runs_table(runs, ENVIRONMENT, dry_run=True))
+    assert "1 of 2 would stop, 1 ended before in eu-west-1" in shown
+
+
+def test_runs_of_several_jobs_have_their_jobs() -> None:
+    """Runs of one job have no column for its name, because their ids need the place."""
+    of_other = RunStatus(job_name="other", job_run_id="jr_1", state="STOPPED")
+    assert "other" in _shown(tables.runs_table([_run(1), of_other], ENVIRONMENT, dry_run=False))
+    assert "other" not in _shown(tables.runs_table([of_other], ENVIRONMENT, dry_run=False))
 
 
 def _health(**changed: Any) -> Health:
@@ -123,6 +148,33 @@ def test_each_section_is_shown() -> None:
     for text in ("not known", "a dead letter", "Enabled", '["nightly-*"]', "Stopped", "! alarm: lost"):
         assert text in shown
     assert "https://queue" not in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "requester"),
+    [
+        ({"requested_by": "ops", "via": "event 1 of x in account 1", "sender": "AIDA"}, "ops"),
+        (
+            {"requested_by": "", "via": "event 1 of x in account 1", "sender": "AIDA"},
+            "event 1 of x in account 1",
+        ),
+        ({"requested_by": "", "sender": "AROA:producer"}, "AROA:producer"),
+        ({}, ""),
+    ],
+)
+def test_an_outcome_names_who_or_what_requested_it(line: dict[str, str], requester: str) -> None:
+    """What carried a request comes before the sender, which for AWS's services is an id that no one knows."""
+    assert tables.requester(line) == requester
+    outcome = {"timestamp": NOW.isoformat(), "outcome": "Stopped", "job_name": "etl", **line}
+    assert requester in _shown(tables.health_tables(_health(outcomes=[outcome]), NOW))
+
+
+def test_a_deployment_that_observes_has_a_sentence() -> None:
+    """The first thing that an operator must know of such a stack is that it stops nothing."""
+    sentence = "It observes: it stops nothing (observe: true)."
+    shown = _shown(tables.health_tables(_health(config={"observe": True}), NOW))
+    assert shown.splitlines()[1].strip() == sentence
+    assert sentence not in _shown(tables.health_tables(_health(config={"observe": False}), NOW))
 
 
 def test_a_healthy_deployment_has_a_sentence() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -14,12 +14,12 @@ import msgspec
 import pytest
 
 from docs.generate import DOCS
-from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, Selection, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA, Selection, StopRequest
 from gluebrake.model import Message, MessageResult, ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
-from gluebrake.parsing.messages import parse_messages
 from tests.docs.document import Document, text_of
+from tests.support.builders import parse_requests
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.faults import Throttle
 from tests.support.simulated_aws import STOP, SimulatedAws
@@ -29,6 +29,14 @@ SCHEMA: Final = jsonschema.Draft202012Validator(
     json.loads((DOCS / "schemas" / "stop-request.json").read_text())
 )
 PAGE: Final = Document(DOCS / "requests.md")
+RUNS: Final[Sequence[tuple[str, str, float, str, Mapping[str, Any]]]] = (
+    ("nightly-etl", "jr_1", 1, "RUNNING", {}),
+    ("nightly-etl", "jr_2", 3, "RUNNING", {"Arguments": {"--date": "2026-11-23"}}),
+    ("nightly-etl", "jr_3", 9, "SUCCEEDED", {}),
+    ("nightly-load", "jr_9", 2, "FAILED", {}),
+    ("nightly-load", "jr_9_attempt_1", 0.5, "RUNNING", {"PreviousRunId": "jr_9"}),
+)
+"""The runs of the page's first table: job, run, hours since its start, state, and other fields of Glue's."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,9 @@ def _with(*kinds: str) -> pytest.MarkDecorator:
 def simulation() -> Iterator[SimulatedAws]:
     """Set up the jobs, runs and configuration that the page describes."""
     with SimulatedAws(jobs=["nightly-*", "hourly-*"], max_runs_per_request=3) as simulation:
-        for run_id, hours, state in (("jr_1", 1, "RUNNING"), ("jr_2", 3, "RUNNING"), ("jr_3", 9, "SUCCEEDED")):
+        for job_name, run_id, hours, state, details in RUNS:
             started_on = NOW - timedelta(hours=hours)
-            simulation.aws.glue.add_run("nightly-etl", run_id, state=state, started_on=started_on)
+            simulation.aws.glue.add_run(job_name, run_id, state=state, started_on=started_on, **details)
         for run_id in ("jr_1", "jr_2"):
             simulation.aws.glue.add_run("hourly-report", run_id)
         simulation.aws.faults.add(
@@ -77,7 +85,7 @@ def simulation() -> Iterator[SimulatedAws]:
 
 def _parse(simulation: SimulatedAws, body: str) -> ParsedRequest | MessageResult:
     message = Message("m-1", body, NOW, "sender")
-    requests, results = parse_messages(
+    requests, results = parse_requests(
         [message], dispatcher.parse, simulation.dependencies[STOP].aws_environment
     )
     assert len(requests) + len(results) == 1
@@ -119,8 +127,15 @@ def test_request_stops_the_named_runs(simulation: SimulatedAws, example: Example
     """The runs that the page names are stopped, and no other run."""
     simulation.put(example.request)
     simulation.deliver_due(STOP)
-    ((_, run_ids),) = simulation.stop_calls()
-    assert sorted(run_ids) == example.expected["stops"]
+    assert len(simulation.stop_calls()) == 1
+    stopped = sorted(run.run_id for run in simulation.aws.glue if run.state == "STOPPING")
+    assert stopped == example.expected["stops"]
+
+
+def test_the_first_table_has_the_runs() -> None:
+    """The runs of the examples are those that the page describes."""
+    rows = [[text_of(cell) for cell in row[:3]] for row in PAGE.rows("Stop requests")]
+    assert rows == [[job_name, run_id, state] for job_name, run_id, _, state, _ in RUNS]
 
 
 @_with("answer")
@@ -199,8 +214,8 @@ def _fields(kind: type[msgspec.Struct]) -> set[str]:
     [
         ("Fields", _fields(StopRequest)),
         ("Runs by a selection", _fields(Selection)),
-        ("On the stop and the confirm queue", {ATTEMPT, SENDER, STAGE, SUBMITTED_AT}),
-        ("On the dead-letter queue", {"ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"}),
+        ("On the stop and the confirm queue", {ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA}),
+        ("On the dead-letter queue", {"ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS", VIA}),
     ],
 )
 def test_tables_are_complete(heading: str, names: set[str]) -> None:

@@ -19,6 +19,8 @@ from local import jobs
 from local.aws import Aws
 from local.deployment import log_group
 from local.emulator import ROOT
+from local.up import CONFIG
+from tests.e2e import sweep_policies
 from tests.support.eventually import eventually
 
 
@@ -100,20 +102,49 @@ def _up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Deploy with the default configuration, but with short delays."""
+    """Deploy with the emulator's default configuration, but with short delays."""
+    default = json.loads(CONFIG.read_text())
     short_delays = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1], "confirmDeadlineSeconds": 2}
-    with _up(tmp_path_factory.mktemp("up"), short_delays) as deployment:
+    with _up(tmp_path_factory.mktemp("up"), default | short_delays) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="session")
 def signal_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Deploy with rules for alarms and run status events. A minute of NotifyDelayAfter lasts one second."""
+    """Deploy with rules for alarms and run status events.
+
+    A minute of NotifyDelayAfter lasts one second. A second of a state machine's Wait lasts a twentieth.
+    """
     signals = {"stopOnRunStatus": ["status-*"], "stopOnAlarms": ["glue-"]}
     short_delays = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
     with _up(
-        tmp_path_factory.mktemp("signals"), signals | short_delays, GLUEBRAKE_LOCAL_MINUTE_SECONDS="1"
+        tmp_path_factory.mktemp("signals"),
+        signals | short_delays,
+        GLUEBRAKE_LOCAL_MINUTE_SECONDS="1",
+        SFN_WAIT_SCALE="0.05",
     ) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def observing_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Deploy a stack that reads each request as a dry run, with a rule for alarms and a policy that stops."""
+    config = {
+        "observe": True,
+        "stopOnAlarms": ["glue-"],
+        "retrySeconds": [1, 900],
+        "policies": [sweep_policies.OBSERVED],
+    }
+    directory = tmp_path_factory.mktemp("observing")
+    with _up(directory, config, GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def sweeping_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Deploy with guardrail policies. SWEEP waits one second for further messages, instead of 20."""
+    directory = tmp_path_factory.mktemp("sweeping")
+    with _up(directory, sweep_policies.CONFIG, GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as deployment:
         yield deployment
 
 
@@ -121,4 +152,11 @@ def signal_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depl
 def high_volume_deployment(tmp_path: Path) -> Iterator[Deployment]:
     """Deploy for high volume: a batch is full with a thousand messages."""
     with _up(tmp_path, {"batchSize": 1000, "batchWindowSeconds": 60}) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def removable_deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """Deploy for a test that deletes the stack."""
+    with _up(tmp_path, {}) as deployment:
         yield deployment

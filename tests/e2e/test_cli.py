@@ -63,6 +63,16 @@ def test_stop_and_wait(deployment: Deployment, job: str) -> None:
     assert shown["all_stopped"] is True
 
 
+def test_runs_are_selected_by_their_arguments(deployment: Deployment, job: str) -> None:
+    """The run that was started with the argument is stopped and followed. The job's other runs continue."""
+    selected, excluded = deployment.start(job, 2, arguments={"--date": "2026-11-24"})
+    (unrelated,) = deployment.start_more(job)
+    narrowed = ("--argument", "--date=2026-11-24", "--except", excluded)
+    shown = gluebrake(deployment, "stop", job, "--all-active", *narrowed, "--yes", "--wait", "--every", "0.2")
+    assert {run["job_run_id"]: run["state"] for run in shown["runs"]} == {selected: "STOPPED"}
+    assert deployment.state(job, excluded) == deployment.state(job, unrelated) == "RUNNING"
+
+
 def test_a_run_that_does_not_stop_is_not_called_stopped(deployment: Deployment, job: str) -> None:
     """When a run does not stop in time, the wait ends with its outcome and exit code 1."""
     (run_id,) = deployment.start(job, arguments={"--refuse-to-stop": "true"})
@@ -269,6 +279,35 @@ def test_doctor_finds_and_repairs_a_changed_policy(deployment: Deployment) -> No
     done = _shell(deployment, problem["fix"])
     assert done.returncode == 0, done.stderr
     assert gluebrake(deployment, "doctor") == fresh
+
+
+def test_doctor_names_an_alarm_without_a_prefix(deployment: Deployment, job: str) -> None:
+    """An alarm that notifies the signal topic stops runs only if `stopOnAlarms` has a prefix of its name."""
+    cloudwatch, actions = deployment.aws.cloudwatch, [deployment.outputs["SignalTopicArn"]]
+    cloudwatch.put_metric_alarm(
+        AlarmName=f"nightly-{job}",
+        Namespace="Glue",
+        MetricName="glue.driver.aggregate.elapsedTime",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=actions,
+    )
+    cloudwatch.put_composite_alarm(
+        AlarmName=f"adhoc-{job}", AlarmRule=f'ALARM("nightly-{job}")', AlarmActions=actions
+    )
+    try:
+        shown = gluebrake(deployment, "doctor", code=1)
+    finally:
+        for prefix in ("adhoc", "nightly"):
+            cloudwatch.delete_alarms(AlarmNames=[f"{prefix}-{job}"])
+    (check,) = (check for check in shown["checks"] if check["state"] != "right")
+    (problem,) = check["problems"]
+    assert check["name"] == "alarms"
+    assert problem["text"].startswith(f"adhoc-{job} notifies the signal topic, but no prefix in stopOnAlarms")
+    assert problem["fix"] == f"AWS_REGION={REGION} make deploy"
 
 
 def test_doctor_repairs_every_kind_of_problem(deployment: Deployment) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from local.emulator import ROOT
+from local.up import CONFIG
 from tests.docs.document import Document
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
@@ -57,6 +58,12 @@ def test_readme_follows_an_alarm_from_end_to_end(deployment: Deployment) -> None
     assert (line["outcome"], line["job_run_id"]) == ("Stopped", run_id)
     assert line["requested_by"].endswith(":alarm:nightly-etl-too-long")
     assert line["reason"] == "alarm nightly-etl-too-long: to see it work"
+
+
+def test_the_default_configuration_allows_the_readmes_alarm() -> None:
+    """The emulator performs the actions of every alarm. AWS needs a prefix of its name in `stopOnAlarms`."""
+    (name,) = re.findall(r"--alarm-name (\S+)", README.fences("An alarm, from end to end")[0])
+    assert name.startswith(tuple(json.loads(CONFIG.read_text())["stopOnAlarms"]))
 
 
 def test_env_sets_every_output(deployment: Deployment) -> None:

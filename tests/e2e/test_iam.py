@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
 
-from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, STOP_REQUESTED
+from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, STOP_REQUESTED, SWEEP_REPORT
 from local import jobs
 from local.aws import ACCOUNT, REGION, Aws, Credentials
 from local.deployment import deploy, log_group, synthesise
 from local.emulator import Emulator, running
 from tests.support.eventually import eventually
 
-CONFIG: Final = {"jobs": ["may-*"], "retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
+POLICY: Final = {
+    "name": "overdue",
+    "schedule": "rate(1 hour)",
+    "jobs": ["*"],
+    "maxMinutes": 60,
+    "maxRuns": 10,
+    "mode": "stop",
+    "reason": "older than an hour",
+}
+CONFIG: Final = {
+    "jobs": ["may-*"],
+    "retrySeconds": [1, 900],
+    "confirmSeconds": [1, 1],
+    "policies": [POLICY, {**POLICY, "name": "signal", "onSignal": ["budgets"]}],
+}
 JOB: Final = "may-stop"
 TAGGED: Final = "may-but-tagged"
 UNLISTED: Final = "unlisted"
@@ -26,7 +42,8 @@ UNKNOWN: Final = f"jr_{'0' * 64}"
 ANOTHER_ACCOUNT: Final = Credentials("111122223333")
 DENIED: Final = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 
-both_functions = pytest.mark.parametrize("function", ["Stop", "Confirm"])
+FUNCTIONS: Final = ("Stop", "Confirm", "Sweep")
+QUEUES: Final = tuple(f"{name}QueueUrl" for name in (*FUNCTIONS, "DeadLetter"))
 
 
 @dataclass(frozen=True)
@@ -59,10 +76,15 @@ class SecuredDeployment:
 
     def outcomes(self, function: str, run_id: str) -> list[str]:
         """Return the outcomes that a function logged for a run."""
+        return [
+            json.loads(line)["outcome"] for line in self.log(function) if f'"job_run_id":"{run_id}"' in line
+        ]
+
+    def log(self, function: str) -> list[str]:
+        """Return the lines of a function's log."""
         group = log_group(self.aws, self.outputs[f"{function}FunctionName"])
         pages = self.aws.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        lines = [event["message"] for page in pages for event in page["events"]]
-        return [json.loads(line)["outcome"] for line in lines if f'"job_run_id":"{run_id}"' in line]
+        return [event["message"] for page in pages for event in page["events"]]
 
     def request_stop(self, job_name: str, *run_ids: str) -> None:
         """Send a stop request to the queue."""
@@ -72,18 +94,30 @@ class SecuredDeployment:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDeployment]:
-    """Deploy with IAM enforced. The job TAGGED has the protect tag, which only IAM reads before a stop."""
-    config: Path = tmp_path_factory.mktemp("iam") / "config.json"
-    config.write_text(json.dumps(CONFIG))
-    with running(enforce_iam=True) as emulator:
+    """Deploy with IAM enforced."""
+    with _deployed(tmp_path_factory.mktemp("iam"), CONFIG) as secured:
+        yield secured
+
+
+@pytest.fixture
+def observing(tmp_path: Path) -> Iterator[SecuredDeployment]:
+    """Deploy a stack that reads each request as a dry run, with IAM enforced."""
+    with _deployed(tmp_path, {**CONFIG, "observe": True}) as observing:
+        yield observing
+
+
+@contextmanager
+def _deployed(directory: Path, values: Mapping[str, Any]) -> Iterator[SecuredDeployment]:
+    """Deploy a configuration. The job TAGGED has the protect tag, which only IAM reads before a stop."""
+    config = directory / "config.json"
+    config.write_text(json.dumps(values))
+    with running(enforce_iam=True, GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as emulator:
         synthesis = synthesise(emulator, config)
         jobs.create(emulator.aws, [JOB, TAGGED, UNLISTED])
         emulator.aws.glue.tag_resource(ResourceArn=_arn(TAGGED), TagsToAdd={"gluebrake:protect": ""})
         runs = {name: jobs.start(emulator.aws, name, 1)[0] for name in (JOB, TAGGED, UNLISTED)}
         outputs = deploy(emulator.aws, synthesis.wait())
-        roles = {
-            name: _assume_role(emulator.aws, outputs[f"{name}FunctionName"]) for name in ("Stop", "Confirm")
-        }
+        roles = {name: _assume_role(emulator.aws, outputs[f"{name}FunctionName"]) for name in FUNCTIONS}
         yield SecuredDeployment(emulator, outputs, runs, roles)
 
 
@@ -162,6 +196,16 @@ NEEDED: Final[Mapping[str, Mapping[str, Call]]] = {
         "send a dead letter": _send("DeadLetterQueueUrl"),
         "receive": _on_queue("ConfirmQueueUrl", "receive_message"),
     },
+    "Sweep": {
+        "publish a report": _put(None, OUTCOME_SOURCE, SWEEP_REPORT),
+        "ListJobs": lambda caller, _: caller.glue.list_jobs(),
+        "BatchGetJobs": lambda caller, _: caller.glue.batch_get_jobs(JobNames=[JOB]),
+        "GetJobRuns": NEEDED_BY_BOTH["GetJobRuns"],
+        "GetTags": lambda caller, _: caller.glue.get_tags(ResourceArn=_arn(TAGGED)),
+        "request a stop": _send("StopQueueUrl"),
+        "send a dead letter": _send("DeadLetterQueueUrl"),
+        "receive": _on_queue("SweepQueueUrl", "receive_message"),
+    },
 }
 
 QUEUE_ADMINISTRATION: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -190,12 +234,18 @@ FORBIDDEN: Final[Mapping[str, Call]] = {
     "read dead letters": _on_queue("DeadLetterQueueUrl", "receive_message"),
     **{
         f"{operation} of the {queue}": _on_queue(queue, operation, **parameters)
-        for queue in ("StopQueueUrl", "ConfirmQueueUrl", "DeadLetterQueueUrl")
+        for queue in QUEUES
         for operation, parameters in QUEUE_ADMINISTRATION.items()
     },
     "put an event on the default bus": _put("default", OUTCOME_SOURCE, STOP_OUTCOME),
     "publish to the topic": lambda caller, secured: caller.sns.publish(
         TopicArn=secured.outputs["SignalTopicArn"], Message="{}"
+    ),
+    "publish to the topic of a policy": lambda caller, secured: caller.sns.publish(
+        TopicArn=secured.outputs["SweepTopicSignalArn"], Message="{}"
+    ),
+    "read the definition of a job outside `jobs`": lambda caller, _: caller.glue.batch_get_jobs(
+        JobNames=[UNLISTED]
     ),
     "invoke STOP": lambda caller, secured: caller.lambda_.invoke(
         FunctionName=secured.outputs["StopFunctionName"]
@@ -214,22 +264,33 @@ FORBIDDEN_TO_CONFIRM: Final[Mapping[str, Call]] = {
     "read tags": NEEDED["Stop"]["GetTags"],
     "send a stop request to the queue": _send("StopQueueUrl"),
     "receive from the stop queue": _on_queue("StopQueueUrl", "receive_message"),
+    "request a sweep": _send("SweepQueueUrl"),
+}
+
+FORBIDDEN_TO_SWEEP: Final[Mapping[str, Call]] = {
+    "stop a run": _stop(JOB),
+    "send a stop request to the bus": _put(),
+    "publish an outcome": _put(None, OUTCOME_SOURCE, STOP_OUTCOME),
+    "send to the confirm queue": _send("ConfirmQueueUrl"),
+    "receive from the stop queue": _on_queue("StopQueueUrl", "receive_message"),
 }
 
 FORBIDDEN_TO_STOP: Final[Mapping[str, Call]] = {
     "send a stop request to the bus": _put(),
     "publish an outcome with another source": _put(None, "tests", STOP_OUTCOME),
     "receive from the confirm queue": _on_queue("ConfirmQueueUrl", "receive_message"),
+    "request a sweep": _send("SweepQueueUrl"),
 }
 
+SPECIFIC: Final = {"Stop": FORBIDDEN_TO_STOP, "Confirm": FORBIDDEN_TO_CONFIRM, "Sweep": FORBIDDEN_TO_SWEEP}
 DENIALS: Final = [
     (function, name, call)
-    for function, specific in {"Stop": FORBIDDEN_TO_STOP, "Confirm": FORBIDDEN_TO_CONFIRM}.items()
+    for function, specific in SPECIFIC.items()
     for name, call in {**FORBIDDEN, **specific}.items()
 ]
 
 
-@both_functions
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_role_allows_every_call_of_its_function(secured: SecuredDeployment, function: str) -> None:
     """IAM denies none of the calls that a function makes."""
     role = secured.roles[function]
@@ -254,11 +315,31 @@ def test_functions_work_with_their_roles(secured: SecuredDeployment) -> None:
     eventually(lambda: secured.outcomes("Stop", UNKNOWN) == ["Retrying", "NotFound"])
 
 
+def test_sweep_works_with_its_role(secured: SecuredDeployment) -> None:
+    """With its role SWEEP reads the jobs and their runs, and requests the stop of what its policy matches."""
+    (run_id,) = jobs.start(secured.aws, JOB, 1, {jobs.STARTED_MINUTES_AGO: "90"})
+    request = {"Policies": ["overdue"], "Due": datetime.now(UTC).isoformat()}
+    secured.aws.sqs.send_message(QueueUrl=secured.outputs["SweepQueueUrl"], MessageBody=json.dumps(request))
+    eventually(lambda: secured.outcomes("Confirm", run_id)[-1:] == ["Stopped"])
+    assert secured.state(JOB, secured.runs[JOB]) == "RUNNING"
+    assert any('"SweepReport"' in line and '"complete":true' in line for line in secured.log("Sweep"))
+
+
 def test_protect_tag_is_enforced_by_iam(secured: SecuredDeployment) -> None:
     """STOP calls Glue for a tagged job, because it does not read the tag before. IAM denies the call."""
     secured.request_stop(TAGGED, secured.runs[TAGGED])
     eventually(lambda: secured.outcomes("Stop", secured.runs[TAGGED]) == ["Protected"])
     assert secured.state(TAGGED, secured.runs[TAGGED]) == "RUNNING"
+
+
+def test_role_of_a_stack_that_observes_cannot_stop_a_run(observing: SecuredDeployment) -> None:
+    """IAM denies the stop of a run, and no other call. The function reports the run and fails at nothing."""
+    role, run_id = observing.roles["Stop"], observing.runs[JOB]
+    assert _is_denied(_stop(JOB), role, observing)
+    assert not [name for name, call in NEEDED["Stop"].items() if _is_denied(call, role, observing)]
+    observing.request_stop(JOB, run_id)
+    eventually(lambda: observing.outcomes("Stop", run_id) == ["WouldStop"])
+    assert observing.state(JOB, run_id) == "RUNNING"
 
 
 def test_producer_policy_allows_stop_requests_only(secured: SecuredDeployment) -> None:
@@ -275,6 +356,7 @@ def test_producer_policy_allows_stop_requests_only(secured: SecuredDeployment) -
     denied: dict[str, Call] = {
         **forbidden,
         "send to the confirm queue": _send("ConfirmQueueUrl"),
+        "request a sweep": _send("SweepQueueUrl"),
         "send a dead letter": _send("DeadLetterQueueUrl"),
         "publish an outcome": _put(None, OUTCOME_SOURCE, STOP_OUTCOME),
         "receive from the stop queue": _on_queue("StopQueueUrl", "receive_message"),
@@ -290,8 +372,11 @@ def test_stranger_cannot_send(secured: SecuredDeployment, stranger: str) -> None
         caller = secured.aws.with_credentials(ANOTHER_ACCOUNT)
     else:
         caller = secured.user("stranger")
-    queues = ("StopQueueUrl", "ConfirmQueueUrl", "DeadLetterQueueUrl")
-    calls = [*map(_send, queues), FORBIDDEN["publish to the topic"]]
+    calls = [
+        *map(_send, QUEUES),
+        FORBIDDEN["publish to the topic"],
+        FORBIDDEN["publish to the topic of a policy"],
+    ]
     assert [_is_denied(call, caller, secured) for call in calls] == [True] * len(calls)
 
 

@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from infra.runbook import RUNBOOK
+from infra.config import Config
+from infra.runbook import runbook
 from local.aws import KEY, REGION
 from local.deployment import log_group
 from local.emulator import ROOT
+from tests.docs.document import Document
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
 from tests.support.insights import fields_of
 
-RUNBOOK_PAGE = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOK_PAGE = Document(ROOT / "docs" / "operations.md")
 FUNCTIONS = ("StopFunctionName", "ConfirmFunctionName")
 
 
@@ -31,7 +33,7 @@ def run_id(deployment: Deployment) -> str:
     (run_id,) = deployment.start("observed")
     request = {"JobName": "observed", "JobRunIds": [run_id], "Reason": "over budget", "RequestedBy": "operator"}
     deployment.send(json.dumps(request))
-    deployment.send("not a stop request")
+    deployment.aws.sns.publish(TopicArn=deployment.outputs["SignalTopicArn"], Message="not a stop request")
     eventually(lambda: any(line["outcome"] == "Stopped" for line in _lines_of_run(deployment, run_id)))
     eventually(lambda: any(line["outcome"] == "InvalidRequest" for line in _outcome_lines(deployment)))
     return run_id
@@ -94,7 +96,7 @@ def test_alarms_exist_and_notify_the_topic(deployment: Deployment) -> None:
     """Each runbook entry is an alarm of the deployed stack, and the alarm's action is the stack's topic."""
     alarms = deployment.aws.cloudwatch.describe_alarms()["MetricAlarms"]
     actions = {alarm["AlarmName"]: alarm["AlarmActions"] for alarm in alarms}
-    for name in RUNBOOK:
+    for name in runbook(Config()):
         (alarm_actions,) = (
             actions[alarm] for alarm in actions if alarm.startswith(f"Gluebrake-Observability{name}")
         )
@@ -135,7 +137,7 @@ def _mapping_states(deployment: Deployment) -> set[str]:
 
 def test_kill_switch_loses_no_request(deployment: Deployment) -> None:
     """While the mappings are disabled, a request waits. Once they are enabled again, its run is stopped."""
-    disable, enable = re.findall(r"^```sh\n(.+?)^```$", RUNBOOK_PAGE, re.DOTALL | re.MULTILINE)
+    disable, enable = RUNBOOK_PAGE.fences("Switch it off")
     (run_id,) = deployment.start("switched-off")
     _sh(deployment, disable)
     try:

@@ -7,17 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from gluebrake.contract import StopOutcome
-from gluebrake.model import AwsEnvironment
 from gluebrake.outcomes import Outcome
-from gluebrake.parsing import dispatcher
-from gluebrake.parsing.context import Context
 from local import jobs
 from local.aws import ACCOUNT, KEY, REGION
 from local.emulator import ROOT
@@ -41,7 +38,6 @@ def _environ(signal_deployment: Deployment) -> dict[str, str]:
         **outputs,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "STOP_QUEUE_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
-        "SCHEDULER_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/scheduler",
         "AWS_ENDPOINT_URL": signal_deployment.aws.endpoint,
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": KEY,
@@ -63,6 +59,51 @@ def test_shell_snippet_works(signal_deployment: Deployment, block: str) -> None:
     _run(["sh", "-ec", block], signal_deployment)
 
 
+def test_query_snippet_creates_an_alarm_whose_contributors_stop_runs(signal_deployment: Deployment) -> None:
+    """The alarm's own event is ignored, and a contributor of its query stops the run that it names."""
+    (block,) = (block for block in _blocks("sh") if "GROUP BY" in block)
+    written = _run(["sh", "-ec", block + 'printf %s "$QUERY"'], signal_deployment)
+    expression = json.loads(f'"{written}"')
+    cloudwatch = signal_deployment.aws.cloudwatch
+    cloudwatch.set_alarm_state(AlarmName="glue-any-run-too-long", StateValue="ALARM", StateReason="by hand")
+    over, within = signal_deployment.start("contributors", 2)
+    signal_deployment.send(_contributor_event(expression, {"JobName": "contributors", "JobRunId": over}))
+    eventually(lambda: signal_deployment.state("contributors", over) == "STOPPED")
+    eventually(
+        lambda: any(
+            "each time series of the alarm" in line for line in signal_deployment.log("StopFunctionName")
+        )
+    )
+    assert signal_deployment.state("contributors", within) == "RUNNING"
+
+
+def _contributor_event(expression: str, attributes: dict[str, str]) -> str:
+    """Write the event of a contributor, which the emulator does not send."""
+    return json.dumps(
+        {
+            "source": "aws.cloudwatch",
+            "detail-type": "CloudWatch Alarm Contributor State Change",
+            "account": ACCOUNT,
+            "region": REGION,
+            "detail": {
+                "alarmName": "glue-any-run-too-long",
+                "alarmContributor": {"id": "6d442278dba546f6", "attributes": attributes},
+                "state": {"value": "ALARM", "reason": "Threshold Crossed"},
+                "configuration": {"metrics": [{"id": "runs", "expression": expression, "returnData": True}]},
+            },
+        }
+    )
+
+
+def test_alarms_of_the_snippets_have_the_documented_prefix() -> None:
+    """On AWS, an alarm without a prefix in `stopOnAlarms` stops no run. The emulator does not enforce that."""
+    text = (ROOT / "docs" / "signals.md").read_text()
+    (prefixes,) = map(json.loads, re.findall(r'"stopOnAlarms": (\[.+?\])', text))
+    names = re.findall(r"--alarm-name (\S+)", text)
+    assert names
+    assert all(name.startswith(tuple(prefixes)) for name in names)
+
+
 def test_python_snippet_gets_a_response_for_every_run(signal_deployment: Deployment) -> None:
     """The Python snippet gets a response for each of its runs, and the runs stop."""
     (script,) = _blocks("python")
@@ -72,27 +113,11 @@ def test_python_snippet_gets_a_response_for_every_run(signal_deployment: Deploym
     eventually(lambda: {signal_deployment.state("nightly-etl", run_id) for run_id in run_ids} == {"STOPPED"})
 
 
-def test_step_functions_snippet_sends_a_stop_request() -> None:
-    """The message that Step Functions builds from the state is a stop request."""
-    (state,) = map(json.loads, _blocks("json"))
-    assert state["Parameters"]["MessageBody"].pop("JobName.$") == "$.JobName"
-    assert state["Parameters"]["MessageBody"].pop("JobRunIds.$") == "States.Array($.Id)"
-    body = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1"], **state["Parameters"]["MessageBody"]})
-    context = Context(AwsEnvironment(ACCOUNT, REGION), sent_at=datetime.now(UTC))
-    requests = dispatcher.parse(body.encode(), context)
-    assert isinstance(requests, list)
-    assert [(request.job_name, list(request.job_run_ids or [])) for request in requests] == [("etl", ["jr_1"])]
-
-
 def test_event_rule_snippet_delivers_failures(signal_deployment: Deployment) -> None:
-    """The document's rule sends a failure to its topic, and the event has the documented form."""
+    """The document's rule sends a failure to its queue, and the event has the documented form."""
     (rule,) = _blocks("sh", "outcomes.md")
-    topic_arn = _run(["sh", "-ec", f'{rule}\necho "$TOPIC_ARN"'], signal_deployment).splitlines()[-1]
-    queue_url = signal_deployment.aws.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
-    queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:subscriber"
-    signal_deployment.aws.sns.subscribe(
-        TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
-    )
+    _run(["sh", "-ec", rule], signal_deployment)
+    queue_url = signal_deployment.aws.sqs.get_queue_url(QueueName="failed-stops")["QueueUrl"]
     signal_deployment.start("failing-job")
     signal_deployment.send(
         json.dumps({"JobName": "failing-job", "JobRunIds": ["jr_unknown"], "Reason": "over budget"})
@@ -112,6 +137,34 @@ def test_event_rule_snippet_delivers_failures(signal_deployment: Deployment) -> 
     }
     assert msgspec.convert(example["detail"], StopOutcome).outcome is Outcome.STOPPED
     assert msgspec.convert(event["detail"], StopOutcome).outcome is Outcome.NOT_FOUND
+
+
+def test_event_rule_snippet_allows_only_its_rule(signal_deployment: Deployment) -> None:
+    """Both queues of the rule's target allow this rule to send, and nothing else."""
+    (rule,) = _blocks("sh", "outcomes.md")
+    rule_arn = _run(["sh", "-ec", f'{rule}\necho "$RULE_ARN"'], signal_deployment).splitlines()[-1]
+    bus = signal_deployment.outputs["EventBusName"]
+    answer = signal_deployment.aws.events.list_targets_by_rule(Rule="failed-stops", EventBusName=bus)
+    (target,) = answer["Targets"]
+    for queue_arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]):
+        assert _queue_policy(signal_deployment, queue_arn) == [
+            {
+                "Effect": "Allow",
+                "Action": "sqs:SendMessage",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Resource": queue_arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+            }
+        ]
+    assert target["Arn"] != target["DeadLetterConfig"]["Arn"]
+
+
+def _queue_policy(signal_deployment: Deployment, queue_arn: str) -> list[Any]:
+    sqs = signal_deployment.aws.sqs
+    queue_url = sqs.get_queue_url(QueueName=queue_arn.rpartition(":")[2])["QueueUrl"]
+    answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["Policy"])
+    statements: list[Any] = json.loads(answer["Attributes"]["Policy"])["Statement"]
+    return statements
 
 
 def test_selection_snippet_stops_no_younger_run(signal_deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,16 @@ from tests.support.eventually import eventually
 def job(request: pytest.FixtureRequest) -> str:
     """Return the test's name as its job name."""
     return str(request.node.name)
+
+
+@pytest.fixture
+def without_alarm_rule(signal_deployment: Deployment) -> Iterator[None]:
+    """Disable the rule for alarms, so that only an alarm's own action can stop runs."""
+    events = signal_deployment.aws.events
+    (rule,) = (rule["Name"] for rule in events.list_rules()["Rules"] if "SignalsAlarmState" in rule["Name"])
+    events.disable_rule(Name=rule)
+    yield
+    events.enable_rule(Name=rule)
 
 
 def _put_alarm(signal_deployment: Deployment, name: str, job: str, run_id: str = "ALL", *actions: str) -> None:
@@ -63,25 +74,27 @@ def test_alarm_on_one_run_stops_that_run_only(signal_deployment: Deployment, job
     assert signal_deployment.state(job, second) == "RUNNING"
 
 
+@pytest.mark.usefixtures("without_alarm_rule")
 def test_alarm_that_notifies_the_topic_stops_its_jobs_runs(signal_deployment: Deployment, job: str) -> None:
-    """An alarm without the prefix stops its job's runs if it notifies the topic."""
+    """An alarm can notify the topic, which sends to the stop queue."""
     run_ids = signal_deployment.start(job, 2)
     began = datetime.now(UTC)
     # The emulator's SNS timestamps have whole seconds, and an alarm does not stop a run that started after it.
     eventually(lambda: datetime.now(UTC) - began > timedelta(seconds=1))
-    _put_alarm(signal_deployment, job, job, "ALL", signal_deployment.outputs["SignalTopicArn"])
-    _set_state(signal_deployment, job)
+    _put_alarm(signal_deployment, f"glue-{job}", job, "ALL", signal_deployment.outputs["SignalTopicArn"])
+    _set_state(signal_deployment, f"glue-{job}")
     _wait_until_stopped(signal_deployment, job, run_ids)
 
 
+@pytest.mark.usefixtures("without_alarm_rule")
 def test_alarm_that_invokes_the_function_stops_its_jobs_runs(signal_deployment: Deployment, job: str) -> None:
     """An alarm can use the STOP function as its Lambda action."""
     run_ids = signal_deployment.start(job, 2)
     function = signal_deployment.aws.lambda_.get_function(
         FunctionName=signal_deployment.outputs["StopFunctionName"]
     )
-    _put_alarm(signal_deployment, job, job, "ALL", function["Configuration"]["FunctionArn"])
-    _set_state(signal_deployment, job)
+    _put_alarm(signal_deployment, f"glue-{job}", job, "ALL", function["Configuration"]["FunctionArn"])
+    _set_state(signal_deployment, f"glue-{job}")
     _wait_until_stopped(signal_deployment, job, run_ids)
 
 
@@ -131,7 +144,8 @@ def test_delayed_alarm_stops_no_run_that_started_after_it(signal_deployment: Dep
 
 
 def _alarm_event(job: str, timestamp: str) -> str:
-    metric = {"namespace": "Glue", "name": "elapsedTime", "dimensions": {"JobName": job, "JobRunId": "ALL"}}
+    dimensions = {"JobName": job, "JobRunId": "ALL"}
+    metric = {"namespace": "Glue", "name": "glue.driver.aggregate.elapsedTime", "dimensions": dimensions}
     detail: dict[str, Any] = {
         "alarmName": "glue-late",
         "state": {"value": "ALARM", "reason": "by hand", "timestamp": timestamp},

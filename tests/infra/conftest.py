@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -11,6 +11,47 @@ from infra.synthesis import plain_context, synthesise
 from tests.infra.template import Template
 
 Synthesise = Callable[..., Template]
+
+ROLE: Final = "arn:aws:iam::123456789012:role/ops/FinOps"
+POLICIES: Final[list[dict[str, Any]]] = [
+    {
+        "name": "runaway",
+        "jobs": ["*"],
+        "maxMinutes": 720,
+        "schedule": "rate(1 hour)",
+        "mode": "stop",
+        "maxRuns": 10,
+        "reason": "ran longer than 12 hours",
+    },
+    {
+        "name": "expensive",
+        "jobs": ["*"],
+        "maxDpuHours": 200,
+        "schedule": "rate(1 hour)",
+        "maxRuns": 5,
+        "reason": "may have used 200 DPU-hours",
+    },
+    {
+        "name": "dev-night",
+        "jobs": ["*"],
+        "tags": {"env": "dev"},
+        "schedule": "cron(0/30 20-23 ? * * *)",
+        "timeZone": "Europe/Berlin",
+        "mode": "stop",
+        "maxRuns": 50,
+        "reason": "dev jobs are off at night",
+    },
+    {
+        "name": "dev-budget",
+        "jobs": ["dev-*"],
+        "onSignal": ["budgets", "costalerts", ROLE],
+        "mode": "stop",
+        "maxRuns": 100,
+        "reason": "the dev budget alert rang",
+    },
+    {"name": "bell", "jobs": ["adhoc-*"], "onSignal": ["budgets"], "maxRuns": 100, "reason": "a signal rang"},
+]
+"""Policies with every kind of trigger. Two have the same schedule."""
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +65,16 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
         context = plain_context([])
         # The default runtime is this Python. The recorded templates are the same for every Python.
         context["gluebrake"] |= {"python": "3.13", **config}
-        synthesise(context=context, outdir=str(directory), build=lambda _: Artifact(stub, warning))
+        synthesise(context=context, outdir=str(directory), build=lambda _: Artifact(stub, warning, stub))
         return Template(directory)
 
     return synthesised
+
+
+@pytest.fixture(scope="session")
+def sweeping(synthesised: Synthesise) -> Template:
+    """Return the template of a configuration with guardrail policies."""
+    return synthesised(policies=POLICIES)
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
-from gluebrake.outcomes import Outcome
+import boto3
+
+from gluebrake.aws.job_reader import JobReader, Pace
+from gluebrake.handlers import sweep
+from gluebrake.lambda_event import Bookkeeping
+from gluebrake.outcomes import outcomes_of
+from gluebrake.stages import Queue
+from gluebrake.telemetry import Telemetry
 from tests.support.fakes.faults import Refused
-from tests.support.simulated_aws import Context, Invocation, SimulatedAws, stop_request
+from tests.support.simulated_aws import (
+    CONFIRM,
+    JOB_ARN_PREFIX,
+    STOP,
+    Context,
+    Invocation,
+    SimulatedAws,
+    stop_request,
+)
+from tests.support.sweeps import Stopwatch, policy
 
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, name, dimensions."""
 
-_IGNORED: Final = '{"detail-type": "Glue Job State Change", "source": "aws.glue", "detail": {}}'
+_IGNORED: Final = '{"detail-type": "Glue Job State Change", "source": "aws.glue", "id": "1", "detail": {}}'
 
 
 @dataclass(frozen=True)
@@ -29,8 +47,8 @@ class Emitted:
         return {field for line in self.lines for field in line}
 
 
-def simulate_all_outcomes() -> Emitted:
-    """Simulate every outcome, and return what the functions write."""
+def simulate_all_outcomes(*, sweeps: bool = False) -> Emitted:
+    """Simulate every outcome of STOP and CONFIRM, and of SWEEP as well. Return what the functions write."""
     with SimulatedAws(
         jobs=["etl*", "denied"], protected_jobs=["etl-vip"], max_runs_per_request=20, calls_at_once=1
     ) as simulation:
@@ -39,12 +57,16 @@ def simulate_all_outcomes() -> Emitted:
         _add_runs(simulation)
         _send_requests(simulation)
         simulation.run()
+        if sweeps:
+            _sweep(simulation)
         invocations = simulation.invocations
     emitted = Emitted(
         metrics=frozenset(metric for invocation in invocations for metric in _metrics(invocation)),
         lines=tuple(line for invocation in invocations for line in invocation.lines),
     )
-    missing = {*Outcome} - {line["outcome"] for line in emitted.lines if "outcome" in line}
+    stages = (STOP, CONFIRM, *(["sweep"] if sweeps else []))
+    expected = {(stage, outcome) for stage in stages for outcome in outcomes_of(stage)}
+    missing = expected - {(line["service"], line["outcome"]) for line in emitted.lines if "outcome" in line}
     assert not missing, f"outcomes that did not occur: {missing}"
     return emitted
 
@@ -84,6 +106,39 @@ def _send_requests(simulation: SimulatedAws) -> None:
     for body in ('{"JobName": "etl-idle", "Select": {}}', _IGNORED, "stop everything!"):
         simulation.put(body)
     simulation.confirm_queue.put(stop_request(""))
+
+
+def _sweep(simulation: SimulatedAws) -> None:
+    """Invoke SWEEP with a message for each of its outcomes, and with a policy that matches a run."""
+    now = simulation.clock()
+    simulation.aws.glue.add_run("etl", "long", started_on=now - timedelta(hours=3))
+    queue = simulation.aws.sqs.add_queue("sweep")
+    for name, due in (("runaway", now), ("runaway", now - timedelta(hours=1)), ("gone", now)):
+        queue.put(f'{{"Policies": ["{name}"], "Due": "{due.isoformat()}"}}')
+    queue.put("sweep!")
+    simulation.functions["sweep"] = partial(sweep.handler, dependencies=_sweep_dependencies(simulation))
+    simulation.invoke_directly("sweep", {"Records": queue.records()})
+
+
+def _sweep_dependencies(simulation: SimulatedAws) -> sweep.SweepDependencies:
+    stop, watch = simulation.dependencies[STOP], Stopwatch()
+    pace = Pace(watch.seconds_left, watch.sleep, watch)
+    client = boto3.client("glue", **simulation.aws.client_options)
+    return sweep.SweepDependencies(
+        aws_environment=stop.aws_environment,
+        queues=stop.queues,
+        event_bus=stop.event_bus,
+        telemetry=Telemetry("sweep"),
+        retry_policy=stop.retry_policy,
+        bookkeeping=Bookkeeping("sweep", 1, frozenset()),
+        queue=Queue.SWEEP,
+        clock=simulation.clock,
+        policies=(policy(max_minutes=60),),
+        signals={},
+        limits=stop.limits,
+        make_reader=lambda _: JobReader(client, JOB_ARN_PREFIX, "gluebrake:protect", pace, pace),
+        ids_in_a_message=25,
+    )
 
 
 def _metrics(invocation: Invocation) -> set[Metric]:

@@ -1,23 +1,31 @@
 """A matcher for EventBridge's event patterns, with the filters that the stack's rules use."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 
 def matches(pattern: Mapping[str, Any], event: Any) -> bool:
-    """Return whether an event pattern matches an event."""
-    return isinstance(event, Mapping) and all(
-        key in event and _matches_field(expected, event[key]) for key, expected in pattern.items()
-    )
+    """Return whether an event pattern matches an event. A field that is no object has no fields."""
+    fields = event if isinstance(event, Mapping) else {}
+    return all(_matches_field(expected, fields.get(key, [])) for key, expected in pattern.items())
 
 
 def _matches_field(expected: Any, value: Any) -> bool:
+    """Return whether a field matches. An absent field is an empty list here, as it has no value to compare."""
     if isinstance(expected, Mapping):
         return matches(expected, value)
-    items = value if isinstance(value, list) else [value]
-    return any(accepts(event_filter, item) for event_filter in expected for item in items)
+    leaves = [item for item in (value if isinstance(value, list) else [value]) if not isinstance(item, Mapping)]
+    return any(_accepts_any(event_filter, leaves) for event_filter in expected)
+
+
+def _accepts_any(event_filter: Any, leaves: Sequence[Any]) -> bool:
+    match event_filter:
+        case {"exists": bool(expected)}:
+            return expected is bool(leaves)
+        case _:
+            return any(accepts(event_filter, leaf) for leaf in leaves)
 
 
 def accepts(event_filter: Any, value: str) -> bool:

@@ -1,6 +1,7 @@
 """A synthesised template, with shortcuts for assertions."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def plain(value: Any) -> Any:
             return f"<{_short(name)}.{attribute}>"
         case {"Fn::Join": [delimiter, parts]}:
             return delimiter.join(plain(part) for part in parts)
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: plain({"Ref": found[1]}), text)
         case dict():
             return {key: plain(item) for key, item in value.items()}
         case list():

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pytest
 import uv
 
+from gluebrake.policies import POLICIES_FILE, decode
 from infra import artifact
 from infra.artifact import Artifact, ArtifactError, build
 from infra.config import Config, default_python, load
 from infra.release import write_zip
+from tests.infra.conftest import POLICIES
 
 Built = Callable[[Config], Artifact]
 
@@ -107,6 +109,38 @@ def test_every_imported_module_ships_with_bytecode(built: Built) -> None:
     probe = json.loads(process.stdout)
     assert not [file for file in probe["files"] if "site-packages" in file]
     assert probe["uncompiled"] == []
+
+
+def test_without_policies_sweep_has_no_package(built: Built) -> None:
+    """A stack without guardrail policies builds what it did before."""
+    assert built(_LOCAL).sweep is None
+
+
+def test_a_changed_policy_changes_only_its_file_in_sweeps_package(built: Built) -> None:
+    """STOP and CONFIRM are not deployed again, and SWEEP's code is the same."""
+    first, second = (built(_with_policies(policies)) for policies in (POLICIES, POLICIES[:1]))
+    assert first.directory == second.directory == built(_LOCAL).directory
+    assert first.sweep
+    assert second.sweep
+    before, after = _files(first.sweep), _files(second.sweep)
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {POLICIES_FILE}
+    assert decode(after[POLICIES_FILE]) == _with_policies(POLICIES[:1]).policies
+
+
+def test_two_machines_build_the_same_package_for_sweep(built: Built, tmp_path: Path) -> None:
+    """The umask of a build does not change the file of the policies either."""
+    config = _with_policies(POLICIES)
+    with _umask(0o077):
+        again = build(config, parent=tmp_path / "elsewhere").sweep
+    sweep = built(config).sweep
+    assert sweep
+    assert again
+    assert _zipped(again) == _zipped(sweep)
+
+
+def _with_policies(policies: list[dict[str, Any]]) -> Config:
+    return load({"target": "local", "gluebrake": {"policies": policies}}.get)
 
 
 def test_bytecode_has_no_path_of_the_build_machine(built: Built) -> None:

@@ -15,7 +15,9 @@ from infra.config import Config, ConfigError, load
 
 _KEYS = sorted(field.encode_name for field in msgspec.structs.fields(Config))
 _JOB = "a job name or a pattern without brackets, 1 to 255 characters"
-_PREFIX = "a prefix of alarm names without a wildcard, 1 to 255 characters"
+_PREFIX = "a prefix of alarm names, 1 to 255 characters without *, ? and $, which are special in IAM"
+_NAMESPACE = "a CloudWatch namespace: 1 to 255 ASCII characters, the first not a colon"
+_RATE = 'null for off, or a rate from "rate(1 hour)" to "rate(4 days)" in hours or days'
 
 
 def _errors(context: Mapping[str, object]) -> list[str]:
@@ -56,8 +58,11 @@ def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> Non
         "retrySeconds": [0, 901],
         "protectTag": "a\n",
         "stopOnRunStatus": "nightly-*",
-        "stopOnAlarms": ["glue-*", ""],
+        "stopOnAlarms": ["glue-*", "", "glue-?", "${x}"],
+        "alarmNamespaces": [":Glue", "Glue\n", "Gl\u00fce"],
+        "alarmAccounts": ["12345678901", 123456789012],
         "alarmEmail": "on-call",
+        "canary": "rate(30 minutes)",
     }
     assert _errors({"gluebrake": context, "config": str(file), "target": "mars"}) == [
         f'gluebrake.jobs[1]: "" should be {_JOB}',
@@ -71,7 +76,15 @@ def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> Non
         'gluebrake.stopOnRunStatus: "nightly-*" should be a list of jobs',
         f'gluebrake.stopOnAlarms[0]: "glue-*" should be {_PREFIX}',
         f'gluebrake.stopOnAlarms[1]: "" should be {_PREFIX}',
+        f'gluebrake.stopOnAlarms[2]: "glue-?" should be {_PREFIX}',
+        f'gluebrake.stopOnAlarms[3]: "${{x}}" should be {_PREFIX}',
+        f'gluebrake.alarmNamespaces[0]: ":Glue" should be {_NAMESPACE}',
+        f'gluebrake.alarmNamespaces[1]: "Glue\\n" should be {_NAMESPACE}',
+        f'gluebrake.alarmNamespaces[2]: "Gl\u00fce" should be {_NAMESPACE}',
+        'gluebrake.alarmAccounts[0]: "12345678901" should be an AWS account id: 12 digits, in quotes',
+        "gluebrake.alarmAccounts[1]: 123456789012 should be an AWS account id: 12 digits, in quotes",
         'gluebrake.alarmEmail: "on-call" should be an e-mail address, or null for none',
+        f'gluebrake.canary: "rate(30 minutes)" should be {_RATE}',
         f"{file}: memoryMb: true should be a whole number from 128 to 10240",
         '-c target: "mars" should be "aws" or "local"',
         "batchSize, batchWindowSeconds: a batchSize over 10 needs a batchWindowSeconds of at least 1",
@@ -90,12 +103,23 @@ def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> Non
         ({"confirmSeconds": [60, 30]}, "confirmSeconds"),
         ({"retrySeconds": [60]}, "gluebrake.retrySeconds"),
         ({"jobs": []}, "gluebrake.jobs"),
-        ({"jobs": ["j" * 100] * 40}, "jobs, protectedJobs"),
+        ({"jobs": ["j" * 100] * 40}, "jobs, protectedJobs, alarmNamespaces, alarmAccounts"),
+        ({"alarmNamespaces": ["n" * 200] * 15}, "jobs, protectedJobs, alarmNamespaces, alarmAccounts"),
         ({"jobs": [str(n) for n in range(100, 300)]}, "jobs, protectedJobs"),
         ({"stopOnRunStatus": ["j" * 256]}, "gluebrake.stopOnRunStatus[0]"),
         ({"stopOnRunStatus": ["j" * 100] * 16}, "stopOnRunStatus"),
         ({"stopOnRunStatus": ["\\" * 200] * 3}, "stopOnRunStatus"),
-        ({"stopOnAlarms": ["a" * 100] * 16}, "stopOnAlarms"),
+        ({"stopOnAlarms": ["a" * 100] * 14}, "stopOnAlarms, alarmAccounts"),
+        ({"stopOnAlarms": ["a"] * 37}, "stopOnAlarms, alarmAccounts"),
+        ({"stopOnAlarms": ["a"], "alarmAccounts": ["123456789012"] * 36}, "stopOnAlarms, alarmAccounts"),
+        ({"canary": "rate(97 hours)"}, "gluebrake.canary"),
+        ({"canary": "rate(5 days)"}, "gluebrake.canary"),
+        ({"canary": "rate(0 hours)"}, "gluebrake.canary"),
+        ({"canary": "rate(1 hours)"}, "gluebrake.canary"),
+        ({"canary": "rate(1 day)\n"}, "gluebrake.canary"),
+        ({"canary": "cron(0 3 * * ? *)"}, "gluebrake.canary"),
+        ({"canary": 24}, "gluebrake.canary"),
+        ({"canary": "rate(1 day)", "protectedJobs": ["x", "Glue*"]}, "canary, protectedJobs"),
         ({"architecture": "arm"}, "gluebrake.architecture"),
         ({"maxAttempts": None}, "gluebrake.maxAttempts"),
     ],
@@ -104,6 +128,48 @@ def test_a_value_beyond_its_limit_is_rejected(values: dict[str, Any], path: str)
     """A value that AWS would reject at deployment, or a function at its start, is rejected at synthesis."""
     (error,) = _errors({"gluebrake": values})
     assert error.startswith(path + ": ")
+
+
+def test_lists_about_alarms_are_accepted_up_to_their_limit() -> None:
+    """A namespace may have spaces, slashes and inner colons, as CloudWatch allows."""
+    lists = {
+        "stopOnAlarms": ["glue-", "team [a]/b:"],
+        "alarmNamespaces": ["GlueBasicMetrics", "Team/ETL: nightly", "n" * 255],
+        "alarmAccounts": ["000000000001"] * 16,
+    }
+    config = load({"gluebrake": lists}.get)
+    assert config.alarm_namespaces == tuple(lists["alarmNamespaces"])
+    assert (config.stop_on_alarms, config.alarm_accounts) == (
+        tuple(lists["stopOnAlarms"]),
+        tuple(lists["alarmAccounts"]),
+    )
+
+
+_RATES = {
+    "rate(1 hour)": 1,
+    **{f"rate({hours} hours)": hours for hours in range(2, 97)},
+    "rate(1 day)": 24,
+    **{f"rate({days} days)": 24 * days for days in range(2, 5)},
+}
+
+
+def test_the_canary_has_any_rate_from_an_hour_to_four_days() -> None:
+    """A rate is in hours or days, as EventBridge Scheduler writes it."""
+    configs = [load({"gluebrake": {"canary": rate}}.get) for rate in _RATES]
+    assert {config.canary_rate: config.canary_hours for config in configs} == _RATES
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"protectedJobs": ["*"]},
+        {"canary": "rate(1 day)", "protectedJobs": ["Gluebrake-canar?", "gluebrake-*"]},
+        {"canary": "rate(1 day)", "protectedJobs": ["*"], "observe": True},
+    ],
+)
+def test_a_job_that_is_not_the_canarys_may_be_protected(values: dict[str, Any]) -> None:
+    """Only a canary that is on must not be protected, and a pattern has no other wildcard than `*`."""
+    assert load({"gluebrake": values}.get).protected_jobs == tuple(values["protectedJobs"])
 
 
 @pytest.mark.parametrize("value", [[], "text", 1, False])

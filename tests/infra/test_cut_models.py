@@ -22,12 +22,22 @@ from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 from botocore.regions import EndpointResolver
 from botocore.session import Session
 
-from gluebrake.stages import STAGES, Stage
+from gluebrake.stages import STAGES, Stage, operations
 from infra import artifact, config
-from infra.artifact import OPERATIONS
+from tests.infra.conftest import POLICIES
 
 FULL: Final = Path(botocore.__file__).parent / "data"
-CALLS: Final = [(service, operation) for service, operations in OPERATIONS.items() for operation in operations]
+REQUIRED: Final = "the functions of every stack"
+PACKAGES: Final = {
+    REQUIRED: operations(stage.name for stage in STAGES.values() if not stage.is_optional),
+    "sweep": operations(["sweep"]),
+}
+"""The operations that the functions of each package call."""
+
+SERVICES: Final = [(package, service) for package, called in PACKAGES.items() for service in called]
+CALLS: Final = [
+    (package, service, name) for package, service in SERVICES for name in PACKAGES[package][service]
+]
 UNMODELLED_CODES: Final = (
     "AccessDeniedException",
     "ExpiredTokenException",
@@ -67,41 +77,56 @@ class Raw(BytesIO):
 
 
 @pytest.fixture(scope="module")
-def cut() -> Path:
-    """Return the directory of botocore's data in the deployment package."""
-    return artifact.build(config.load({"target": "local"}.get)).directory / "botocore" / "data"
+def cut() -> Mapping[str, Path]:
+    """Return the directory of botocore's data in each deployment package."""
+    built = artifact.build(config.load({"target": "local", "gluebrake": {"policies": POLICIES}}.get))
+    assert built.sweep
+    directories = {REQUIRED: built.directory, "sweep": built.sweep}
+    return {package: directory / "botocore" / "data" for package, directory in directories.items()}
 
 
-def test_the_shipped_data_is_cut_from_the_tested_botocore(cut: Path) -> None:
-    """Both sides of the comparison are the same release, and the shipped models have only OPERATIONS."""
-    shipped = (cut.parent / "__init__.py").read_text()
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_shipped_data_is_cut_from_the_tested_botocore(cut: Mapping[str, Path], package: str) -> None:
+    """Both sides of the comparison are the same release, and a package has only its functions' operations."""
+    shipped = (cut[package].parent / "__init__.py").read_text()
     assert f"__version__ = '{botocore.__version__}'" in shipped
-    for service, operations in OPERATIONS.items():
-        assert sorted(_model(service, cut).operation_names) == sorted(operations)
+    assert {path.name for path in cut[package].iterdir() if path.is_dir()} == PACKAGES[package].keys()
+    for service, names in PACKAGES[package].items():
+        assert sorted(_model(service, cut[package]).operation_names) == sorted(names)
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
-def test_each_stage_can_call_its_operations(cut: Path, stage: Stage) -> None:
+def test_each_stage_can_call_its_operations(cut: Mapping[str, Path], stage: Stage) -> None:
     """The shipped clients have a method for each operation that a stage declares, and a call succeeds."""
-    for service, operations in stage.operations.items():
-        for operation in operations:
-            model = _model(service, cut).operation_model(operation)
-            exchange = _exchange(cut, model, status=200, body=b"{}")
+    data = cut[stage.name if stage.is_optional else REQUIRED]
+    for service, names in stage.operations.items():
+        for operation in names:
+            model = _model(service, data).operation_model(operation)
+            exchange = _exchange(data, model, status=200, body=b"{}")
             assert exchange.result["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-@pytest.mark.parametrize(("service", "operation"), CALLS)
-def test_requests_and_responses_are_the_same(cut: Path, service: str, operation: str) -> None:
+def test_policies_make_the_other_functions_model_no_larger(cut: Mapping[str, Path]) -> None:
+    """STOP and CONFIRM load no shape of the operations that only SWEEP calls."""
+    required, sweep = (_model("glue", cut[package]) for package in (REQUIRED, "sweep"))
+    assert "BatchGetJobs" not in required.operation_names
+    assert len(required.shape_names) < len(sweep.shape_names) / 2
+
+
+@pytest.mark.parametrize(("package", "service", "operation"), CALLS)
+def test_requests_and_responses_are_the_same(
+    cut: Mapping[str, Path], package: str, service: str, operation: str
+) -> None:
     """With every parameter and every response field, both send the same bytes and return the same values."""
     model = _model(service, FULL).operation_model(operation)
     body = json.dumps(_sample(model.output_shape, wire=True)).encode() if model.output_shape else b"{}"
-    full, shipped = (_exchange(data, model, status=200, body=body) for data in (FULL, cut))
+    full, shipped = (_exchange(data, model, status=200, body=body) for data in (FULL, cut[package]))
     assert shipped == full
     assert full.result.keys() > {"ResponseMetadata"}
 
 
-@pytest.mark.parametrize(("service", "operation"), CALLS)
-def test_errors_are_the_same(cut: Path, service: str, operation: str) -> None:
+@pytest.mark.parametrize(("package", "service", "operation"), CALLS)
+def test_errors_are_the_same(cut: Mapping[str, Path], package: str, service: str, operation: str) -> None:
     """Both raise every modelled error of a service alike, and some errors that its model does not have."""
     full_model = _model(service, FULL)
     model = full_model.operation_model(operation)
@@ -110,30 +135,33 @@ def test_errors_are_the_same(cut: Path, service: str, operation: str) -> None:
     for code in (*UNMODELLED_CODES, *known):
         fields = {"message": "No.", **known.get(code, {}), "__type": f"com.amazonaws#{code}"}
         body = json.dumps(fields).encode()
-        full, shipped = (_exchange(data, model, status=400, body=body) for data in (FULL, cut))
+        full, shipped = (_exchange(data, model, status=400, body=body) for data in (FULL, cut[package]))
         assert shipped == full
         assert full.result[1]["Error"]["Code"] == code
 
 
 @pytest.mark.parametrize("region", REGIONS)
-@pytest.mark.parametrize("service", OPERATIONS)
-def test_clients_send_to_the_same_hosts(cut: Path, service: str, region: str) -> None:
+@pytest.mark.parametrize(("package", "service"), SERVICES)
+def test_clients_send_to_the_same_hosts(
+    cut: Mapping[str, Path], package: str, service: str, region: str
+) -> None:
     """In every partition, and in an unknown Region, both send to the same URL."""
-    model = _model(service, FULL).operation_model(OPERATIONS[service][0])
+    model = _model(service, FULL).operation_model(PACKAGES[package][service][0])
     full, shipped = (
         _exchange(data, model, status=200, body=b"{}", region=region)._replace(result=None)
-        for data in (FULL, cut)
+        for data in (FULL, cut[package])
     )
     assert shipped == full
     assert region in full.url
 
 
-def test_every_region_has_the_same_endpoints(cut: Path) -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_region_has_the_same_endpoints(cut: Mapping[str, Path], package: str) -> None:
     """The shipped data has every endpoint and variant of each called service, in all Regions."""
-    full, shipped = (EndpointResolver(_json(data / "endpoints.json")) for data in (FULL, cut))
+    full, shipped = (EndpointResolver(_json(data / "endpoints.json")) for data in (FULL, cut[package]))
     regions = [region for name in full.get_available_partitions() for region in _regions(full, name)]
     assert len(regions) > 30
-    for service in OPERATIONS:
+    for service in PACKAGES[package]:
         assert _endpoints(shipped, service, regions) == _endpoints(full, service, regions)
 
 

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Final, Never
+from typing import Any, Final, Never
 
 import boto3
 import pytest
 
 from infra import cdk_cli, deploy
+from infra.alarm_warning import alarm_warning
 from infra.config import Config
 from infra.deploy import DeployError, check_bootstrap, connect, identify, summary, with_region
 from local.aws import ACCOUNT, KEY
@@ -258,6 +259,93 @@ def test_summary_marks_what_is_not_the_default(synthesised: Synthesise) -> None:
     assert '    jobs = ["*"]' in keys
 
 
+def _client(emulator: Emulator, service: str, region: str) -> Any:
+    session: Any = boto3.Session(KEY, KEY, region_name=region)
+    return session.client(service, endpoint_url=emulator.aws.endpoint)
+
+
+def _deploy_stack(emulator: Emulator, region: str) -> dict[str, str]:
+    """Create a stack with the two outputs that alarms act on, and return the ARNs of topic and function."""
+    topic: Any = {"Topic": {"Type": "AWS::SNS::Topic"}}
+    outputs = {"SignalTopicArn": {"Value": {"Ref": "Topic"}}, "StopFunctionName": {"Value": "stopper"}}
+    client = _client(emulator, "cloudformation", region)
+    client.create_stack(
+        StackName="Gluebrake", TemplateBody=json.dumps({"Resources": topic, "Outputs": outputs})
+    )
+    client.get_waiter("stack_create_complete").wait(StackName="Gluebrake", WaiterConfig={"Delay": 1})
+    (stack,) = client.describe_stacks(StackName="Gluebrake")["Stacks"]
+    values = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return {
+        "topic": values["SignalTopicArn"],
+        "function": f"arn:aws:lambda:{region}:{ACCOUNT}:function:{values['StopFunctionName']}",
+    }
+
+
+def _put_alarm(emulator: Emulator, region: str, name: str, action: str) -> None:
+    _client(emulator, "cloudwatch", region).put_metric_alarm(
+        AlarmName=name,
+        Namespace="Glue",
+        MetricName="glue.driver.aggregate.elapsedTime",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[action],
+    )
+
+
+class TestAlarmWarning:
+    """The alarms that the deployment disarms are named before it, and nothing blocks it."""
+
+    def test_before_the_first_deployment(
+        self, emulator: Emulator, environ: Callable[..., None], template: Template
+    ) -> None:
+        """Without a stack there is nothing that an alarm could act on."""
+        environ(**KEYS, AWS_ENDPOINT_URL=emulator.aws.endpoint, AWS_REGION="ap-south-1")
+        assert [*alarm_warning(connect(None, os.environ), template.directory)] == []
+
+    def test_alarms_without_a_prefix(
+        self, emulator: Emulator, environ: Callable[..., None], synthesised: Synthesise
+    ) -> None:
+        """The lines name each alarm, and have the configuration that keeps all of them."""
+        region = "ap-south-2"
+        arns = _deploy_stack(emulator, region)
+        for name, arn in {
+            "glue-slow": arns["topic"],
+            "nightly-slow": arns["topic"],
+            "adhoc-slow": arns["function"],
+            "unrelated": f"{arns['topic']}-other",
+        }.items():
+            _put_alarm(emulator, region, name, arn)
+        environ(**KEYS, AWS_ENDPOINT_URL=emulator.aws.endpoint, AWS_REGION=region)
+        session = connect(None, os.environ)
+        assembly = synthesised(stopOnAlarms=["glue-"]).directory
+        assert [*alarm_warning(session, assembly)] == [
+            "warning: no prefix in stopOnAlarms allows these alarms. After this deployment they stop no run:",
+            "  adhoc-slow invokes the STOP function",
+            "  nightly-slow notifies the signal topic",
+            (
+                "To keep them, deploy with these or shorter prefixes: "
+                '"stopOnAlarms": ["glue-", "adhoc-slow", "nightly-slow"]'
+            ),
+        ]
+        allowed = synthesised(stopOnAlarms=["glue-", "nightly", "adhoc-slow"]).directory
+        assert [*alarm_warning(session, allowed)] == []
+
+    @pytest.mark.parametrize(
+        ("region", "reason"),
+        [("eu-south-2", "the credentials have expired: log in again"), ("eu-west-1", "KeyError(")],
+    )
+    def test_unreadable_alarms(
+        self, failing: str, environ: Callable[..., None], template: Template, region: str, reason: str
+    ) -> None:
+        """An error of AWS, or an answer without its members, is one line."""
+        environ(**KEYS, AWS_ENDPOINT_URL=failing, AWS_REGION=region)
+        (line,) = alarm_warning(connect(None, os.environ), template.directory)
+        assert line.startswith(f"warning: the alarms that act on the stack cannot be read: {reason}")
+
+
 class _Deployed(Exception):  # noqa: N818 - it is no error
     """The CDK would run now."""
 
@@ -299,6 +387,22 @@ class TestMain:
         head, _, *keys = capsys.readouterr().out.splitlines()
         assert head.startswith(f"Account {ACCOUNT}, Region eu-north-1, as arn:")
         assert '  * target = "local"' in keys
+
+    def test_a_warning_blocks_no_deployment(
+        self,
+        emulator: Emulator,
+        environ: Callable[..., None],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """The alarms without a prefix are named on standard error, and the CDK runs."""
+        region = "ap-east-1"
+        _bootstrap(emulator, region, "hnb659fds")
+        _put_alarm(emulator, region, "nightly-slow", _deploy_stack(emulator, region)["topic"])
+        environ(**KEYS, AWS_ENDPOINT_URL=emulator.aws.endpoint, AWS_REGION=region)
+        with pytest.raises(_Deployed):
+            deploy.main(["-c", "target=local", "-o", str(tmp_path / "cdk.out")])
+        assert "  nightly-slow notifies the signal topic" in capsys.readouterr().err.splitlines()
 
     def test_wrong_configuration_is_not_deployed(
         self, emulator: Emulator, environ: Callable[..., None], tmp_path: Path

@@ -8,7 +8,7 @@ import botocore.model
 import pytest
 from botocore import xform_name
 
-from infra.artifact import OPERATIONS
+from gluebrake.stages import operations
 
 _ROOT = Path(__file__).parents[2]
 _INFRA_MODULES = sorted((_ROOT / "infra").glob("*.py"))
@@ -36,20 +36,21 @@ def test_infra_imports_only_names_tables_and_settings(path: Path) -> None:
         "gluebrake.contract",
         "gluebrake.model",
         "gluebrake.outcomes",
+        "gluebrake.policies",
         "gluebrake.settings",
         "gluebrake.stages",
     }
 
 
-@pytest.mark.parametrize("service", OPERATIONS)
+@pytest.mark.parametrize("service", operations())
 def test_functions_call_exactly_the_operations_whose_models_ship(service: str) -> None:
     """Only these operations are in the deployment package: a call of another would fail in Lambda alone."""
     model = botocore.loaders.Loader().load_service_model(service, "service-2")
-    operations = {xform_name(name): name for name in botocore.model.ServiceModel(model).operation_names}
+    modelled = {xform_name(name): name for name in botocore.model.ServiceModel(model).operation_names}
     called = {
-        operations[node.attr]
+        modelled[node.attr]
         for path in _FUNCTION_MODULES
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in operations
+        if isinstance(node, ast.Attribute) and node.attr in modelled
     }
-    assert called == set(OPERATIONS[service])
+    assert called == set(operations()[service])

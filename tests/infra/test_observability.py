@@ -17,11 +17,12 @@ from gluebrake.outcomes import failures_of
 from gluebrake.parsing import dispatcher
 from gluebrake.parsing.errors import ParsingError
 from gluebrake.parsing.messages import parse_message
+from gluebrake.parsing.provenance import with_via
 from gluebrake.stages import STAGES
 from infra.config import Config
 from infra.queries import QUERIES
-from infra.runbook import RUNBOOK
-from tests.infra.conftest import Synthesise
+from infra.runbook import RUNBOOK, runbook
+from tests.infra.conftest import POLICIES, Synthesise
 from tests.infra.emitted import Emitted, simulate_all_outcomes
 from tests.infra.event_patterns import matches
 from tests.infra.template import Template, plain
@@ -54,7 +55,9 @@ _AWS_METRICS: Final = {
     ("AWS/Events", ("EventBusName", "RuleName")): {"InvocationsFailedToBeSentToDlq"},
     ("AWS/Events", ("RuleName",)): {"InvocationsFailedToBeSentToDlq"},
     # https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
-    ("AWS/SNS", ("TopicName",)): {"NumberOfNotificationsFailedToRedriveToDlq"},
+    ("AWS/SNS", ("TopicName",)): {"NumberOfNotificationsFailed", "NumberOfNotificationsFailedToRedriveToDlq"},
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+    ("AWS/Scheduler", ("ScheduleGroup",)): {"InvocationDroppedCount"},
 }
 
 Metric = tuple[str, str, dict[str, Any]]
@@ -63,14 +66,16 @@ Metric = tuple[str, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def every_option(synthesised: Synthesise) -> Template:
-    """Return the template with every optional rule and an e-mail subscription."""
-    return synthesised(stopOnRunStatus=["etl"], stopOnAlarms=["Glue"], alarmEmail="on-call@example.com")
+    """Return the template with every optional rule, an e-mail subscription and guardrail policies."""
+    return synthesised(
+        stopOnRunStatus=["etl"], stopOnAlarms=["Glue"], alarmEmail="on-call@example.com", policies=POLICIES
+    )
 
 
 @pytest.fixture(scope="module")
 def emitted() -> Emitted:
     """Return what the functions write when every outcome occurs."""
-    return simulate_all_outcomes()
+    return simulate_all_outcomes(sweeps=True)
 
 
 def _alarms(template: Template) -> dict[str, dict[str, Any]]:
@@ -110,11 +115,12 @@ def _all_metrics(template: Template) -> list[Metric]:
     return [*by_alarms, *(metric for widget in _widgets(template) for metric in _metrics_of_widget(widget))]
 
 
-def test_every_custom_metric_is_emitted_by_the_functions(template: Template, emitted: Emitted) -> None:
+def test_every_custom_metric_is_emitted_by_the_functions(every_option: Template, emitted: Emitted) -> None:
     """A metric with a wrong name or dimension would never have data."""
-    used = {(n, name, frozenset(d.items())) for n, name, d in _all_metrics(template) if n == NAMESPACE}
+    used = {(n, name, frozenset(d.items())) for n, name, d in _all_metrics(every_option) if n == NAMESPACE}
     assert used <= emitted.metrics
-    not_shown = {("StopCalls", "confirm"), ("StateReads", "stop"), ("StateReads", "confirm")}
+    not_shown = {("StateReads", service) for service in ("stop", "confirm", "sweep")}
+    not_shown |= {("StopCalls", service) for service in ("confirm", "sweep")}
     assert {(name, dict(d)["service"]) for _, name, d in emitted.metrics - used} == not_shown
 
 
@@ -159,29 +165,33 @@ def test_every_lost_delivery_fires_an_alarm(every_option: Template) -> None:
     ) in lost
 
 
-def test_every_expression_uses_exactly_its_own_metrics(template: Template) -> None:
-    """An expression has no undefined id, and no metric is unused."""
-    queries = [alarm["Metrics"] for alarm in _alarms(template).values() if "Metrics" in alarm]
+def test_every_expression_uses_exactly_its_own_metrics(every_option: Template) -> None:
+    """An expression has no undefined id, no metric is unused, and there are no more than CloudWatch allows.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html
+    """
+    queries = [alarm["Metrics"] for alarm in _alarms(every_option).values() if "Metrics" in alarm]
     assert queries
     for query in queries:
         (expression,) = (metric for metric in query if "Expression" in metric)
         ids = {metric["Id"] for metric in query if "MetricStat" in metric}
         assert set(re.findall(r"\b[a-z]\w*", expression["Expression"])) == ids
+        assert len(ids) <= 10
         assert [metric["Id"] for metric in query if metric["ReturnData"]] == [expression["Id"]]
 
 
 def test_an_alarms_description_has_its_meaning_and_action(template: Template) -> None:
     """The description is the runbook's entry, within CloudWatch's 1,024 characters."""
     alarms = _alarms(template)
-    assert list(alarms) == list(RUNBOOK)
+    assert list(alarms) == list(runbook(Config()))
     for name, alarm in alarms.items():
         assert alarm["AlarmDescription"].startswith(f"{RUNBOOK[name].meaning} {RUNBOOK[name].action} ")
         assert len(alarm["AlarmDescription"]) <= 1024
 
 
-def test_each_failure_fires_exactly_one_alarm(template: Template) -> None:
+def test_each_failure_fires_exactly_one_alarm(every_option: Template) -> None:
     """At each stage that decides it, an outcome that leads to a dead letter is counted by one alarm."""
-    alarms = _alarms(template)
+    alarms = _alarms(every_option)
     counted = {
         name: {(dict(d)["service"], metric) for n, metric, d in _metrics_of_alarm(alarm) if n == NAMESPACE}
         for name, alarm in alarms.items()
@@ -198,8 +208,14 @@ def test_alarms_only_notify_their_topic(template: Template) -> None:
     for alarm in _alarms(template).values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [_ALARM_TOPIC]
         assert not {"InsufficientDataActions", "ActionsEnabled", "AlarmName"} & alarm.keys()
-        assert alarm["TreatMissingData"] == "notBreaching"
         assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_missing_data_ends_no_alarm_about_waiting_dead_letters(template: Template) -> None:
+    """SQS can stop reporting an idle queue in which dead letters wait. Otherwise, no data means no fault."""
+    treatments = {name: alarm["TreatMissingData"] for name, alarm in _alarms(template).items()}
+    assert treatments.pop("DeadLettersWait") == "ignore"
+    assert set(treatments.values()) == {"notBreaching"}
 
 
 def test_an_alarm_fires_on_the_first_failure(template: Template) -> None:
@@ -252,12 +268,20 @@ def test_dead_letters_of_every_sender_are_counted(template: Template) -> None:
     assert queues == {"ApproximateNumberOfMessagesVisible": "<MessagingDeadLetterQueue.QueueName>"}
 
 
-def test_the_alarm_topic_has_the_policy_of_the_signal_topic(template: Template) -> None:
-    """The test of the signal topic holds what the policy allows."""
-    alarm_topic, signal_topic = (
-        template.only("AWS::SNS::TopicPolicy", construct) for construct in ("Observability", "Signals")
-    )
-    assert json.loads(json.dumps(signal_topic).replace("<SignalsTopic>", _ALARM_TOPIC)) == alarm_topic
+def test_every_alarm_of_the_account_can_publish_to_the_alarm_topic(template: Template) -> None:
+    """The topic stops no run, so `stopOnAlarms` does not bound it. No other account can."""
+    (_, allow) = template.only("AWS::SNS::TopicPolicy", "Observability")["PolicyDocument"]["Statement"]
+    assert allow == {
+        "Sid": "AllowAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": _ALARM_TOPIC,
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": ["123456789012"]},
+            "ArnLike": {"aws:SourceArn": ["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:*"]},
+        },
+    }
 
 
 def test_by_default_the_alarm_topic_has_no_subscription(template: Template) -> None:
@@ -337,11 +361,11 @@ def _overlap(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 def test_the_dashboard_has_the_action_for_each_alarm(template: Template) -> None:
     """The text names each alarm's action, the queries and the operator's command, beside the alarm states."""
     text, states, *_ = (widget["properties"] for widget in _widgets(template))
-    for name, entry in RUNBOOK.items():
+    for name, entry in runbook(Config()).items():
         assert f"- **{name}** {entry.action}\n" in text["markdown"]
     assert all(f"`{name}`" in text["markdown"] for name in QUERIES)
     assert "gluebrake" in text["markdown"]
-    assert states["alarms"] == [f"<Observability{name}.Arn>" for name in RUNBOOK]
+    assert states["alarms"] == [f"<Observability{name}.Arn>" for name in runbook(Config())]
 
 
 def test_queries_are_saved_over_both_logs(template: Template) -> None:
@@ -367,10 +391,39 @@ def test_a_query_reads_fields_that_are_logged(emitted: Emitted, name: str) -> No
 
 def test_an_unknown_field_in_a_query_is_found(emitted: Emitted) -> None:
     """`fields_of` finds a field in every clause of a query."""
-    query = (
-        '# note\nfilter outcom = "x" and ispresent(job)\n| stats count(*) as n, latest(eror) by whom\n| sort n'
-    )
-    assert fields_of(query) - emitted.fields == {"outcom", "job", "eror", "whom"}
+    query = """\
+# note
+filter outcom = "x" and ispresent(job)
+| parse vai / from (?<origin>.+)/
+| fields coalesce(origin, sendr) as sent_by
+| stats count(*) as n, latest(eror) by whom, sent_by
+| sort n"""
+    assert fields_of(query) - emitted.fields == {"outcom", "job", "vai", "sendr", "eror", "whom"}
+
+
+@pytest.mark.parametrize(
+    ("body", "origin"),
+    [
+        (
+            {
+                "detail-type": "Glue Job Run Status",
+                "source": "aws.glue",
+                "id": "6f87",
+                "account": "123456789012",
+            },
+            "aws.glue in account 123456789012",
+        ),
+        ({"TopicArn": "arn:aws:sns:eu-west-1:123456789012:signals", "MessageId": "22b8"}, None),
+        ({"alarmArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:cost of etl"}, None),
+    ],
+)
+def test_requests_are_counted_by_their_origin(body: dict[str, str], origin: str | None) -> None:
+    """Each event and each notification has an id of its own, by which no query can group requests."""
+    (pattern,) = re.findall(r"parse via /(.+)/", QUERIES["requests-by-sender"])
+    via = with_via(message(body=json.dumps(body))).via
+    found = re.search(pattern.replace("(?<", "(?P<"), via)
+    assert found
+    assert found["origin"] == (origin or next(value for value in body.values() if value.startswith("arn:")))
 
 
 def test_only_failures_are_logged_as_warnings(emitted: Emitted) -> None:

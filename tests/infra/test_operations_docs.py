@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import botocore.exceptions
 import botocore.httpsession
@@ -18,14 +19,19 @@ from botocore.exceptions import BotoCoreError
 
 from gluebrake import error_codes
 from gluebrake.outcomes import Outcome
-from infra.artifact import OPERATIONS
+from gluebrake.stages import operations
+from infra import canary_job
+from infra.config import load
 from infra.queries import QUERIES
 from infra.runbook import RUNBOOK
+from tests.infra.conftest import POLICIES, Synthesise
 from tests.infra.emitted import simulate_all_outcomes
 from tests.infra.template import Template, plain
 from tests.support.simulated_aws import Invocation, SimulatedAws
 
-_TEXT: Final = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+_DOCS: Final = Path(__file__).parents[2] / "docs"
+_TEXT: Final = (_DOCS / "operations.md").read_text()
+_ALARMS_DECISION: Final = (_DOCS / "decisions" / "0020-what-the-alarms-look-at.md").read_text()
 
 # https://docs.aws.amazon.com/glue/latest/webapi/CommonErrors.html
 _COMMON_ERRORS: Final = {
@@ -95,13 +101,23 @@ def test_every_alarm_has_one_row() -> None:
     assert _first_column("alarm") == list(RUNBOOK)
 
 
-def test_documented_thresholds_are_those_of_the_alarms(template: Template) -> None:
+def test_documented_thresholds_are_those_of_the_alarms(synthesised: Synthesise) -> None:
     """For the two thresholds that the configuration determines, the page has the default."""
+    template = synthesised(canary="rate(1 day)", policies=POLICIES)
     alarms = template.resources("AWS::CloudWatch::Alarm").items()
     thresholds = {name: alarm["Properties"]["Threshold"] for name, alarm in alarms}
     for name, metric in ((row[0].strip("`"), row[1]) for row in _rows("alarm")):
         (threshold,) = (value for alarm, value in thresholds.items() if name in alarm)
         assert threshold == 1 or metric.endswith(f"by default {threshold} s")
+
+
+def test_documented_retention_of_dead_letters_is_that_of_the_queues(template: Template) -> None:
+    """If SQS moves a message, the time that it was in its work queue counts."""
+    queues = template.resources("AWS::SQS::Queue").values()
+    longest, *work = (queue["Properties"]["MessageRetentionPeriod"] // (24 * 3600) for queue in queues)
+    for text in (RUNBOOK["DeadLettersWait"].meaning, " ".join(_TEXT.split())):
+        assert f"SQS deletes a dead letter {longest} days after it was sent." in text
+        assert f"{longest - max(work)} to {longest} days are left" in text
 
 
 def test_every_saved_query_has_one_row() -> None:
@@ -124,7 +140,7 @@ def _glue_codes() -> set[str]:
     """Return the codes of Glue's model, of Gluebrake's table, and the code that Glue gives for single runs."""
     model = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("glue", "service-2"))
     modelled = {
-        e.name for operation in OPERATIONS["glue"] for e in model.operation_model(operation).error_shapes
+        e.name for operation in operations()["glue"] for e in model.operation_model(operation).error_shapes
     }
     # No model has the code for single runs. It is in the test data of AWS.
     return modelled | error_codes.THROTTLED | error_codes.FINAL | {"JobRunCannotBeStoppedException"}
@@ -152,21 +168,76 @@ def test_every_eventbridge_code_has_one_row() -> None:
 def test_named_outputs_exist(template: Template) -> None:
     """Every output that the page names is an output of the stack."""
     named = set(re.findall(r"`([A-Z][A-Za-z]+(?:Arn|Name|Url))`", _TEXT))
-    assert named - {"DeadLetterQueueSourceArn"} == {"DashboardName", "AlarmTopicArn", "ProducerPolicyArn"}
+    assert named - {"DeadLetterQueueSourceArn"} == {
+        "DashboardName",
+        "AlarmTopicArn",
+        "ProducerPolicyArn",
+        "CanaryJobName",
+    }
     assert named & set(template.body["Outputs"]) == named - {"DeadLetterQueueSourceArn"}
 
 
-@pytest.mark.parametrize(("function", "who"), [("Stop", "STOP's role"), ("Confirm", "CONFIRM's role")])
-def test_a_role_has_the_documented_permissions(template: Template, function: str, who: str) -> None:
-    """The actions in the role's row, and in the row of both, are those that the template allows."""
-    documented = {
-        name for row in _rows("who") if row[0] in {who, "both"} for name in _quoted([row[1]]) if ":" in name
-    }
-    statements = template.only("AWS::IAM::Policy", function)["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize(
+    ("role", "who"),
+    [
+        ("StopRole", "STOP's role"),
+        ("ConfirmRole", "CONFIRM's role"),
+        ("SweepRole", "SWEEP's role, with `policies`"),
+    ],
+)
+def test_a_role_has_the_documented_permissions(sweeping: Template, role: str, who: str) -> None:
+    """The actions in the role's row, and in the row of each role, are those that the template allows."""
+    rows = [row for row in _rows("who") if row[0] in {who, "each of these roles"}]
+    documented = {name for row in rows for name in _quoted([row[1]]) if ":" in name}
+    statements = sweeping.only("AWS::IAM::Policy", role)["PolicyDocument"]["Statement"]
     allowed = [statement["Action"] for statement in statements if statement["Effect"] == "Allow"]
     assert documented == {
         action for actions in allowed for action in ([actions] if isinstance(actions, str) else actions)
     }
+
+
+@pytest.mark.parametrize(
+    ("role", "who"),
+    [
+        ("CanaryRole", "the canary's role"),
+        ("CanarySchedulerRole", "the scheduler's role, with `canary`"),
+        ("SweepTriggersRole", "the schedules' role, with `policies`"),
+    ],
+)
+def test_a_role_of_another_service_has_the_documented_permissions(
+    synthesised: Synthesise, role: str, who: str
+) -> None:
+    """The actions in the role's row are those that the template allows."""
+    (documented,) = (row[1] for row in _rows("who") if row[0] == who)
+    template = synthesised(canary="rate(1 day)", policies=POLICIES)
+    policy = template.only("AWS::IAM::Policy", role)["PolicyDocument"]
+    actions = [statement["Action"] for statement in policy["Statement"]]
+    allowed = {a for entry in actions for a in ([entry] if isinstance(entry, str) else entry)}
+    assert {name for name in _quoted([documented]) if ":" in name} == allowed
+
+
+def test_documented_costs_of_the_canary_are_those_of_its_job(template: Template) -> None:
+    """A minute, a run that nothing stops, and a month of daily runs that are stopped within a minute."""
+    minute = template.only("AWS::Glue::Job")["MaxCapacity"] * 0.44 / 60
+    text = " ".join(_TEXT.split())
+    assert f"a minute costs {minute:.5f} USD, and a run that is not stopped costs" in text
+    assert f"costs {minute * canary_job.WAIT_SECONDS / 60:.4f} USD." in text
+    assert f"A daily canary costs {30 * minute:.2f} USD a month in Glue, and 0.10 USD for the alarm." in text
+
+
+def test_the_documented_configuration_of_the_canary_is_valid() -> None:
+    """The example under the heading is a configuration that switches the canary on."""
+    assert load({"gluebrake": _example("The canary")}.get).canary_hours == 24
+
+
+def test_the_documented_configuration_of_observe_is_valid() -> None:
+    """The example under the heading is a configuration of a stack that stops nothing."""
+    assert load({"gluebrake": _example("The first week: observe")}.get).observe
+
+
+def _example(heading: str) -> Any:
+    (example,) = re.findall(rf"^## {heading}\n.*?^```json\n(.+?)^```$", _TEXT, re.DOTALL | re.MULTILINE)
+    return json.loads(example)
 
 
 def test_a_producer_has_the_documented_permissions(template: Template) -> None:
@@ -207,6 +278,7 @@ def test_monthly_quantities_are_those_of_the_template(template: Template) -> Non
     alarms = [alarm["Properties"] for alarm in template.resources("AWS::CloudWatch::Alarm").values()]
     metrics = [sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms]
     assert _quantity("CloudWatch: alarms") == sum(metrics)
+    assert f"{sum(metrics)} metrics" in _ALARMS_DECISION
     assert _quantity("CloudWatch: dashboard") == len(template.resources("AWS::CloudWatch::Dashboard"))
     assert _quantity("CloudWatch: custom metrics") == len(simulate_all_outcomes().metrics)
     polls = 30 * 24 * 3600 / 20

@@ -6,14 +6,16 @@ import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_resource_policy, parse_policy_document
 
 from gluebrake import contract
+from infra.names import CANARY_JOB
 from tests.infra.conftest import Synthesise
-from tests.infra.template import Template
+from tests.infra.template import Template, plain
 
 _ACCOUNT: Final = "123456789012"
 _REGION: Final = "eu-west-1"
 _RULES: Final = {"requests": "IntakeStopRequests", "runs": "SignalsRunStatus", "alarms": "SignalsAlarmState"}
 _TOPIC: Final = "<SignalsTopic>"
 _ALARM: Final = f"arn:aws:cloudwatch:{_REGION}:{_ACCOUNT}:alarm:glue-slow"
+_MONITORING: Final = "111122223333"
 _LOG_STREAM: Final = ["logs:CreateLogStream", "logs:PutLogEvents"]
 
 both_functions = pytest.mark.parametrize(
@@ -24,7 +26,9 @@ both_functions = pytest.mark.parametrize(
 @pytest.fixture(scope="module")
 def every_rule(synthesised: Synthesise) -> Template:
     """Return the template with every optional rule."""
-    return synthesised(stopOnRunStatus=["nightly-*"], stopOnAlarms=["glue-"])
+    return synthesised(
+        stopOnRunStatus=["nightly-*"], stopOnAlarms=["glue-", "team:["], alarmAccounts=[_MONITORING]
+    )
 
 
 def _context(action: str, resource: str, *, by: str = "", secure: bool = True, source: str = "") -> EvalContext:
@@ -99,31 +103,85 @@ def test_an_absent_rule_has_no_permission(template: Template) -> None:
     assert allowed == [_EVENTBRIDGE[0], _ALLOWED_SENDERS[-1]]
 
 
+def _function_accepts(template: Template, **sender: Any) -> bool:
+    """Return whether an alarm can invoke STOP. Lambda makes this statement of each permission."""
+    permissions = [plain(p["Properties"]) for p in template.resources("AWS::Lambda::Permission").values()]
+    statements = [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": permission["Principal"]},
+            "Action": permission["Action"],
+            "Resource": permission["FunctionName"],
+            "Condition": {
+                "StringEquals": {"AWS:SourceAccount": permission["SourceAccount"]},
+                "ArnLike": {"AWS:SourceArn": permission["SourceArn"]},
+            },
+        }
+        for permission in permissions
+    ]
+    context = _context("lambda:InvokeFunction", "<StopFunction.Arn>", **sender)
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    return str(evaluate_resource_policy(policy, context, service=sender["by"]).decision) == "Allow"
+
+
 _CLOUDWATCH: Final = {"by": "cloudwatch.amazonaws.com", "source": _ALARM}
+_LAMBDA_ACTION: Final = {"by": "lambda.alarms.cloudwatch.amazonaws.com", "source": _ALARM}
+_ALLOWED_ALARMS: Final = [
+    _ALARM,
+    _ALARM.replace("glue-slow", "glue-"),
+    _ALARM.replace("glue-slow", "team:[etl]"),
+    _ALARM.replace(_ACCOUNT, _MONITORING),
+]
+_OTHER_ALARMS: Final = [
+    "",
+    _ALARM.replace("glue-", "Glue-"),
+    _ALARM.replace("glue-", "my-glue-"),
+    _ALARM.replace("glue-", ""),
+    _ALARM.replace(_ACCOUNT, "210987654321"),
+    _ALARM.replace(_REGION, "eu-west-2"),
+    _ALARM.replace(_ACCOUNT, _MONITORING).replace(_REGION, "eu-west-2"),
+    _ALARM.replace("cloudwatch", "events"),
+    _ALARM.replace(":alarm:", ":alarm-mute-rule:"),
+]
 
 
-def test_the_topic_accepts_alarms_of_this_account_and_region(template: Template) -> None:
-    """CloudWatch can publish for these alarms, over TLS only."""
-    assert _topic_accepts(template, **_CLOUDWATCH)
-    assert not _topic_accepts(template, **_CLOUDWATCH, secure=False)
+@pytest.mark.parametrize("alarm", _ALLOWED_ALARMS)
+def test_an_alarm_with_a_prefix_may_publish_and_invoke(every_rule: Template, alarm: str) -> None:
+    """It is of this account or of one in `alarmAccounts`, and publishes over TLS only."""
+    assert _topic_accepts(every_rule, **{**_CLOUDWATCH, "source": alarm})
+    assert not _topic_accepts(every_rule, **{**_CLOUDWATCH, "source": alarm}, secure=False)
+    assert _function_accepts(every_rule, **{**_LAMBDA_ACTION, "source": alarm})
+
+
+@pytest.mark.parametrize("alarm", _OTHER_ALARMS)
+def test_another_alarm_may_neither_publish_nor_invoke(every_rule: Template, alarm: str) -> None:
+    """An alarm of another name, account or Region stops no run, whatever its actions are."""
+    assert not _topic_accepts(every_rule, **{**_CLOUDWATCH, "source": alarm})
+    assert not _function_accepts(every_rule, **{**_LAMBDA_ACTION, "source": alarm})
+
+
+def test_by_default_no_alarm_may_publish_or_invoke(template: Template, synthesised: Synthesise) -> None:
+    """Without a prefix, an account in `alarmAccounts` allows nothing either."""
+    for default in (template, synthesised(alarmAccounts=[_MONITORING])):
+        for alarm in _ALLOWED_ALARMS:
+            assert not _topic_accepts(default, **{**_CLOUDWATCH, "source": alarm})
+            assert not _function_accepts(default, **{**_LAMBDA_ACTION, "source": alarm})
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"source": ""},
-        {"source": _ALARM.replace(_ACCOUNT, "210987654321")},
-        {"source": _ALARM.replace(_REGION, "eu-west-2")},
-        {"source": _ALARM.replace("cloudwatch", "events")},
         {"by": "budgets.amazonaws.com"},
         {"by": "costalerts.amazonaws.com"},
         {"by": "events.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
         {"by": "arn:aws:iam::210987654321:root"},
+        {"by": f"arn:aws:iam::{_MONITORING}:root"},
     ],
 )
-def test_the_topic_denies_every_other_sender(template: Template, changed: dict[str, str]) -> None:
-    """Alarms of another account or Region, other services and other accounts cannot publish."""
-    assert not _topic_accepts(template, **{**_CLOUDWATCH, **changed})
+def test_no_other_sender_may_publish_or_invoke(every_rule: Template, changed: dict[str, str]) -> None:
+    """Other services and the principals of other accounts cannot publish, nor invoke STOP."""
+    assert not _topic_accepts(every_rule, **{**_CLOUDWATCH, **changed})
+    assert not _function_accepts(every_rule, **{**_LAMBDA_ACTION, **changed})
 
 
 def test_no_other_account_can_put_events_on_the_bus(every_rule: Template) -> None:
@@ -178,3 +236,69 @@ def test_a_producer_publishes_stop_requests_only(
     """A call with several events is allowed if each is a stop request, however IAM passes their values on."""
     context = {"events:detail-type": detail_types} if detail_types else {}
     assert _may_publish(template, context) is allowed
+
+
+_CANARY_ARN: Final = f"arn:aws:glue:{_REGION}:{_ACCOUNT}:job/{CANARY_JOB}"
+_SCRIPTS: Final = f"arn:aws:s3:::cdk-hnb659fds-assets-{_ACCOUNT}-{_REGION}"
+_PYTHON_LOG: Final = f"arn:aws:logs:{_REGION}:{_ACCOUNT}:log-group:/aws-glue/python-jobs/output:log-stream:jr_0"
+
+
+@pytest.fixture(scope="module")
+def canary(synthesised: Synthesise) -> Template:
+    """Return the template with a canary whose job no pattern in `jobs` matches."""
+    return synthesised(canary="rate(1 day)", jobs=["etl-*"])
+
+
+def _role_may(template: Template, role: str, action: str, resource: str, **keys: str) -> bool:
+    document = parse_policy_document(template.only("AWS::IAM::Policy", role)["PolicyDocument"])
+    context = _context(action, resource)
+    context.service_context = keys
+    return str(evaluate(context, [document]).decision) == "Allow"
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource"),
+    [
+        ("CanaryRole", "sqs:SendMessage", "<MessagingStopQueue.Arn>"),
+        ("CanaryRole", "logs:CreateLogStream", _PYTHON_LOG),
+        ("CanaryRole", "logs:PutLogEvents", _PYTHON_LOG),
+        ("CanarySchedulerRole", "glue:StartJobRun", _CANARY_ARN),
+        ("Stop", "glue:BatchStopJobRun", _CANARY_ARN),
+        ("Stop", "glue:GetTags", _CANARY_ARN),
+        ("Confirm", "glue:GetJobRun", _CANARY_ARN),
+    ],
+)
+def test_the_roles_suffice_for_the_canary(canary: Template, role: str, action: str, resource: str) -> None:
+    """The run requests its stop and logs, the scheduler starts it, STOP stops it and CONFIRM reads it."""
+    assert _role_may(canary, role, action, resource)
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource"),
+    [
+        ("CanaryRole", "sqs:ReceiveMessage", "<MessagingStopQueue.Arn>"),
+        ("CanaryRole", "sqs:SendMessage", "<MessagingConfirmQueue.Arn>"),
+        ("CanaryRole", "sqs:SendMessage", "<MessagingDeadLetterQueue.Arn>"),
+        ("CanaryRole", "s3:GetObject", f"{_SCRIPTS}/another.py"),
+        ("CanaryRole", "s3:ListBucket", _SCRIPTS),
+        ("CanaryRole", "logs:PutLogEvents", _PYTHON_LOG.replace("python-jobs", "jobs")),
+        ("CanaryRole", "glue:BatchStopJobRun", _CANARY_ARN),
+        ("CanaryRole", "glue:StartJobRun", _CANARY_ARN),
+        ("CanarySchedulerRole", "glue:StartJobRun", _CANARY_ARN.replace(CANARY_JOB, "etl-1")),
+        ("CanarySchedulerRole", "glue:BatchStopJobRun", _CANARY_ARN),
+        ("CanarySchedulerRole", "sqs:SendMessage", "<MessagingStopQueue.Arn>"),
+        ("Stop", "glue:BatchStopJobRun", f"{_CANARY_ARN}-2"),
+        ("Stop", "glue:StartJobRun", _CANARY_ARN),
+        ("Confirm", "glue:BatchStopJobRun", _CANARY_ARN),
+    ],
+)
+def test_the_canary_widens_no_role_further(canary: Template, role: str, action: str, resource: str) -> None:
+    """Neither the canary's roles nor the functions' may do more for it than the canary needs."""
+    assert not _role_may(canary, role, action, resource)
+
+
+def test_the_protect_tag_protects_the_canary(canary: Template) -> None:
+    """STOP may stop the job because it was added to `jobs`. The denial by tag holds for it as for any job."""
+    tag = {"aws:resourcetag/gluebrake:protect": "true"}
+    assert not _role_may(canary, "Stop", "glue:BatchStopJobRun", _CANARY_ARN, **tag)
+    assert _role_may(canary, "Stop", "glue:GetJobRun", _CANARY_ARN, **tag)

@@ -17,7 +17,10 @@ from tests.infra.template import Template, plain
 
 _ENVELOPE = {"version": "0", "account": "123456789012", "region": "eu-west-1"}
 _OTHER_PLACES = [{"account": "210987654321"}, {"region": "eu-west-2"}]
-_ALARMS = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:*"
+_ALARMS = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm"
+_MONITORING = "111122223333"
+_MUTED = {"mutedByArn": f"{_ALARMS}-mute-rule:backfill", "muteWindowEnd": "2026-11-24T12:00:00.000+0000"}
+_CONTRIBUTOR = "CloudWatch Alarm Contributor State Change"
 _DEAD_LETTER_QUEUE = "<MessagingDeadLetterQueue.Arn>"
 _STOP_QUEUE = "<MessagingStopQueue.Arn>"
 
@@ -28,7 +31,7 @@ _BACKSLASH = "\\"
 def with_rules(synthesised: Synthesise) -> Template:
     """Return the template of a configuration with both optional rules."""
     jobs = ["nightly-*", "*-adhoc", "load", f"C:{_BACKSLASH}etl{_BACKSLASH}**[x]?*!", "q*a**b"]
-    return synthesised(stopOnRunStatus=jobs, stopOnAlarms=["glue-", "team?[a]"])
+    return synthesised(stopOnRunStatus=jobs, stopOnAlarms=["glue-", "team[a]"], alarmAccounts=[_MONITORING])
 
 
 def _run_status(job_name: str = "nightly-load", state: str = "RUNNING", **envelope: Any) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def _alarm(name: str = "glue-slow", state: str = "ALARM", **envelope: Any) -> di
         **_ENVELOPE,
         "source": "aws.cloudwatch",
         "detail-type": "CloudWatch Alarm State Change",
-        "resources": [f"{_ALARMS[:-1]}{name}"],
+        "resources": [f"{_ALARMS}:{name}"],
         "detail": {
             "alarmName": name,
             "state": {"value": state, "reason": "Threshold Crossed"},
@@ -61,6 +64,18 @@ def _alarm(name: str = "glue-slow", state: str = "ALARM", **envelope: Any) -> di
         },
         **envelope,
     }
+
+
+def _contributor(**detail: Any) -> dict[str, Any]:
+    """Return the event of a time series of an alarm, which has no previous state."""
+    event = _alarm(**{"detail-type": _CONTRIBUTOR})
+    del event["detail"]["previousState"]
+    contributor = {"id": "6d442278dba546f6", "attributes": {"JobName": "nightly", "JobRunId": "jr_1"}}
+    return {**event, "detail": {**event["detail"], "alarmContributor": contributor, **detail}}
+
+
+def _muted(event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "detail": {**event["detail"], "muteDetail": _MUTED}}
 
 
 def _reaches(template: Template, rule: str, event: Mapping[str, Any]) -> bool:
@@ -129,16 +144,41 @@ def test_no_other_glue_event_reaches_the_stop_queue(with_rules: Template, event:
     assert not _reaches(with_rules, "RunStatus", event)
 
 
-@pytest.mark.parametrize("name", ["glue-slow", "glue-", "team?[a]", "team?[a]-costs"])
+@pytest.mark.parametrize("name", ["glue-slow", "glue-", "team[a]", "team[a]-costs"])
 def test_an_alarm_in_state_alarm_reaches_the_stop_queue(with_rules: Template, name: str) -> None:
     """The rule matches an alarm whose name starts with a configured prefix."""
     assert _reaches(with_rules, "AlarmState", _alarm(name))
 
 
+def test_a_contributor_of_an_alarm_reaches_the_stop_queue(with_rules: Template) -> None:
+    """An alarm on a query with GROUP BY sends an event for each run that breaches its threshold."""
+    assert _reaches(with_rules, "AlarmState", _contributor())
+    assert not _reaches(with_rules, "AlarmState", _contributor(state={"value": "OK"}))
+    assert not _reaches(with_rules, "AlarmState", _contributor(alarmName="slow"))
+
+
+@pytest.mark.parametrize("event", [_alarm(), _contributor()], ids=["alarm", "contributor"])
+def test_a_muted_alarm_does_not_reach_the_stop_queue(with_rules: Template, event: dict[str, Any]) -> None:
+    """CloudWatch sends the event of a muted alarm as well. An alarm that is not muted has no `muteDetail`."""
+    assert not _reaches(with_rules, "AlarmState", _muted(event))
+    assert _reaches(with_rules, "AlarmState", event)
+
+
+def test_an_alarm_of_a_monitoring_account_reaches_the_stop_queue(
+    with_rules: Template, synthesised: Synthesise
+) -> None:
+    """The rule accepts the events that the accounts in `alarmAccounts` forward, from the same Region."""
+    event = _alarm(account=_MONITORING, resources=[f"{_ALARMS}:glue-slow".replace("123456789012", _MONITORING)])
+    assert _reaches(with_rules, "AlarmState", event)
+    assert not _reaches(with_rules, "AlarmState", {**event, "region": "eu-west-2"})
+    assert not _reaches(with_rules, "RunStatus", _run_status(account=_MONITORING))
+    assert not _reaches(synthesised(stopOnAlarms=["glue-"]), "AlarmState", event)
+
+
 @pytest.mark.parametrize(
     "event",
     [
-        *[_alarm(name) for name in ("Glue-slow", "my-glue-slow", "glue", "teams[a]")],
+        *[_alarm(name) for name in ("Glue-slow", "my-glue-slow", "glue", "teama")],
         *[_alarm(state=state) for state in ("OK", "INSUFFICIENT_DATA")],
         _alarm(source="custom"),
         _alarm(**{"detail-type": "CloudWatch Alarm Configuration Change"}),
@@ -177,26 +217,74 @@ def test_a_wildcard_filter_is_used_only_inside_a_name() -> None:
 def test_the_longest_allowed_lists_fit_into_an_event_pattern(synthesised: Synthesise) -> None:
     """Every list that the configuration allows is within EventBridge's limit of 2,048 characters."""
     jobs = [f"{_BACKSLASH * 100}*{number}" for number in range(4)]
-    template = synthesised(stopOnRunStatus=jobs, stopOnAlarms=["a" * 100] * 14)
+    template = synthesised(
+        stopOnRunStatus=jobs,
+        stopOnAlarms=["a" * 200, "b" * 200, "c" * 200, "d" * 200],
+        alarmAccounts=_accounts(5),
+    )
     for rule in template.resources("AWS::Events::Rule").values():
         assert len(json.dumps(plain(rule["Properties"]["EventPattern"]))) <= 2048
 
 
-def test_the_topic_allows_only_alarms_over_tls(template: Template) -> None:
-    """The only service that can publish is CloudWatch, for alarms of this account and Region."""
-    assert template.only("AWS::SNS::TopicPolicy", "Signals") == {
+def test_the_most_allowed_prefixes_fit_into_the_policies(synthesised: Synthesise) -> None:
+    """A function's policy holds 20 kB, with a statement for each prefix and account. A topic's holds 30 kB."""
+    template = synthesised(stopOnAlarms=["a" * 90, "b" * 90, "c" * 90], alarmAccounts=_accounts(9))
+    permissions = plain(template.resources("AWS::Lambda::Permission"))
+    assert len(permissions) == 30
+    size = sum(len(json.dumps(_statement(name, p["Properties"]))) for name, p in permissions.items())
+    assert size <= 20_480
+    assert len(json.dumps(template.only("AWS::SNS::TopicPolicy", "Signals")["PolicyDocument"])) <= 30_720
+
+
+def _accounts(count: int) -> list[str]:
+    return [f"{111122223333 + number}" for number in range(count)]
+
+
+def _statement(logical_id: str, permission: Mapping[str, str]) -> dict[str, Any]:
+    """Return the statement that Lambda makes of a permission, with names of the greatest length."""
+    return {
+        "Sid": f"Gluebrake-{logical_id}-1A2B3C4D5E6F",
+        "Effect": "Allow",
+        "Principal": {"Service": permission["Principal"]},
+        "Action": permission["Action"],
+        "Resource": f"arn:aws:lambda:eu-west-1:123456789012:function:Gluebrake-{'f' * 32}",
+        "Condition": {
+            "StringEquals": {"AWS:SourceAccount": permission["SourceAccount"]},
+            "ArnLike": {"AWS:SourceArn": permission["SourceArn"]},
+        },
+    }
+
+
+_TLS_ONLY = {
+    "Sid": "AllowPublishThroughSSLOnly",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "sns:Publish",
+    "Resource": "<SignalsTopic>",
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
+_SOURCE_ARNS = [
+    f"{arn}:{prefix}*"
+    for arn in (_ALARMS, _ALARMS.replace("123456789012", _MONITORING))
+    for prefix in ("glue-", "team[a]")
+]
+
+
+def test_by_default_no_alarm_can_publish_or_invoke(template: Template) -> None:
+    """Without `stopOnAlarms`, the topic's policy allows no service, and the function has no permission."""
+    policy = template.only("AWS::SNS::TopicPolicy", "Signals")["PolicyDocument"]
+    assert policy["Statement"] == [_TLS_ONLY]
+    assert template.resources("AWS::Lambda::Permission") == {}
+
+
+def test_the_topic_allows_only_alarms_with_a_prefix(with_rules: Template) -> None:
+    """The only service that can publish is CloudWatch, for alarms of these names, accounts and Region."""
+    assert with_rules.only("AWS::SNS::TopicPolicy", "Signals") == {
         "Topics": ["<SignalsTopic>"],
         "PolicyDocument": {
             "Version": "2012-10-17",
             "Statement": [
-                {
-                    "Sid": "AllowPublishThroughSSLOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "sns:Publish",
-                    "Resource": "<SignalsTopic>",
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                },
+                _TLS_ONLY,
                 {
                     "Sid": "AllowAlarms",
                     "Effect": "Allow",
@@ -204,8 +292,8 @@ def test_the_topic_allows_only_alarms_over_tls(template: Template) -> None:
                     "Action": "sns:Publish",
                     "Resource": "<SignalsTopic>",
                     "Condition": {
-                        "StringEquals": {"aws:SourceAccount": "123456789012"},
-                        "ArnLike": {"aws:SourceArn": _ALARMS},
+                        "StringEquals": {"aws:SourceAccount": ["123456789012", _MONITORING]},
+                        "ArnLike": {"aws:SourceArn": _SOURCE_ARNS},
                     },
                 },
             ],
@@ -232,14 +320,29 @@ def test_the_topic_sends_to_the_stop_queue(template: Template) -> None:
     assert [name[:-8] for name in subscription["DependsOn"]] == ["MessagingStopQueuePolicy"]
 
 
-def test_alarms_can_invoke_the_stop_function(template: Template) -> None:
-    """Only alarms of this account and Region can invoke STOP. No service can invoke CONFIRM."""
-    assert template.only("AWS::Lambda::Permission") == {
-        "Action": "lambda:InvokeFunction",
-        "FunctionName": "<StopFunction.Arn>",
-        "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
-        "SourceAccount": "123456789012",
-        "SourceArn": _ALARMS,
+def test_alarms_with_a_prefix_can_invoke_the_stop_function(with_rules: Template) -> None:
+    """STOP has a permission for each prefix and account. No service can invoke CONFIRM."""
+    permissions = [plain(p["Properties"]) for p in with_rules.resources("AWS::Lambda::Permission").values()]
+    assert permissions == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": "<StopFunction.Arn>",
+            "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
+            "SourceAccount": arn.split(":")[4],
+            "SourceArn": arn,
+        }
+        for arn in _SOURCE_ARNS
+    ]
+
+
+def test_a_prefix_keeps_its_permission_when_the_list_changes(synthesised: Synthesise) -> None:
+    """While CloudFormation replaces a permission, the function's policy holds both. So few are replaced."""
+    before = synthesised(stopOnAlarms=["a-", "b-", "c-"]).resources("AWS::Lambda::Permission")
+    after = synthesised(stopOnAlarms=["z-", "b-", "a-", "c-"]).resources("AWS::Lambda::Permission")
+    kept = [name for name, permission in after.items() if plain(before.get(name)) == plain(permission)]
+    assert {plain(after[name])["Properties"]["SourceArn"] for name in kept} == {
+        f"{_ALARMS}:b-*",
+        f"{_ALARMS}:c-*",
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gluebrake.settings import environment
 from infra import artifact, config
+from tests.infra.conftest import POLICIES
 from tests.support.builders import SETTINGS
 
 PACKAGES: Final = frozenset(
@@ -46,6 +47,9 @@ SLOW: Final = (
 )
 """Modules that take milliseconds to load, that a careless import would load, and that no function needs."""
 
+OF_STAGES: Final = {"sweep": {"_statistics", "fractions", "numbers", "statistics"}}
+"""Modules that a stage loads besides: a sweep takes minutes, and needs a median."""
+
 _PROBE: Final = """
 import json, sys
 sys.path.append(sys.argv[1])
@@ -61,20 +65,22 @@ print(json.dumps({"all": sorted(sys.modules), "own": sorted(sys.modules.keys() -
 """
 
 
-@pytest.fixture(scope="module", params=["gluebrake.handlers.stop", "gluebrake.handlers.confirm"])
+@pytest.fixture(scope="module", params=["stop", "confirm", "sweep"])
 def started(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Import a handler as Lambda does. Return all loaded modules, and those that no package loads."""
-    directory = artifact.build(config.load({"target": "local"}.get)).directory
+    built = artifact.build(config.load({"target": "local", "gluebrake": {"policies": POLICIES}}.get))
+    directory = built.sweep if request.param == "sweep" else built.directory
     urls = {f"{name}_queue_url": f"https://{name}" for name in ("stop", "confirm", "dead_letter")}
+    values = {**urls, **SETTINGS, "signal_topics": {}}
     account = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-west-1")
     process = subprocess.run(
-        [sys.executable, "-ISB", "-c", _PROBE, str(directory), request.param],
-        env={"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", **account, **environment({**urls, **SETTINGS})},
+        [sys.executable, "-ISB", "-c", _PROBE, str(directory), f"gluebrake.handlers.{request.param}"],
+        env={"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", **account, **environment(values)},
         capture_output=True,
         text=True,
         check=True,
     )
-    return dict(json.loads(process.stdout))
+    return {"stage": request.param, **json.loads(process.stdout)}
 
 
 def test_a_start_loads_only_listed_packages(started: dict[str, Any]) -> None:
@@ -93,6 +99,7 @@ def test_a_start_loads_no_slow_module(started: dict[str, Any]) -> None:
 def test_the_functions_code_loads_only_its_own_modules(started: dict[str, Any]) -> None:
     """Besides what boto3, msgspec and Powertools load anyway, a start loads only modules of `gluebrake`."""
     extra = {name for name in started["own"] if name.partition(".")[0] != "gluebrake"}
+    extra -= OF_STAGES.get(started["stage"], set())
     assert started["own"]
     assert not extra, f"gluebrake loads modules at start-up that no package needs: {sorted(extra)}"
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Call
 from tests.support.process_kill import run_in_process
-from tests.support.scenarios import SELECTION, set_up_all_kinds
+from tests.support.scenarios import SELECTION, WITH_ATTEMPTS, set_up_all_kinds
 from tests.support.simulated_aws import CONFIRM, STOP, Delivery, SimulatedAws
 
 FINAL: Final = frozenset(
@@ -149,6 +149,7 @@ def _request_all_kinds(simulation: SimulatedAws) -> None:
     for job_name, run_id in (("nightly", "hangs"), ("tagged", "jr"), ("denied", "jr")):
         simulation.request_stop(job_name, run_id)
     simulation.put(SELECTION)
+    simulation.put(WITH_ATTEMPTS)
 
 
 def _check_ends(simulation: SimulatedAws) -> None:
@@ -166,6 +167,8 @@ def _check_ends(simulation: SimulatedAws) -> None:
         ("denied", "jr"): {"Failed"},
         ("selected", "jr_1"): {"Stopped"},
         ("selected", "jr_2"): {"Stopped"},
+        ("retried", "jr_1"): {"AlreadyFinished"},
+        ("retried", "jr_3"): {"Stopped"},
     }
     assert {body["JobName"] for body, *_ in simulation.dead_letters()} == {"etl", "nightly", "denied"}
     assert not simulation.moved

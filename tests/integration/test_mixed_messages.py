@@ -195,7 +195,15 @@ def test_dead_letters_have_their_errors(simulation: SimulatedAws) -> None:
         ({"JobName": "denied", "JobRunIds": ["kept"]}, "AccessDeniedException", "0"),
         ({"JobName": "etl", "JobRunIds": ["first"], "DryRum": True}, "InvalidRequest", "0"),
         ({"JobName": "etl", "JobRunIds": ["gone"]}, "EntityNotFoundException", "1"),
-        ({"JobName": "etl", "JobRunIds": ["hangs"], "Reason": "second message"}, "StopTimedOut", "11"),
+        (
+            {
+                "JobName": "etl",
+                "JobRunIds": ["hangs"],
+                "Reason": "second message",
+                "RequestedBy": "guardrail",
+            },
+            *("StopTimedOut", "11"),
+        ),
         ({"JobName": "etl", "JobRunIds": [f"jr_{n}" for n in range(21)]}, "TooManyRuns", "0"),
         ({"JobName": "payroll", "JobRunIds": ["kept"]}, "NotAllowed", "0"),
     ]
@@ -209,13 +217,18 @@ def test_dead_letters_have_their_errors(simulation: SimulatedAws) -> None:
     assert errors["TooManyRuns"] == too_many
     assert errors["NotAllowed"] == "the job matches none of jobs"
     assert errors["InvalidRequest"] in {
-        "DryRum: unknown field; allowed: JobName, JobRunIds, Select, Reason, RequestedBy, DryRun",
+        (
+            "DryRum: unknown field; allowed: JobName, JobRunIds, Select, Reason, RequestedBy, DryRun,"
+            " IncludeAttempts, AttemptsStartedBefore"
+        ),
         "the body: is not JSON (invalid character (byte 0))",
     }
     bodies = [message.body for message in simulation.dead_letter_queue]
     assert {not_json, misspelt, TOO_MANY} < set(bodies)
-    names = {name for message in simulation.dead_letter_queue for name in message.attributes}
-    assert names == {"ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"}
+    error = {"ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"}
+    for message in simulation.dead_letter_queue:
+        is_from_event = "second message" in message.body
+        assert message.attributes.keys() == error | ({"GluebrakeVia"} if is_from_event else set())
 
 
 def test_redriven_dead_letter_stops_the_run_again(simulation: SimulatedAws) -> None:

@@ -14,21 +14,26 @@ from gluebrake.handlers import stop
 from gluebrake.handlers.stop import StopDependencies
 from gluebrake.runtime import DispatchError
 from tests.integration.conftest import MakeDependencies
-from tests.support.fakes.aws_server import FakeAws
+from tests.support.fakes.aws_server import ACCOUNT, FakeAws
 from tests.support.fakes.faults import EntriesFailed, Refused, Throttle
 from tests.support.fakes.sqs import Queue
 from tests.unit.parsing.events import (
     CHANGED_AT,
+    MUTED,
     SENT_AT,
     Json,
     alarm_action,
     alarm_data,
     alarm_event,
     alarm_notification,
+    attributes,
+    contributor_data,
+    contributor_event,
     dimensions,
     job_state,
     metric,
     notification,
+    query,
     request,
     sns_record,
     sqs_record,
@@ -293,6 +298,40 @@ class TestSignals:
         aws.glue.add_run("etl", "young", started_on=CHANGED_AT + timedelta(seconds=1))
         assert _from_queue(dependencies, body) == DONE
         assert _stopped(aws) == ["old"]
+
+    def test_contributors_stop_their_own_runs(self, aws: FakeAws, dependencies: StopDependencies) -> None:
+        """One alarm over every job stops each run that is over, and no other run of the same job."""
+        _add(aws, "over", "within")
+        aws.glue.add_run("report", "also over")
+        bodies = [
+            alarm_event(alarm_data(query())),
+            contributor_event(contributor_data(attributes("over", "etl"))),
+            contributor_event(contributor_data(attributes("ALL", "etl"))),
+            contributor_event(contributor_data(attributes("also over", "report"))),
+        ]
+        assert _from_queue(dependencies, *bodies) == DONE
+        assert _stopped(aws) == ["also over", "over"]
+
+    def test_muted_alarm_leads_to_no_call(self, aws: FakeAws, dependencies: StopDependencies) -> None:
+        """In a maintenance window production runs on."""
+        _add(aws, "jr_1")
+        body = alarm_event(alarm_data(metric(dimensions("ALL", "etl")), muteDetail=MUTED))
+        assert _from_queue(dependencies, body) == DONE
+        assert not aws.calls
+
+    def test_alarm_of_a_monitoring_account_needs_its_setting(
+        self, aws: FakeAws, make_dependencies: MakeDependencies, queues: dict[str, Queue]
+    ) -> None:
+        """Without alarmAccounts the alarm is a dead letter that says so. With it the run stops."""
+        _add(aws, "jr_1")
+        on_metric = alarm_data(metric(dimensions("jr_1", "etl"), accountId=ACCOUNT))
+        body = alarm_event(on_metric, account="210987654321")
+        assert _from_queue(_with_clock(make_dependencies()), body) == DONE
+        assert _stopped(aws) == []
+        assert "alarmAccounts" in _attributes(queues["dead_letter"])[0]["ERROR_MESSAGE"]
+        trusting = _with_clock(make_dependencies(alarm_accounts=["210987654321"]))
+        assert _from_queue(trusting, body) == DONE
+        assert _stopped(aws) == ["jr_1"]
 
     def test_event_that_requests_nothing_is_completed(
         self, caplog: pytest.LogCaptureFixture, aws: FakeAws, dependencies: StopDependencies

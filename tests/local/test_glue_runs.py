@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,12 +151,25 @@ def test_run_can_refuse_to_stop(emulator: Emulator, job: str) -> None:
     assert _run(emulator, job, refusing)["JobRunState"] == "STOPPING"
 
 
-def test_tags_of_a_job_can_be_read(emulator: Emulator) -> None:
-    """GetTags with a job's ARN returns the tags of CreateJob."""
-    tags = {"gluebrake:protect": "1"}
-    emulator.aws.glue.create_job(Name="tagged", Role=jobs.ROLE, Command={"Name": "pythonshell"}, Tags=tags)
-    arn = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/tagged"
-    assert emulator.aws.glue.get_tags(ResourceArn=arn)["Tags"] == tags
+def test_run_can_have_started_earlier(emulator: Emulator, job: str) -> None:
+    """A run with `--started-minutes-ago` has that age at once, and its ExecutionTime includes it."""
+    arguments = {"--started-minutes-ago": "90"}
+    (running,) = jobs.start(emulator.aws, job, 1, arguments)
+    (finished,) = jobs.start(emulator.aws, job, 1, arguments | {jobs.SECONDS: "0"})
+    eventually(lambda: _run(emulator, job, finished)["JobRunState"] == "SUCCEEDED")
+    for run_id in (running, finished):
+        run = _run(emulator, job, run_id)
+        assert timedelta(minutes=90) <= datetime.now(UTC) - run["StartedOn"] < timedelta(minutes=92)
+        assert 90 * 60 <= run["ExecutionTime"] < 92 * 60
+
+
+def test_run_that_started_earlier_is_listed_later(emulator: Emulator, job: str) -> None:
+    """GetJobRuns lists a run by its StartedOn, whenever it was created."""
+    (new,) = jobs.start(emulator.aws, job, 1)
+    (old,) = jobs.start(emulator.aws, job, 1, {"--started-minutes-ago": "90"})
+    (newest,) = jobs.start(emulator.aws, job, 1)
+    listed = emulator.aws.glue.get_job_runs(JobName=job)["JobRuns"]
+    assert [run["Id"] for run in listed] == [newest, new, old]
 
 
 def test_end_of_a_run_is_an_event(emulator: Emulator, job: str) -> None:
@@ -179,3 +192,24 @@ def test_glue_calls_are_recorded(emulator: Emulator, job: str) -> None:
     """Every Glue call is recorded with its request."""
     _stop(emulator, job, UNKNOWN)
     assert {"JobName": job, "JobRunIds": [UNKNOWN]} in emulator.glue_calls("BatchStopJobRun")
+
+
+CALLS_AWS = """\
+import sys
+import boto3
+
+(queue,) = (value for name, value in zip(sys.argv, sys.argv[1:]) if name == "--queue")
+boto3.client("sqs", region_name="eu-central-2").send_message(QueueUrl=queue, MessageBody="hello")
+"""
+
+
+def test_script_with_boto3_calls_the_emulator(emulator: Emulator, job: str) -> None:
+    """A script can import boto3, and its calls go to the emulator without any configuration."""
+    queue = emulator.aws.sqs.create_queue(QueueName=job)["QueueUrl"]
+    emulator.aws.put_object(jobs.BUCKET, "calls.py", CALLS_AWS.encode())
+    command = {"Name": "pythonshell", "ScriptLocation": f"s3://{jobs.BUCKET}/calls.py", "PythonVersion": "3.9"}
+    emulator.aws.glue.update_job(JobName=job, JobUpdate={"Role": jobs.ROLE, "Command": command})  # type: ignore[typeddict-item]
+    (run_id,) = jobs.start(emulator.aws, job, 1, {"--queue": queue})
+    (message,) = eventually(lambda: emulator.aws.sqs.receive_message(QueueUrl=queue).get("Messages"))
+    assert message["Body"] == "hello"
+    eventually(lambda: _run(emulator, job, run_id)["JobRunState"] == "SUCCEEDED")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.aws import ACCOUNT, REGION
-from local.emulator import Emulator
+from local.emulator import Emulator, running
 from tests.support.eventually import eventually
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/function"
@@ -26,8 +26,12 @@ def handler(event, context):
 
 @pytest.fixture
 def queue(emulator: Emulator, request: pytest.FixtureRequest) -> str:
+    """Create a queue and its function, named after the test."""
+    return _create(emulator, request.node.name)
+
+
+def _create(emulator: Emulator, name: str) -> str:
     """Create a queue, and a function that logs what it receives. Each test creates the mapping itself."""
-    name = request.node.name
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("app.py", HANDLER)
@@ -82,6 +86,15 @@ def test_batch_is_delivered_when_its_window_has_passed(emulator: Emulator, queue
     _send(emulator, queue, 7)
     invocations = eventually(lambda: _invocations(emulator, queue, 7))
     assert [invocation["records"] for invocation in invocations] == [7]
+
+
+def test_window_can_be_shortened_for_tests() -> None:
+    """With `GLUEBRAKE_LOCAL_WINDOW_SECONDS` no batch waits longer, whatever the mapping says."""
+    with running(GLUEBRAKE_LOCAL_WINDOW_SECONDS="0.5") as emulator:
+        queue = _create(emulator, "shortened")
+        _map(emulator, queue, BatchSize=10_000, MaximumBatchingWindowInSeconds=300)
+        _send(emulator, queue, 1)
+        eventually(lambda: _invocations(emulator, queue, 1))
 
 
 def test_batch_has_at_most_six_megabytes(emulator: Emulator, queue: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gluebrake.contract import ATTEMPT, SENDER, STAGE, STOP_REQUESTED, SUBMITTED_AT, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, STOP_REQUESTED, SUBMITTED_AT, VIA, StopRequest
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import Backoff, RetryPolicy
 from gluebrake.lambda_event import Bookkeeping
@@ -32,6 +32,7 @@ from gluebrake.model import (
 )
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
+from gluebrake.parsing.context import Parser
 from gluebrake.parsing.messages import parse_messages
 from gluebrake.stages import Queue
 
@@ -59,7 +60,8 @@ SETTINGS: Final[Mapping[str, Any]] = {
 
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
 FUNCTION_SENDER_ID: Final = "AROAGLUEBRAKE:stop"
-BOOKKEEPING_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, STAGE, SUBMITTED_AT})
+EVENT_VIA: Final = "event e-1 of guardrail in account "
+BOOKKEEPING_ATTRIBUTES: Final = frozenset({ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA})
 
 ACTIVE_STATES: Final = ("STARTING", "RUNNING", "WAITING", "STOPPING", "PAUSED_BY_A_LATER_GLUE", "")
 STATES: Final = (*ACTIVE_STATES, *sorted(TERMINAL_STATES))
@@ -108,6 +110,16 @@ def parsed(*run_ids: str, by: Message | None = None, **changes: Any) -> ParsedRe
     return ParsedRequest(by or message(), stop_request, stop_request.job_run_ids or ())
 
 
+def parse_requests(
+    messages: Iterable[Message],
+    parse: Parser[StopRequest] = dispatcher.parse,
+    aws_environment: AwsEnvironment | None = None,
+) -> tuple[list[ParsedRequest], list[MessageResult]]:
+    """Parse messages as STOP and CONFIRM do."""
+    pairs, results = parse_messages(messages, parse, aws_environment or AWS_ENVIRONMENT)
+    return [ParsedRequest.of(message, request) for message, request in pairs], results
+
+
 class Ignored(NamedTuple):
     """A message that is understood and does not ask for a stop, with the reason."""
 
@@ -126,7 +138,7 @@ def parse_one(
     message: Message, aws_environment: AwsEnvironment = AWS_ENVIRONMENT
 ) -> ParsedRequest | Ignored | Invalid:
     """Parse one message as STOP does."""
-    requests, results = parse_messages([message], dispatcher.parse, aws_environment)
+    requests, results = parse_requests([message], dispatcher.parse, aws_environment)
     if requests:
         (parsed,) = requests
         return parsed
@@ -149,6 +161,7 @@ def target(run_id: str = "jr_1", job_name: str = "etl", **changes: Any) -> StopT
         maybe_already_stopped=False,
         submitted_at=None,
         sender=SENDER_ID,
+        via="",
         message_ids=("m-1",),
     )
     return replace(first_attempt, **changes)
@@ -206,7 +219,14 @@ def retry_policy(**changes: Any) -> RetryPolicy:
 
 
 _MESSAGE_OUTCOMES: Final = frozenset(
-    {Outcome.INVALID_REQUEST, Outcome.TOO_MANY_RUNS, Outcome.NO_ACTIVE_RUNS, Outcome.IGNORED}
+    {
+        Outcome.INVALID_REQUEST,
+        Outcome.TOO_MANY_RUNS,
+        Outcome.NO_ACTIVE_RUNS,
+        Outcome.IGNORED,
+        Outcome.SWEPT,
+        Outcome.SWEEP_LATE,
+    }
 )
 """The outcomes that a message has and a target does not."""
 
@@ -262,6 +282,7 @@ def parsed_requests() -> st.SearchStrategy[list[ParsedRequest]]:
         st.just(""),
         times(),
         st.sampled_from(["alice", "bob"]),
+        via=st.sampled_from(["", EVENT_VIA]),
         receive_count=st.integers(1, 3),
         is_retry=st.booleans(),
         attempt=st.integers(0, 3),
@@ -298,6 +319,7 @@ def targets() -> st.SearchStrategy[StopTarget]:
         reason=st.just("") | notes(),
         requested_by=st.sampled_from(["", "guardrail"]),
         sender=st.sampled_from(["", SENDER_ID]),
+        via=st.sampled_from(["", EVENT_VIA]),
         message_ids=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True).map(tuple),
     )
 

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
 from gluebrake.model import MAX_RUNS_PER_CALL
 from tests.support.fakes.exchange import Json
-from tests.support.selections import SentSelection, request_with_selection
+from tests.support.selections import RunFacts, RunKey, SentSelection, request_with_selection
 
 TargetKey = tuple[str, str, bool]
 """Job name, run id, dry run."""
@@ -33,6 +33,7 @@ FAILURES: Final = frozenset({"NotFound", "NotAllowed", "Failed", "StopTimedOut",
 """The outcomes of a target that make a dead letter."""
 
 _MESSAGE_FAILURES: Final = frozenset({"InvalidRequest", "TooManyRuns"})
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +53,10 @@ class Evidence:
     undelivered: int
     """How many messages are still on the work queues."""
     selections: Sequence[SentSelection] = ()
-    """The selections among the messages."""
-    started: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
-    """When each run started, by job name and run id."""
-    active: Collection[tuple[str, str]] = ()
+    """The messages that do not name all runs that they mean."""
+    runs: Mapping[RunKey, RunFacts] = field(default_factory=dict)
+    """What is known of each run."""
+    active: Collection[RunKey] = ()
     """The runs that are still active at the end."""
 
     @cached_property
@@ -81,6 +82,18 @@ class Evidence:
         return {body for body in bodies if self.request(body) is None}
 
     @cached_property
+    def listed(self) -> set[TargetKey]:
+        """The targets that only requests with attempts name, which one result may account for as a whole."""
+        named = {body for body in self.bodies if request_with_selection(body) is None}
+        return self.requested.keys() - {key for body in named for key in self.keys(body)}
+
+    @cached_property
+    def whole_ends(self) -> set[tuple[str, bool]]:
+        """Job name and dry run of each final outcome of a request as a whole."""
+        lines = (line for line in self.lines if "job_run_id" not in line and is_final(line))
+        return {(line["job_name"], line["dry_run"]) for line in lines}
+
+    @cached_property
     def abandoned(self) -> Counter[str]:
         """How many dead letters are selections, by job. They account for the runs that they mean."""
         requests = [request_with_selection(body) for body, _ in self.dead_letters]
@@ -97,11 +110,10 @@ class Evidence:
         return {request["JobName"] for request in requests if request}
 
     def is_meant(self, key: TargetKey) -> bool:
-        """Return whether a message names the target, or selects runs of its job that are as old."""
+        """Return whether a message names the target, or means it without its name."""
         job_name, run_id, dry_run = key
-        started_on = self.started.get((job_name, run_id))
         return key in self.requested or any(
-            s.may_mean(job_name, started_on, dry_run=dry_run) for s in self.selections
+            s.may_mean((job_name, run_id), self.runs, dry_run=dry_run) for s in self.selections
         )
 
     def keys(self, body: str) -> set[TargetKey]:
@@ -164,7 +176,10 @@ def is_original_message(attributes: Mapping[str, Json]) -> bool:
 def _lost(evidence: Evidence) -> Iterator[str]:
     if evidence.undelivered:
         yield f"stuck: {evidence.undelivered} messages on the work queues"
-    yield from (f"lost: {key}" for key in evidence.requested.keys() - evidence.ends.keys() - evidence.moved)
+    for key in evidence.requested.keys() - evidence.ends.keys() - evidence.moved:
+        job_name, _, dry_run = key
+        if key not in evidence.listed or (job_name, dry_run) not in evidence.whole_ends:
+            yield f"lost: {key}"
     # A dry run that names too many runs is logged and makes no dead letter.
     expected = {body for body in evidence.unusable if "DryRun" not in body}
     yield from (f"lost: the message {body}" for body in expected - {body for body, _ in evidence.dead_letters})
@@ -189,20 +204,18 @@ def _invented(evidence: Evidence) -> Iterator[str]:
             yield f"invented as an event: {run}"
     for body, attributes in evidence.dead_letters:
         keys = evidence.keys(body)
-        if not all(map(evidence.is_meant, keys)) or not (keys or _is_original(body, evidence)):
+        names_all = bool(keys) and request_with_selection(body) is None
+        if not all(map(evidence.is_meant, keys)) or not (names_all or _is_sent(body, attributes, evidence)):
             yield f"invented as a dead letter: {body}"
         if any(dry_run for _, _, dry_run in keys - evidence.moved):
             yield f"a dry run as a dead letter: {body} {dict(attributes)}"
 
 
-def _is_original(body: str, evidence: Evidence) -> bool:
-    """Return whether the body was sent, or is a selection that was sent and has its time now."""
-    request = request_with_selection(body)
-    if request is None or body in evidence.bodies:
+def _is_sent(body: str, attributes: Mapping[str, Json], evidence: Evidence) -> bool:
+    """Return whether the body was sent. A selection that a function read has its time in the dead letter."""
+    if "ERROR_CODE" not in attributes or request_with_selection(body) is None:
         return body in evidence.bodies
-    before = datetime.fromisoformat(request["Select"]["StartedBefore"])
-    sent = ((s.job_name, s.dry_run, s.started_before) for s in evidence.selections)
-    return (request["JobName"], False, before) in sent
+    return SentSelection.parse(body, _LATEST) in evidence.selections
 
 
 def _unfinished_selections(evidence: Evidence) -> Iterator[str]:
@@ -219,8 +232,7 @@ def _unfinished_selections(evidence: Evidence) -> Iterator[str]:
     }
     every_run = [selection for selection in evidence.selections if not selection.states]
     for job_name, run_id in sorted(evidence.active):
-        started_on = evidence.started[job_name, run_id]
-        is_selected = any(s.may_mean(job_name, started_on, dry_run=False) for s in every_run)
+        is_selected = any(s.may_mean((job_name, run_id), evidence.runs, dry_run=False) for s in every_run)
         if is_selected and (job_name, run_id, False) not in accounted and job_name not in spared:
             yield f"selected and not stopped: {job_name, run_id}"
     failed = Counter(line["job_name"] for line in evidence.lines if _is_failed_selection(line))

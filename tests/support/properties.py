@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ from tests.support.invariants import (
 )
 from tests.support.scenarios import FORBIDDEN_JOBS, MAX_RUNS, Scenario
 from tests.support.scripted_aws import ScriptedAws
-from tests.support.selections import SentSelection
+from tests.support.selections import RunFacts, SentSelection
 from tests.support.simulated_aws import STOP, Delivery, Invocation, SimulatedAws
 
 _STOPPABLE: Final = frozenset({"STARTING", "RUNNING", "WAITING"})
@@ -71,6 +72,23 @@ def check_with_selections(scenario: Scenario) -> None:
         _check_that_no_forbidden_job_was_called(simulation)
 
 
+def check_observing(scenario: Scenario) -> None:
+    """Expect that a function that only observes stops nothing, and sends dry runs and unreadable messages."""
+    simulation = scenario.simulation()
+    simulation.observe = True
+    with simulation:
+        _deliver(simulation, scenario)
+        assert simulation.counts["UnexpectedErrors"] == 0
+        assert simulation.stop_calls() == []
+        sent = [pair for invocation in simulation.invocations for pair in _sent(invocation)]
+        for queue, entry in sent:
+            is_dead_letter = queue == "dead-letter" and _code(entry) == "InvalidRequest"
+            assert is_dead_letter or (queue == "stop" and json.loads(entry["MessageBody"])["DryRun"] is True)
+        for line in (line for invocation in simulation.invocations for line in invocation.outcomes):
+            assert line["observe"] is True
+            assert line["dry_run"] or line["outcome"] == "InvalidRequest"
+
+
 def evidence_of(
     simulation: SimulatedAws,
     bodies: Sequence[str],
@@ -87,7 +105,12 @@ def evidence_of(
         events=simulation.aws.events.details,
         undelivered=len(simulation.stop_queue) + len(simulation.confirm_queue),
         selections=selections,
-        started={(run.job_name, run.run_id): run.started_on for run in simulation.aws.glue},
+        runs={
+            (run.job_name, run.run_id): RunFacts(
+                run.started_on, run.details.get("Arguments", {}), run.details.get("PreviousRunId", "")
+            )
+            for run in simulation.aws.glue
+        },
         active=[(run.job_name, run.run_id) for run in simulation.aws.glue if run.state in _STOPPABLE],
     )
 
@@ -181,6 +204,10 @@ def _has_repeated_message(invocation: Invocation) -> bool:
 def _sent(invocation: Invocation) -> list[tuple[str, Json]]:
     calls = invocation.called("SendMessageBatch")
     return [(call["QueueUrl"].rpartition("/")[2], entry) for call in calls for entry in call["Entries"]]
+
+
+def _code(entry: Json) -> str:
+    return str(entry["MessageAttributes"].get("ERROR_CODE", {}).get("StringValue"))
 
 
 def _keys_of(entry: Json, evidence: Evidence) -> set[TargetKey]:

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from hypothesis import strategies as st
 
+from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Json
 from tests.support.fakes.faults import (
     Decide,
@@ -43,6 +44,9 @@ JOBS: Final = ("etl", "nightly", "locked")
 FORBIDDEN_JOBS: Final = ("vip", "payroll")
 RUN_IDS: Final = tuple(f"jr_{number}" for number in range(7))
 MAX_RUNS: Final = 3
+
+ARGUMENTS: Final = ({"--day": "1"}, {"--day": "2", "--env": "dev"})
+"""The arguments of the runs: each run has one of the two."""
 
 _STATES: Final = ("RUNNING", "STARTING", "WAITING", "STOPPING", "STOPPED", "SUCCEEDED", "FAILED", "PAUSED")
 _REFUSALS: Final = (
@@ -104,6 +108,8 @@ class Scenario:
     kills: Sequence[Kill | None] = ()
     ages: Sequence[int] = ()
     """How many seconds before the first message each run started, or after it if negative."""
+    previous: Sequence[str] = ()
+    """The run that each run of a job retries, empty for none. The runs of every job retry each other alike."""
     max_runs: int = MAX_RUNS
     page_size: int = 200
 
@@ -136,7 +142,8 @@ class Scenario:
         for number, run in enumerate(product((*JOBS, *FORBIDDEN_JOBS), RUN_IDS)):
             if (details := unusual.get(run, {})) is not None:
                 age = timedelta(seconds=at(self.ages, number, default=0))
-                simulation.aws.glue.add_run(*run, started_on=simulation.clock() - age, **details)
+                facts = {**self._facts(number % len(RUN_IDS)), **details}
+                simulation.aws.glue.add_run(*run, started_on=simulation.clock() - age, **facts)
         simulation.aws.faults.add(simulation.kill_at_call)
         simulation.aws.faults.add(SmallPages(self.page_size), operation="GetJobRuns")
         simulation.aws.faults.add(simulation.record_unaccepted, operation="SendMessageBatch")
@@ -146,9 +153,16 @@ class Scenario:
         simulation.context = Context(lambda: at(self.seconds_left, len(simulation.invocations), default=30.0))
         return simulation
 
+    def _facts(self, number: int) -> dict[str, Any]:
+        previous = at(self.previous, number, default="")
+        return {"Arguments": ARGUMENTS[number % 2], **({"PreviousRunId": previous} if previous else {})}
+
 
 SELECTION: Final = json.dumps({"JobName": "selected", "Select": {}})
 """A selection of the runs that `set_up_all_kinds` starts for it."""
+
+WITH_ATTEMPTS: Final = json.dumps({"JobName": "retried", "JobRunIds": ["jr_1"], "IncludeAttempts": True})
+"""A request for a failed run that `set_up_all_kinds` starts, and for its third attempt, which is active."""
 
 
 def set_up_all_kinds(simulation: SimulatedAws) -> None:
@@ -162,6 +176,11 @@ def set_up_all_kinds(simulation: SimulatedAws) -> None:
     glue.add_run("denied", "jr")
     for run_id in ("jr_1", "jr_2"):
         glue.add_run("selected", run_id, started_on=simulation.clock() - timedelta(hours=1))
+    started_on = simulation.clock() - timedelta(hours=1)
+    failed: dict[str, Any] = {"state": "FAILED", "CompletedOn": started_on.timestamp()}
+    glue.add_run("retried", "jr_1", started_on=started_on, **failed)
+    glue.add_run("retried", "jr_2", started_on=started_on, PreviousRunId="jr_1", **failed)
+    glue.add_run("retried", "jr_3", started_on=started_on, PreviousRunId="jr_2")
     simulation.aws.faults.add(
         Refused("AccessDeniedException"),
         operation="BatchStopJobRun",
@@ -200,18 +219,24 @@ def _bodies() -> st.SearchStrategy[str]:
 
 
 def _selections() -> st.SearchStrategy[str]:
-    """Return selections, most of them of one job."""
-    select = st.fixed_dictionaries(
-        {},
-        optional={
-            "OlderThanMinutes": st.sampled_from((0, 30, 90)),
-            "States": st.sampled_from((["RUNNING"], ["WAITING", "STARTING"])),
-        },
-    )
+    """Return selections, and requests for runs with their attempts, most of them of one job."""
+    conditions: dict[str, st.SearchStrategy[Any]] = {
+        "OlderThanMinutes": st.sampled_from((0, 30, 90)),
+        "States": st.sampled_from((["RUNNING"], ["WAITING", "STARTING"])),
+        "StartedAfter": st.sampled_from(_STARTED_AFTER),
+        "Arguments": st.sampled_from((*ARGUMENTS, {"--day": "3"}, {"--day": "1", "--env": "dev"})),
+        "Except": st.lists(st.sampled_from(RUN_IDS), min_size=1, max_size=3),
+    }
+    # Several conditions often leave no run.
+    single = [st.fixed_dictionaries({name: values}) for name, values in conditions.items()]
+    select = st.one_of(*single, st.just({}), st.fixed_dictionaries({}, optional=conditions))
+    selections = select.map(lambda select: {"Select": select})
+    run_ids = st.lists(st.sampled_from((*RUN_IDS[:2] * 3, *RUN_IDS[2:], "jr_x")), min_size=1, max_size=2)
+    with_attempts = run_ids.map(lambda run_ids: {"JobRunIds": run_ids, "IncludeAttempts": True})
     requests = st.builds(
-        lambda job_name, select, fields: json.dumps({"JobName": job_name, "Select": select, **fields}),
-        st.sampled_from((*JOBS[:1] * 6, *JOBS[1:], FORBIDDEN_JOBS[0], "unknown")),
-        st.just({}) | select,
+        lambda job_name, which, fields: json.dumps({"JobName": job_name, **which, **fields}),
+        st.sampled_from((*JOBS[:1] * 6, *JOBS[1:], *FORBIDDEN_JOBS, "unknown")),
+        st.sampled_from((selections, with_attempts)).flatmap(lambda which: which),
         st.sampled_from((*[{}] * 4, {"DryRun": True}, {"Reason": "over budget"})),
     )
     return requests | requests.map(stop_request_event)
@@ -235,6 +260,7 @@ _SEND_FAULTS: Final[tuple[Fault | None, ...]] = (
     EntriesFailed(),
     EntriesFailed(_is_chosen),
 )
+_STARTED_AFTER: Final = [(VirtualClock()() - timedelta(hours=hours)).isoformat() for hours in (3, 1, 0)]
 _DETAILS: Final = st.fixed_dictionaries(
     {
         "state": st.sampled_from(_STATES),
@@ -271,6 +297,13 @@ AT_LEAST_ONCE: Final = st.builds(
 )
 """Sends and events fail, functions crash, clocks differ, and SQS delivers messages twice and in any order."""
 
+_CHAINS: Final = (
+    ("", *RUN_IDS[:-1]),
+    ("", *RUN_IDS[:1] * 3, *RUN_IDS[1:4]),
+    (RUN_IDS[-1], *RUN_IDS[:-1]),
+)
+"""The run that each run retries: the one before it, one of few, or in a circle."""
+
 # Few of them end a selection. After the others it is retried.
 _LISTING_FAULTS: Final = (None, None, *_REFUSALS[:2], *_REFUSALS[4:7], *_BROKEN_REPLIES)
 _AGES: Final = (3600, 3600, 7200, 900, 1, 0, -1, -600)
@@ -298,7 +331,12 @@ WITH_SELECTIONS: Final = st.builds(
     sent_seconds_ahead=st.just([]) | st.lists(st.sampled_from((0, 0, -1, -120, -7200)), max_size=8),
     clock_seconds_ahead=st.sampled_from(_SECONDS_AHEAD),
     ages=st.lists(st.sampled_from(_AGES), min_size=21, max_size=21),
+    previous=st.sampled_from(_CHAINS)
+    | st.lists(st.sampled_from(("", "jr_x", *RUN_IDS)), min_size=len(RUN_IDS), max_size=len(RUN_IDS)),
     max_runs=st.sampled_from((MAX_RUNS, *[100] * 4)),
     page_size=st.sampled_from((200, 1, 3)),
 )
-"""Selections are among the messages. The functions are killed between calls, and SQS delivers copies."""
+"""Selections and requests for attempts are among the messages.
+
+The functions are killed between calls, and SQS delivers copies.
+"""

@@ -27,7 +27,6 @@ from gluebrake.lambda_event import Bookkeeping
 from gluebrake.model import AwsEnvironment
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
-from gluebrake.wiring import Dependencies
 from tests.support.fakes import sqs
 from tests.support.fakes.aws_server import ACCOUNT, BUS, REGION, FakeAws
 from tests.support.fakes.clock import VirtualClock
@@ -36,6 +35,7 @@ from tests.support.fakes.exchange import Call, Json
 STOP: Final = "stop"
 CONFIRM: Final = "confirm"
 
+EVENT_ID: Final = "17793124-05d4-b198-2fde-7ededc63b103"
 JOB_ARN_PREFIX: Final = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/"
 MAX_RECEIVE_COUNT: Final = 5
 VISIBILITY_SECONDS: Final = 180
@@ -140,6 +140,9 @@ class SimulatedAws:
     skew: timedelta = timedelta()
     """How far the functions' clock is ahead of the clock of SQS and Glue."""
     outcome_events: bool = True
+    observe: bool = False
+    """Whether STOP reads each request as a dry run. Powertools marks the lines of later tests in the process,
+    unless the loggers are removed."""
     context: Context = field(default_factory=Context)
     invocations: list[Invocation] = field(default_factory=list)
     moved: list[Delivery] = field(default_factory=list)
@@ -161,7 +164,7 @@ class SimulatedAws:
             bookkeeping=_bookkeeping(CONFIRM, confirm.MAX_POLLS),
             queue=Queue.CONFIRM,
         )
-        self.dependencies: dict[str, Dependencies] = {STOP: of_stop, CONFIRM: of_confirm}
+        self.dependencies: dict[str, stop.StopDependencies] = {STOP: of_stop, CONFIRM: of_confirm}
         handlers: dict[str, Callable[..., Json]] = {STOP: stop.handler, CONFIRM: confirm.handler}
         self.functions: dict[str, Function] = {
             service: partial(self._in_process, service, handler) for service, handler in handlers.items()
@@ -222,16 +225,24 @@ class SimulatedAws:
 
     def deliver(self, service: str, deliveries: Sequence[Delivery]) -> Invocation:
         """Invoke a function with messages. SQS redelivers those that it does not acknowledge."""
+        event = {"Records": [d.message.record(receive_count=d.receive_count) for d in deliveries]}
+        invocation = self._invoke(service, event, deliveries)
+        visible_at = self.clock() + timedelta(seconds=VISIBILITY_SECONDS)
+        failed = self.unacknowledged(invocation)
+        self._invisible[service] += [(visible_at, d) for d in deliveries if d.message_id in failed]
+        return invocation
+
+    def invoke_directly(self, service: str, event: Json) -> Invocation:
+        """Invoke a function without a queue."""
+        return self._invoke(service, event, ())
+
+    def _invoke(self, service: str, event: Json, deliveries: Sequence[Delivery]) -> Invocation:
         first_call = len(self.aws.calls)
         with _captured_output(service) as output:
-            event = {"Records": [d.message.record(receive_count=d.receive_count) for d in deliveries]}
             answer = self.functions[service](event, self.context)
         calls = self.aws.calls[first_call:]
         invocation = Invocation(service, deliveries, calls, output.getvalue(), answer)
         self.invocations.append(invocation)
-        visible_at = self.clock() + timedelta(seconds=VISIBILITY_SECONDS)
-        failed = self.unacknowledged(invocation)
-        self._invisible[service] += [(visible_at, d) for d in deliveries if d.message_id in failed]
         return invocation
 
     def unacknowledged(self, invocation: Invocation) -> set[str]:
@@ -278,7 +289,7 @@ class SimulatedAws:
     def _in_process(
         self,
         service: str,
-        handler: Callable[[Json, Context, Dependencies], Json],
+        handler: Callable[..., Json],
         event: Json,
         context: Context,
     ) -> Json:
@@ -325,7 +336,7 @@ class SimulatedAws:
                 job_arn_prefix=JOB_ARN_PREFIX,
                 calls_at_once=self.calls_at_once,
             ),
-            telemetry=Telemetry(STOP),
+            telemetry=Telemetry(STOP, observe=self.observe),
             limits=Limits(tuple(self.jobs), tuple(self.protected_jobs), self.max_runs_per_request),
             retry_policy=RetryPolicy(
                 delays={
@@ -336,6 +347,7 @@ class SimulatedAws:
                 ids_in_a_message=min(500, self.max_runs_per_request),
             ),
             max_attempts=8,
+            observe=self.observe,
             queue=Queue.STOP,
             bookkeeping=_bookkeeping(STOP, 8),
             jitter=lambda: self.jitter,
@@ -357,7 +369,7 @@ def stop_request(job_name: str, *run_ids: str, **fields: Any) -> str:
 
 def stop_request_event(detail: str) -> str:
     """Write the EventBridge event that carries a stop request."""
-    envelope = {"version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "source": "guardrail"}
+    envelope = {"version": "0", "id": EVENT_ID, "source": "guardrail", "account": ACCOUNT}
     return json.dumps({**envelope, "detail-type": STOP_REQUESTED, "detail": json.loads(detail)})
 
 

@@ -23,6 +23,8 @@ VALUES: Final[dict[str, Any]] = {
     "max_runs_per_request": 100,
     "calls_at_once": 4,
     "max_attempts": 6,
+    "alarm_namespaces": ["Own/Jobs"],
+    "alarm_accounts": ["210987654321"],
 }
 
 

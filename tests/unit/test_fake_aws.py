@@ -227,6 +227,30 @@ class TestReading:
         assert arn == "arn:aws:glue:eu-west-1:123456789012:job/etl"
         assert glue.get_tags(ResourceArn=arn)["Tags"] == {"gluebrake:protect": "true"}
 
+    def test_jobs_are_listed_by_their_tags(self, aws: FakeAws, glue: GlueClient) -> None:
+        """ListJobs pages through the names of the jobs that have all the tags."""
+        for name, tags in (("a", {"env": "dev"}), ("b", {}), ("c", {"env": "dev", "team": "x"}), ("d", {})):
+            aws.glue.add_job(name, tags=tags)
+        first = glue.list_jobs(MaxResults=3)
+        assert first["JobNames"] == ["a", "b", "c"]
+        last = glue.list_jobs(MaxResults=3, NextToken=first["NextToken"])
+        assert (last["JobNames"], "NextToken" in last) == (["d"], False)
+        assert glue.list_jobs(Tags={"env": "dev"})["JobNames"] == ["a", "c"]
+        assert glue.list_jobs(Tags={"env": "dev", "team": "x"})["JobNames"] == ["c"]
+        with pytest.raises(glue.exceptions.InvalidInputException):
+            glue.list_jobs(MaxResults=1001)
+
+    def test_definitions_are_read_by_name(self, aws: FakeAws, glue: GlueClient) -> None:
+        """BatchGetJobs returns each definition once, and the names that it does not know."""
+        aws.glue.add_job("etl", DefaultArguments={"--a": "1"})
+        aws.glue.add_job("stream", command="gluestreaming")
+        answer = glue.batch_get_jobs(JobNames=["stream", "etl", "gone", "etl"])
+        assert answer["Jobs"] == [
+            {"Name": "stream", "Command": {"Name": "gluestreaming"}},
+            {"Name": "etl", "Command": {"Name": "glueetl"}, "DefaultArguments": {"--a": "1"}},
+        ]
+        assert answer["JobsNotFound"] == ["gone"]
+
 
 class TestQueues:
     """The operations of SQS."""

@@ -14,10 +14,16 @@ from gluebrake.contract import StopOutcome
 from gluebrake.model import Message
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher, stop_request
-from gluebrake.parsing.messages import parse_messages
 from gluebrake.settings import ConfirmSettings, StopSettings, load
 from tests.golden import golden
-from tests.support.builders import AWS_ENVIRONMENT, FUNCTION_SENDER_ID, NOON, bookkeeping, record
+from tests.support.builders import (
+    AWS_ENVIRONMENT,
+    FUNCTION_SENDER_ID,
+    NOON,
+    bookkeeping,
+    parse_requests,
+    record,
+)
 
 pytestmark = pytest.mark.disable_socket
 
@@ -42,7 +48,7 @@ def test_messages_on_the_queues_are_read(written: dict[str, Any]) -> None:
     """The request and the bookkeeping are read as they were written. An unreadable body is still unreadable."""
     message = _received(written)
     parse = stop_request.parse if written["queue"] == "confirm" else dispatcher.parse
-    requests, unusable = parse_messages([message], parse, AWS_ENVIRONMENT)
+    requests, unusable = parse_requests([message], parse, AWS_ENVIRONMENT)
     if "InvalidRequest" in written["name"]:
         assert requests == []
         assert [result.outcome for result in unusable] == [Outcome.INVALID_REQUEST]

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluebrake import lambda_event
+from gluebrake.contract import VIA
 from gluebrake.lambda_event import LambdaEvent
 from gluebrake.model import ParsedRequest
-from tests.support.builders import Invalid, bookkeeping, parse_one
+from tests.support.builders import FUNCTION_SENDER_ID, Invalid, bookkeeping, parse_one
 from tests.unit.parsing.events import (
     CHANGED_AT,
     KINESIS_RECORDS,
@@ -122,6 +123,23 @@ class TestQueueRecords:
         (redriven,) = _parse({"Records": [record]}).messages
         assert redriven == message(run_status(), receipt_handle="m-7/1")
         assert redriven.is_first
+
+    @pytest.mark.parametrize(
+        ("sender", "via"),
+        [
+            (FUNCTION_SENDER_ID, "event e-1"),
+            (FUNCTION_SENDER_ID.partition(":")[0], "event e-1"),
+            ("AROAANOTHER:stop", ""),
+            ("", ""),
+        ],
+    )
+    def test_envelope_is_believed_of_functions_only(self, sender: str, via: str) -> None:
+        """The attribute with the first envelope counts only in a message that a function sent."""
+        attributes = {VIA: {"dataType": "String", "stringValue": "event e-1"}}
+        record = sqs_record(request(), messageAttributes=attributes)
+        record["attributes"]["SenderId"] = sender
+        (queued,) = _parse({"Records": [record]}).messages
+        assert queued.via == via
 
     def test_attributes_of_producers_are_ignored(self) -> None:
         """A message may have binary attributes, or no attributes."""

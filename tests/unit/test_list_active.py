@@ -8,11 +8,12 @@ from typing import Any, Final
 import boto3
 import pytest
 
+from gluebrake.aws import glue_responses
 from gluebrake.aws.call_budget import CallBudget
 from gluebrake.aws.glue import Glue
 from gluebrake.contract import Selection, StopRequest
 from gluebrake.decisions.stop_outcomes import decide_listing
-from gluebrake.model import TERMINAL_STATES, ActiveRuns, ParsedRequest, RunFacts
+from gluebrake.model import TERMINAL_STATES, ActiveRuns, MessageResult, ParsedRequest, RunFacts
 from gluebrake.outcomes import Outcome
 from tests.support.fakes.aws_server import FakeAws
 from tests.support.fakes.exchange import Answer, Call, Reply
@@ -65,6 +66,22 @@ class TestListing:
         assert [run.run_id for run in active.runs if not run.is_active] == ["STOPPING"]
         assert {run.started_on for run in active.runs} == {SENT_AT}
         assert aws.requests(PAGES) == [{"JobName": "etl", "MaxResults": 200}]
+
+    def test_listed_run_has_its_arguments_and_its_previous_run(self, aws: FakeAws) -> None:
+        """A selection by arguments, and a request for attempts, read them in the list."""
+        _add(aws, 1, Arguments={"--day": "1"}, PreviousRunId="jr_0")
+        (run,) = _list(aws).runs
+        assert (run.arguments, run.previous_run_id) == ({"--day": "1"}, "jr_0")
+
+    @pytest.mark.parametrize("value", [None, 5, [], "", "two\nlines", {"--day": 1, "--none": None}])
+    def test_unusable_arguments_and_previous_run_are_none(self, value: Any) -> None:
+        """A run remains usable if Glue gives it arguments or a previous run of another type."""
+        run = glue_responses.run_facts(
+            {"Id": "jr_1", "JobRunState": "RUNNING", "Arguments": value, "PreviousRunId": value}
+        )
+        assert run is not None
+        assert run.previous_run_id == ""
+        assert run.arguments == (value if isinstance(value, dict) else {})
 
     def test_job_that_never_ran_has_no_runs(self, aws: FakeAws) -> None:
         """The listing of a job without runs is complete."""
@@ -245,6 +262,35 @@ class TestDecision:
         result = decide_listing(parsed, ActiveRuns("etl", code="EntityNotFoundException"), 1)
         assert result is not None
         assert result.outcome is Outcome.NOT_FOUND
+
+    @pytest.mark.parametrize("run_ids", [(), ("jr_1",)])
+    def test_pattern_that_glue_does_not_know_is_not_found_at_once(self, run_ids: tuple[str, ...]) -> None:
+        """A JobName with an asterisk has no second attempt, and the reason says what a request names."""
+        request = StopRequest(job_name="etl-*", select=Selection())
+        active = ActiveRuns("etl-*", code="EntityNotFoundException", error="no job")
+        result = decide_listing(ParsedRequest(message("{}"), request, run_ids), active, 8)
+        assert result is not None
+        assert (result.outcome, result.code) == (Outcome.NOT_FOUND, "EntityNotFoundException")
+        assert result.why == "JobName: names one job and takes no pattern; send a stop request for each job"
+
+    @pytest.mark.parametrize("active", [ActiveRuns("etl-*"), ActiveRuns("etl-*", code="ThrottlingException")])
+    def test_pattern_is_retried_while_glue_does_not_answer(self, active: ActiveRuns) -> None:
+        """Only Glue knows whether there is a job of that name."""
+        request = StopRequest(job_name="etl-*", select=Selection())
+        result = decide_listing(ParsedRequest(message("{}"), request), active, 8)
+        assert result is not None
+        assert result.outcome in {Outcome.DEFERRED, Outcome.RETRYING}
+        assert "pattern" not in result.why
+
+    def test_named_runs_wait_for_the_list_of_their_attempts(self) -> None:
+        """A request whose attempts could not be listed has a result as a whole, although it names runs."""
+        request = StopRequest("etl", ("jr_1",), include_attempts=True, attempts_started_before=SENT_AT)
+        parsed = ParsedRequest(message("{}"), request, ("jr_1",))
+        result = decide_listing(parsed, ActiveRuns("etl", code="ThrottlingException"), 8)
+        assert result == MessageResult(
+            parsed.message, Outcome.RETRYING, "ThrottlingException", "ThrottlingException", request
+        )
+        assert decide_listing(parsed, ActiveRuns("etl", complete=True), 8) is None
 
     def test_request_with_matching_runs_has_no_result_yet(self) -> None:
         """The matching runs are not stopped yet."""

@@ -13,15 +13,16 @@ from gluebrake.decisions.outcome_events import outcome_events
 from gluebrake.model import Measure, MessageResult, RunResult
 from gluebrake.outcomes import OUTCOMES, Outcome, Route
 from gluebrake.parsing import dispatcher, stop_request
-from gluebrake.parsing.messages import parse_messages
 from tests.support.builders import (
     AWS_ENVIRONMENT,
+    EVENT_VIA,
     NOON,
     SENDER_ID,
     event,
     message,
     names,
     notes,
+    parse_requests,
     request,
     result,
     target,
@@ -56,9 +57,9 @@ class TestRuns:
         assert [event.outcome for event in events] == ([outcome] if is_final else [])
 
     def test_event_has_everything_that_is_known(self) -> None:
-        """Run, outcome, error, state, reason, requester, attempts, times and measures are in the event."""
+        """Run, outcome, error, state, request, envelope, attempts, times and measures are in the event."""
         measures = {Measure.TIME_TO_STOP: 4.5, Measure.DPUS_RELEASED: 10.0, Measure.DPU_HOURS_CONSUMED: 0.5}
-        submitted = target(attempt=2, submitted_at=NOON, sender="AIDAEXAMPLE:guardrail")
+        submitted = target(attempt=2, submitted_at=NOON, sender="AIDAEXAMPLE:guardrail", via=EVENT_VIA)
         stopped = RunResult(submitted, Outcome.STOPPED, "SomeException", "some words", "STOPPED", measures)
         assert _events(stopped) == [
             StopOutcome(
@@ -71,6 +72,7 @@ class TestRuns:
                 reason="over budget",
                 requested_by="guardrail/nightly",
                 sender="AIDAEXAMPLE:guardrail",
+                via=EVENT_VIA,
                 attempt=2,
                 submitted_at=NOON,
                 settled_at=SETTLED_AT,
@@ -106,7 +108,7 @@ class TestRequests:
         """A selection that matches no run, or too many, has an outcome, a job and a requester, but no run."""
         requested = request(reason="over budget", requested_by="guardrail/nightly", dry_run=True)
         failed = MessageResult(
-            message(attempt=2), Outcome.FAILED, "No.", request=requested, code="SomeException"
+            message(attempt=2, via=EVENT_VIA), Outcome.FAILED, "No.", request=requested, code="SomeException"
         )
         assert _events(failed) == [
             StopOutcome(
@@ -118,6 +120,7 @@ class TestRequests:
                 reason="over budget",
                 requested_by="guardrail/nightly",
                 sender=SENDER_ID,
+                via=EVENT_VIA,
                 attempt=2,
                 settled_at=SETTLED_AT,
             )
@@ -148,6 +151,6 @@ def test_outcome_event_on_a_queue_leads_to_no_other(job_name: str, reason: str) 
     detail = {"jobName": job_name, "jobRunId": "jr_1", "outcome": "Failed", "reason": reason}
     received = message(event(detail, "Glue Job Run Stop Outcome"))
     for parse, outcome in ((dispatcher.parse, Outcome.IGNORED), (stop_request.parse, Outcome.INVALID_REQUEST)):
-        requests, message_results = parse_messages([received], parse, AWS_ENVIRONMENT)
+        requests, message_results = parse_requests([received], parse, AWS_ENVIRONMENT)
         assert (requests, [result.outcome for result in message_results]) == ([], [outcome])
         assert _events(*message_results) == []

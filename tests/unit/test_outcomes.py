@@ -21,6 +21,7 @@ FAILURES: Final = {
         Outcome.TOO_MANY_RUNS,
     },
     "confirm": {Outcome.STOP_TIMED_OUT, Outcome.UNCONFIRMED, Outcome.INVALID_REQUEST},
+    "sweep": {Outcome.INVALID_REQUEST},
 }
 NOT_FINAL: Final = {
     Outcome.STOP_SUBMITTED,
@@ -86,4 +87,4 @@ def test_value_of_an_outcome_is_its_name() -> None:
 
 def test_unknown_stage_has_no_outcomes() -> None:
     """A name that is not in the table of stages decides nothing."""
-    assert outcomes_of("sweep") == ()
+    assert outcomes_of("noop") == ()

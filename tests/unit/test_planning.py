@@ -15,11 +15,20 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gluebrake.contract import Selection
-from gluebrake.decisions.planning import Plan, matches, merge, plan
+from gluebrake.contract import Selection, StopRequest
+from gluebrake.decisions.planning import Plan, as_dry_run, matches, merge, plan
 from gluebrake.model import Message, ParsedRequest, RunResult, StopTarget
 from gluebrake.outcomes import Outcome
-from tests.support.builders import NOON, limits, message, parsed, parsed_requests, request, target
+from tests.support.builders import (
+    EVENT_VIA,
+    NOON,
+    limits,
+    message,
+    parsed,
+    parsed_requests,
+    request,
+    target,
+)
 
 pytestmark = pytest.mark.disable_socket
 
@@ -82,7 +91,7 @@ class TestMerging:
             )
             assert merged.message_ids == tuple(message.message_id for message in messages)
             assert merged.request == replace(earliest.request, job_run_ids=UNSET, select=UNSET)
-            assert merged.sender == earliest.message.sender
+            assert (merged.sender, merged.via) == (earliest.message.sender, earliest.message.via)
             assert merged.maybe_already_stopped == (
                 any(message.attempt > 0 for message in believed)
                 or any(message.receive_count > 1 for message in messages)
@@ -98,12 +107,19 @@ class TestMerging:
         assert merge(shuffled) == merge(requests)
 
     def test_earliest_message_decides_the_request(self) -> None:
-        """Reason, requester and sender are those of the earliest message."""
+        """Reason, requester, sender and envelope are those of the earliest message."""
         late = parsed(
-            by=message(message_id="late", attempt=0, submitted_at=_earlier(30), sender="bob"), reason="late"
+            by=message(message_id="late", submitted_at=_earlier(30), sender="bob", via="event late"),
+            reason="late",
         )
         early = parsed(
-            by=message(message_id="early", sent_at=_earlier(5), attempt=2, submitted_at=_earlier(10)),
+            by=message(
+                message_id="early",
+                sent_at=_earlier(5),
+                attempt=2,
+                submitted_at=_earlier(10),
+                via=EVENT_VIA,
+            ),
             reason="early",
             requested_by="guardrail",
         )
@@ -115,6 +131,7 @@ class TestMerging:
                 reason="early",
                 message_ids=("early", "late"),
                 requested_by="guardrail",
+                via=EVENT_VIA,
             )
         ]
 
@@ -136,6 +153,21 @@ class TestMerging:
         late = parsed("jr_1", "jr_2", by=message(message_id="late"))
         early = parsed("jr_3", "jr_2", by=message(message_id="early", sent_at=_earlier(5)))
         assert [merged.run.run_id for merged in merge([late, early])] == ["jr_3", "jr_2", "jr_1"]
+
+    def test_target_is_of_one_run_without_its_attempts(self) -> None:
+        """The attempts of a named run are targets by themselves, so no target includes attempts again."""
+        including = parsed("jr_1", include_attempts=True, attempts_started_before=NOON, reason="over budget")
+        merged = merge([replace(including, run_ids=("jr_1", "jr_2"))])
+        assert [target.run.run_id for target in merged] == ["jr_1", "jr_2"]
+        assert {target.request for target in merged} == {StopRequest("etl", reason="over budget")}
+
+    def test_attempt_of_one_message_is_a_named_run_of_another(self) -> None:
+        """A run that a message means as an attempt, and another names, is one target of both."""
+        named = parsed("jr_2", by=message(message_id="named"))
+        including = parsed("jr_1", include_attempts=True, attempts_started_before=NOON)
+        first, second = merge([replace(including, run_ids=("jr_1", "jr_2")), named])
+        assert (first.run.run_id, first.message_ids) == ("jr_1", ("m-1",))
+        assert (second.run.run_id, second.message_ids) == ("jr_2", ("m-1", "named"))
 
     def test_run_that_a_message_names_twice_is_one_target(self) -> None:
         """The target has the message's id once."""
@@ -186,6 +218,19 @@ class TestBatches:
         """The targets whose states are only read are the dry runs, all of them."""
         planned = plan(requests, limits())
         assert set(map(_key, planned.dry_runs)) == {key for key in _requests_by_key(requests) if key[2]}
+
+
+class TestObserving:
+    """Requests that are read as dry runs."""
+
+    @given(parsed_requests())
+    def test_request_becomes_a_dry_run(self, requests: list[ParsedRequest]) -> None:
+        """No request is left that stops a run, and nothing else of a request changes."""
+        observed = [as_dry_run(parsed) for parsed in requests]
+        planned = plan(observed, limits())
+        assert planned.stops == ()
+        assert {target.run for target in planned.dry_runs} == {target.run for target in merge(requests)}
+        assert observed == [replace(p, request=replace(p.request, dry_run=True)) for p in requests]
 
 
 class TestCounts:
@@ -290,6 +335,17 @@ class TestLimits:
         large = ParsedRequest(message(), selection, ("jr_1", "jr_2", "jr_3"))
         (failed,) = plan([large], limits(max_runs_per_request=2)).message_results
         assert failed.why == "Select: matches 3 runs, but maxRunsPerRequest is 2; none was stopped"
+
+    @pytest.mark.parametrize(("inactive", "fails"), [(0, True), (1, False)])
+    def test_attempts_count_towards_the_limit(self, inactive: int, *, fails: bool) -> None:
+        """Named runs and active attempts count, and the reason names the field that adds the attempts."""
+        including = parsed("jr_1", include_attempts=True, attempts_started_before=NOON)
+        large = replace(including, run_ids=("jr_1", "jr_2", "jr_3"), inactive=inactive)
+        planned = plan([large], limits(max_runs_per_request=2))
+        reasons = [failed.why for failed in planned.message_results]
+        expected = "IncludeAttempts: means 3 runs, but maxRunsPerRequest is 2; none was stopped"
+        assert reasons == ([expected] if fails else [])
+        assert len(_all_targets(planned)) == (0 if fails else 3)
 
     def test_rejected_target_has_the_merged_request(self) -> None:
         """The result has the whole target, so that the log shows who requested the stop."""

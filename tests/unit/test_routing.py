@@ -17,23 +17,25 @@ from msgspec.structs import replace
 
 from gluebrake import lambda_event
 from gluebrake.aws.sqs import MAX_BYTES
-from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, Selection
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA, Selection
 from gluebrake.decisions.planning import merge
 from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, Backoff, outgoing_messages
+from gluebrake.decisions.selection import delivered_before
 from gluebrake.model import Message, MessageResult, OutgoingMessage, ParsedRequest, RunResult
 from gluebrake.outcomes import OUTCOMES, Outcome, Route
 from gluebrake.parsing import dispatcher
-from gluebrake.parsing.messages import parse_messages
 from gluebrake.stages import Queue
 from tests.support.builders import (
     AWS_ENVIRONMENT,
     BOOKKEEPING_ATTRIBUTES,
+    EVENT_VIA,
     FUNCTION_SENDER_ID,
     NOON,
     SENDER_ID,
     bookkeeping,
     message,
     message_result,
+    parse_requests,
     record,
     request,
     result,
@@ -64,6 +66,8 @@ DESTINATIONS: Final[dict[Outcome, Queue | None]] = {
     Outcome.TOO_MANY_RUNS: Queue.DEAD_LETTER,
     Outcome.NO_ACTIVE_RUNS: None,
     Outcome.IGNORED: None,
+    Outcome.SWEPT: None,
+    Outcome.SWEEP_LATE: None,
 }
 QUEUES: Final[dict[Route, Queue | None]] = {
     Route.END: None,
@@ -105,7 +109,7 @@ def _received(sent: OutgoingMessage) -> Message:
 
 def _parsed(sent: OutgoingMessage) -> ParsedRequest:
     """Receive and parse the message as the next function does."""
-    requests, unusable = parse_messages([_received(sent)], dispatcher.parse, AWS_ENVIRONMENT)
+    requests, unusable = parse_requests([_received(sent)], dispatcher.parse, AWS_ENVIRONMENT)
     assert not unusable
     (parsed,) = requests
     return parsed
@@ -184,12 +188,13 @@ class TestSendingOn:
 
     @pytest.mark.parametrize("outcome", SENT_ON)
     def test_notes_are_sent_on(self, outcome: Outcome) -> None:
-        """The next stage gets the run, the dry run, the reason, the requester and the sender."""
-        (sent,) = _routed([result(outcome, dry_run=True, reason="over\nbudget")])
+        """The next stage gets the run, the dry run, the reason, the requester, the sender and the envelope."""
+        (sent,) = _routed([result(outcome, dry_run=True, reason="over\nbudget", via=EVENT_VIA)])
         (merged,) = merge([_parsed(sent)])
         assert merged.run == target().run
         assert (merged.dry_run, merged.request.reason) == (True, "over\nbudget")
         assert (merged.request.requested_by, merged.sender) == ("guardrail/nightly", SENDER_ID)
+        assert merged.via == EVENT_VIA
 
     def test_absent_notes_are_left_out(self) -> None:
         """A request without reason and requester stays without them, since empty ones are invalid."""
@@ -242,14 +247,16 @@ class TestSendingOn:
         assert _received(sent).submitted_at == (known if kept else NOON)
 
     def test_message_has_only_the_bookkeeping_attributes(self) -> None:
-        """A message has attempt, stage, first sender and submission time, and no other attribute."""
-        (sent,) = _routed([result(Outcome.STOP_SUBMITTED)])
-        assert sent.attributes == {
+        """A message has attempt, stage, first sender, submission time and envelope, if there was one."""
+        expected = {
             ATTEMPT: "0",
             STAGE: "confirm",
             SENDER: SENDER_ID,
             SUBMITTED_AT: NOON.isoformat(),
         }
+        for via, attribute in (("", {}), (EVENT_VIA, {VIA: EVENT_VIA})):
+            (sent,) = _routed([result(Outcome.STOP_SUBMITTED, via=via)])
+            assert sent.attributes == {**expected, **attribute}
 
     def test_deferred_target_may_already_be_stopped(self) -> None:
         """An earlier delivery may have stopped the run of a target that is deferred after its redelivery."""
@@ -288,6 +295,7 @@ class TestSharing:
             {"reason": "other"},
             {"requested_by": "other"},
             {"sender": "other"},
+            {"via": EVENT_VIA},
             {"submitted_at": EARLIER},
         ],
     )
@@ -353,7 +361,7 @@ class TestDeadLetters:
 
     @pytest.mark.parametrize("outcome", FAILURES)
     def test_dead_letter_has_eventbridges_error_attributes(self, outcome: Outcome) -> None:
-        """A dead letter has the error and none of the bookkeeping attributes."""
+        """A dead letter of a plain request has the error and none of the bookkeeping attributes."""
         failed = replace(
             result(outcome, attempt=7), code="ThrottlingException", error="Rate exceeded", state="RUNNING"
         )
@@ -363,6 +371,25 @@ class TestDeadLetters:
             "ERROR_MESSAGE": "Rate exceeded Glue reports the run as RUNNING.",
             "RETRY_ATTEMPTS": "7",
         }
+
+    @pytest.mark.parametrize("sent_by", [FUNCTION_SENDER_ID, SENDER_ID])
+    def test_dead_letter_has_the_envelope(self, sent_by: str) -> None:
+        """A dead letter says what carried the request. That is believed of a dead letter of the functions."""
+        of_run = [result(outcome, via=EVENT_VIA) for outcome in FAILURES]
+        of_message = [
+            MessageResult(message(via=EVENT_VIA), outcome, "why", request=known)
+            for outcome in (Outcome.INVALID_REQUEST, Outcome.TOO_MANY_RUNS, Outcome.FAILED)
+            for known in (None, request(job_run_ids=UNSET, select=Selection(started_before=NOON)))
+        ]
+        dead_letters = _routed(of_run, of_message)
+        assert len(dead_letters) == len(of_run) + len(of_message)
+        for sent in dead_letters:
+            assert sent.attributes.keys() == {"ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS", VIA}
+            redriven = lambda_event.sqs_message(
+                record(sent.body, sent.attributes, SenderId=sent_by), bookkeeping()
+            )
+            assert redriven.via == (EVENT_VIA if sent_by == FUNCTION_SENDER_ID else "")
+            assert redriven.is_first
 
     @pytest.mark.parametrize("outcome", FAILURES)
     @pytest.mark.parametrize(
@@ -406,9 +433,10 @@ class TestDeadLetters:
     def test_selection_is_sent_again(self, outcome: Outcome, attempt: str) -> None:
         """A selection whose runs could not be listed is sent again, with its first sender."""
         selection = request(job_run_ids=UNSET, select=Selection(started_before=NOON))
-        (sent,) = _routed([], [replace(message_result(outcome), request=selection)])
+        received = message("{", attempt=2, via=EVENT_VIA)
+        (sent,) = _routed([], [MessageResult(received, outcome, "why", request=selection)])
         assert (sent.queue, sent.message_ids) == (Queue.STOP, frozenset({"m-1"}))
-        assert sent.attributes == {ATTEMPT: attempt, STAGE: "stop", SENDER: SENDER_ID}
+        assert sent.attributes == {ATTEMPT: attempt, STAGE: "stop", SENDER: SENDER_ID, VIA: EVENT_VIA}
         assert sent.delay_seconds == retry_policy().delays[Queue.STOP].seconds(int(attempt), 0.5)
         assert _parsed(sent).request == selection
 
@@ -417,6 +445,22 @@ class TestDeadLetters:
         selection = request(job_run_ids=UNSET, select=Selection(started_before=NOON))
         (sent,) = _routed([], [replace(message_result(Outcome.FAILED), request=selection)])
         assert json.loads(sent.body)["Select"] == {"StartedBefore": "2026-11-24T12:00:00Z"}
+
+    @pytest.mark.parametrize("outcome", [Outcome.RETRYING, Outcome.FAILED, Outcome.TOO_MANY_RUNS])
+    def test_request_for_attempts_keeps_its_time(self, outcome: Outcome) -> None:
+        """After a retry or a redrive the request means the runs that it names, and no younger attempt."""
+        including = request("jr_1", "jr_2", include_attempts=True, attempts_started_before=EARLIER)
+        (sent,) = _routed([], [replace(message_result(outcome), request=including)])
+        assert _parsed(sent).request == including
+        assert _parsed(sent).run_ids == ("jr_1", "jr_2")
+
+    def test_retry_after_a_redelivery_has_the_time_of_the_first_delivery(self) -> None:
+        """The first delivery may have stopped attempts, so the retry also means those that ended since."""
+        including = request("jr_1", include_attempts=True, attempts_started_before=NOON)
+        received = message(receive_count=2)
+        (sent,) = _routed([], [MessageResult(received, Outcome.RETRYING, "why", request=including)])
+        assert (_received(sent).attempt, _received(sent).submitted_at) == (1, NOON)
+        assert delivered_before(_received(sent), including) == NOON
 
     @pytest.mark.parametrize("outcome", FAILURES)
     def test_redriven_dead_letter_starts_at_the_first_attempt(self, outcome: Outcome) -> None:

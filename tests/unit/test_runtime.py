@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from gluebrake import runtime
 from gluebrake.aws.call_budget import CallBudget
+from gluebrake.contract import StopRequest
 from gluebrake.dispatch import StageResult
 from gluebrake.handlers.stop import StopDependencies
-from gluebrake.model import Message, ParsedRequest, RunResult
+from gluebrake.model import Message, RunResult
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import stop_request
 from gluebrake.runtime import DispatchError, isolate_poison_pills
@@ -28,24 +29,26 @@ from tests.unit.conftest import Metrics
 CONTEXT: Final = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 29_500)
 NO_RESULTS: Final = StageResult(NOON)
 
-Work = runtime.Work[StopDependencies]
+Requests = Sequence[tuple[Message, StopRequest]]
+Work = runtime.Work[StopRequest, StopDependencies]
 
 
 def _no_results(*_: Any) -> StageResult:
     return NO_RESULTS
 
 
-def _fail_all(requests: Sequence[ParsedRequest], *_: Any) -> StageResult:
+def _fail_all(requests: Requests, *_: Any) -> StageResult:
     """Return a failure for each request. It leads to a dead letter, which the fake may be set to refuse."""
-    return StageResult(NOON, [_failed(parsed) for parsed in requests])
+    return StageResult(NOON, [_failed(*pair) for pair in requests])
 
 
-def _failed(parsed: ParsedRequest) -> RunResult:
-    return result(Outcome.FAILED, run_id=parsed.run_ids[0], message_ids=(parsed.message.message_id,))
+def _failed(message: Message, request: StopRequest) -> RunResult:
+    (run_id,) = request.job_run_ids or ()
+    return result(Outcome.FAILED, run_id=run_id, message_ids=(message.message_id,))
 
 
-def _ids(requests: Sequence[ParsedRequest]) -> list[str]:
-    return [parsed.message.message_id for parsed in requests]
+def _ids(requests: Requests) -> list[str]:
+    return [message.message_id for message, _ in requests]
 
 
 def _sqs_event(*receive_counts: int) -> dict[str, Any]:
@@ -149,7 +152,7 @@ class TestAnsweringSqs:
         """The messages of the other groups are done, and the exception is logged and counted."""
         groups: list[list[str]] = []
 
-        def work(requests: Sequence[ParsedRequest], *_: Any) -> StageResult:
+        def work(requests: Requests, *_: Any) -> StageResult:
             groups.append(_ids(requests))
             if len(groups) == 2:
                 raise RuntimeError("unexpected")
@@ -175,7 +178,7 @@ class TestAnsweringSqs:
         """A candidate may crash the function. The answer that deletes the other messages would be lost."""
         deleted: list[set[str]] = []
 
-        def work(requests: Sequence[ParsedRequest], *_: Any) -> StageResult:
+        def work(requests: Requests, *_: Any) -> StageResult:
             deleted.append(set(aws.sqs.deleted))
             return _fail_all(requests)
 
@@ -201,8 +204,8 @@ class TestAnsweringTheCaller:
         """The event is a message that was sent now."""
         messages: list[Message] = []
 
-        def work(requests: Sequence[ParsedRequest], *_: Any) -> StageResult:
-            messages.extend(parsed.message for parsed in requests)
+        def work(requests: Requests, *_: Any) -> StageResult:
+            messages.extend(message for message, _ in requests)
             return NO_RESULTS
 
         _invoke(work, json.loads(body()), replace(dependencies, clock=lambda: NOON))
@@ -230,16 +233,16 @@ class TestRunningTheStage:
 
     def test_stage_gets_the_requests_and_the_time_that_is_left(self, dependencies: StopDependencies) -> None:
         """The records are parsed, and the call budget has Lambda's own deadline."""
-        calls: list[tuple[Sequence[ParsedRequest], float]] = []
+        calls: list[tuple[Requests, float]] = []
 
-        def work(requests: Sequence[ParsedRequest], _: StopDependencies, budget: CallBudget) -> StageResult:
+        def work(requests: Requests, _: StopDependencies, budget: CallBudget) -> StageResult:
             calls.append((requests, budget.seconds_left()))
             return NO_RESULTS
 
         _invoke(work, _sqs_event(1), dependencies)
-        (((parsed,), seconds_left),) = calls
-        assert parsed.message == message(body("jr_0"), message_id="m-0", receipt_handle="handle of m-0")
-        assert (parsed.run_ids, seconds_left) == (("jr_0",), 29.5)
+        ((((received, stop_request),), seconds_left),) = calls
+        assert received == message(body("jr_0"), message_id="m-0", receipt_handle="handle of m-0")
+        assert (stop_request.job_run_ids, seconds_left) == (("jr_0",), 29.5)
 
     def test_unusable_messages_do_not_reach_the_stage(
         self, aws: FakeAws, dependencies: StopDependencies
@@ -247,7 +250,7 @@ class TestRunningTheStage:
         """They become dead letters, and their number is in the time that the stage reserves for dispatch."""
         reserved: list[float] = []
 
-        def work(requests: Sequence[ParsedRequest], _: StopDependencies, budget: CallBudget) -> StageResult:
+        def work(requests: Requests, _: StopDependencies, budget: CallBudget) -> StageResult:
             assert requests == []
             budget.reserve_for_dispatch(0)
             reserved.append(budget.reserved)
@@ -262,8 +265,8 @@ class TestRunningTheStage:
         """The maximum is that of the function, here 6."""
         attempts: list[int] = []
 
-        def work(requests: Sequence[ParsedRequest], *_: Any) -> StageResult:
-            attempts.extend(parsed.message.attempt for parsed in requests)
+        def work(requests: Requests, *_: Any) -> StageResult:
+            attempts.extend(message.attempt for message, _ in requests)
             return NO_RESULTS
 
         records = [record(attributes={"GluebrakeAttempt": attempt}) for attempt in ("5", "6")]

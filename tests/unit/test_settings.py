@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct, structs
+from msgspec import UNSET, Meta, Struct, structs
 
 from gluebrake.settings import (
     PREFIX,
@@ -18,31 +18,46 @@ from gluebrake.settings import (
     checked,
     environment,
     load,
+    mistakes,
 )
 
 pytestmark = pytest.mark.disable_socket
 
 SHARED: Final[dict[str, Any]] = {
-    "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
     "dead_letter_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
     "event_bus_name": "gluebrake-bus",
     "trusted_sender_ids": ("AROASTOP", "AROACONFIRM"),
     "job_arn_prefix": "arn:aws:glue:eu-west-1:123456789012:job/",
     "max_runs_per_request": 1000,
     "calls_at_once": 8,
-    "confirm_seconds": (15, 300),
-    "confirm_deadline_seconds": 1800,
 }
 """The values that every function reads, in the order of the fields."""
 
-VALUES: Final[dict[str, Any]] = {
+OPTIONAL: Final[dict[str, Any]] = {
+    "observe": False,
+    "alarm_namespaces": (),
+    "alarm_accounts": (),
+    "sweep_sender_ids": (),
+}
+"""The values that STOP reads if they are there, with their defaults, in the order of the fields."""
+
+CONFIRM: Final[dict[str, Any]] = {
     **SHARED,
+    "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
+    "confirm_seconds": (15, 300),
+    "confirm_deadline_seconds": 1800,
+}
+"""The values that CONFIRM reads, in the order of the fields."""
+
+VALUES: Final[dict[str, Any]] = {
+    **CONFIRM,
     "stop_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/stop",
     "jobs": ("*",),
     "protected_jobs": (),
     "protect_tag": "gluebrake:protect",
     "max_attempts": 8,
     "retry_seconds": (5, 900),
+    **OPTIONAL,
 }
 """The values that STOP reads, in the order of the fields."""
 
@@ -66,10 +81,15 @@ class TestReading:
         settings = load(StopSettings, {**environment(VALUES), "PATH": "/bin", "AWS_REGION": "eu-west-1"})
         assert structs.asdict(settings) == VALUES
 
+    def test_optional_variable_has_a_default(self) -> None:
+        """New code may run with the variables of the version before it, which has no such variable."""
+        required = {name: value for name, value in VALUES.items() if name not in OPTIONAL}
+        assert structs.asdict(load(StopSettings, environment(required))) == VALUES
+
     def test_each_function_reads_only_its_own_settings(self) -> None:
         """CONFIRM starts without the variables of STOP, and ignores them where they are set."""
-        for written in (SHARED, VALUES):
-            assert structs.asdict(load(ConfirmSettings, environment(written))) == SHARED
+        for written in (CONFIRM, VALUES):
+            assert structs.asdict(load(ConfirmSettings, environment(written))) == CONFIRM
 
     @given(
         st.fixed_dictionaries(
@@ -82,6 +102,9 @@ class TestReading:
                 "max_runs_per_request": st.integers(1, 2**63 - 1),
                 "calls_at_once": st.integers(1, 50),
                 "max_attempts": st.integers(1, 100),
+                "observe": st.booleans(),
+                "alarm_namespaces": st.lists(st.text(min_size=1, max_size=9), max_size=3).map(tuple),
+                "alarm_accounts": st.lists(st.from_regex(r"[0-9]{12}", fullmatch=True)).map(tuple),
                 "retry_seconds": st.tuples(st.integers(1, 900), st.integers(1, 900)).map(sorted).map(tuple),
                 "confirm_seconds": st.tuples(st.integers(1, 900), st.integers(1, 900)).map(sorted).map(tuple),
                 "confirm_deadline_seconds": st.integers(1, 86_400),
@@ -124,14 +147,16 @@ class TestMistakes:
             "GLUEBRAKE_RETRY_SECONDS: Expected `array` of length 2, got 1",
         ]
 
-    @pytest.mark.parametrize(("kind", "values"), [(StopSettings, VALUES), (ConfirmSettings, SHARED)])
+    @pytest.mark.parametrize(("kind", "values"), [(StopSettings, VALUES), (ConfirmSettings, CONFIRM)])
     def test_all_missing_variables_are_named_at_once(
         self, kind: type[Settings], values: dict[str, Any]
     ) -> None:
         """The error for an empty environment names every variable that the function reads."""
         with pytest.raises(SettingsError) as error:
             load(kind, {"PATH": "/bin"})
-        assert str(error.value).split("; ") == [f"{_variable(name)}: missing" for name in values]
+        assert str(error.value).split("; ") == [
+            f"{_variable(name)}: missing" for name in values if name not in OPTIONAL
+        ]
 
     @pytest.mark.parametrize(
         ("name", "value", "rule"),
@@ -146,6 +171,8 @@ class TestMistakes:
             ("max_runs_per_request", 0, "Expected `int` >= 1"),
             ("max_runs_per_request", 1.5, "Expected `int`, got `float`"),
             ("max_runs_per_request", True, "Expected `int`, got `bool`"),
+            ("observe", "yes", "Expected `bool`, got `str`"),
+            ("observe", 1, "Expected `bool`, got `int`"),
             ("calls_at_once", 0, "Expected `int` >= 1"),
             ("calls_at_once", 51, "Expected `int` <= 50"),
             ("max_attempts", 101, "Expected `int` <= 100"),
@@ -165,6 +192,10 @@ class TestMistakes:
             ("protected_jobs", ["x" * 256], "GLUEBRAKE_PROTECTED_JOBS[0]"),
             ("retry_seconds", [0, 900], "GLUEBRAKE_RETRY_SECONDS[0]"),
             ("confirm_seconds", [15, 901], "GLUEBRAKE_CONFIRM_SECONDS[1]"),
+            ("alarm_namespaces", ["Own", ""], "GLUEBRAKE_ALARM_NAMESPACES[1]"),
+            ("alarm_accounts", ["123456789012", "12345678901"], "GLUEBRAKE_ALARM_ACCOUNTS[1]"),
+            ("alarm_accounts", ["123456789012\n"], "GLUEBRAKE_ALARM_ACCOUNTS[0]"),
+            ("alarm_accounts", [123456789012], "GLUEBRAKE_ALARM_ACCOUNTS[0]"),
         ],
     )
     def test_item_of_a_list_is_named_by_its_index(self, name: str, value: Any, place: str) -> None:
@@ -218,3 +249,73 @@ class TestChecked:
         """A rule that the type itself checks is reported like the others."""
         with pytest.raises(SettingsError, match="low: must not be over high"):
             checked(self.Pair, {"low": 11})
+
+
+class TestMistakesOfObjects:
+    """The mistakes of objects in a list, such as the policies of the configuration."""
+
+    class Limit(Struct, forbid_unknown_fields=True, rename="camel"):
+        """An object with a required and an optional field, and a rule between them."""
+
+        max_runs: Annotated[int, Meta(ge=1)]
+        job_names: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+
+        def __post_init__(self) -> None:
+            if len(self.job_names) > self.max_runs:
+                raise ValueError("more jobs than runs")
+
+    class Open(Struct):
+        """An object that may have further fields."""
+
+        size: int
+
+    LIMITS: Final = tuple[Annotated[Limit, Meta(description="a limit")], ...]
+
+    def _mistakes(self, *limits: Any) -> list[tuple[str, str]]:
+        return [(mistake.path, mistake.rule) for mistake in mistakes("limits", limits, self.LIMITS)]
+
+    def test_valid_objects_have_no_mistakes(self) -> None:
+        """A field with a default may be missing."""
+        assert self._mistakes({"maxRuns": 1}, {"maxRuns": 2, "jobNames": ["a", "b"]}) == []
+        assert self._mistakes() == []
+
+    def test_all_mistakes_of_all_objects_are_named_at_once(self) -> None:
+        """They are in the order of the fields, and unknown fields follow in the order of the object."""
+        unknown = "unknown; the fields are jobNames, maxRuns"
+        assert self._mistakes(
+            {"z": 1, "jobNames": ["a", "", 7], "y": 2, "maxRuns": 0},
+            {"maxRuns": 1},
+            {"max_runs": 1, "jobNames": "a"},
+        ) == [
+            ("limits[0].maxRuns", "Expected `int` >= 1"),
+            ("limits[0].jobNames[1]", "Expected `str` of length >= 1"),
+            ("limits[0].jobNames[2]", "Expected `str`, got `int`"),
+            ("limits[0].z", unknown),
+            ("limits[0].y", unknown),
+            ("limits[2].maxRuns", "missing"),
+            ("limits[2].jobNames", "Expected `array`, got `str`"),
+            ("limits[2].max_runs", unknown),
+        ]
+
+    @pytest.mark.parametrize("value", [None, 7, "a", ["maxRuns"]])
+    def test_value_that_is_no_object_is_one_mistake(self, value: Any) -> None:
+        """Its type is that of the object, with its description."""
+        (mistake,) = mistakes("limits", [{"maxRuns": 1}, value], self.LIMITS)
+        assert (mistake.path, mistake.value) == ("limits[1]", value)
+        assert mistake.kind.__metadata__[0].description == "a limit"
+        assert mistake.rule.startswith("Expected `object`")
+
+    def test_mistake_has_the_value_and_the_type_of_its_place(self) -> None:
+        """A missing field has no value, and an unknown one has no type."""
+        missing, unknown = mistakes("limit", {"color": "red"}, self.Limit)
+        assert (missing.value, missing.kind) == (UNSET, Annotated[int, Meta(ge=1)])
+        assert (unknown.value, unknown.kind) == ("red", None)
+
+    def test_rule_between_fields_is_a_mistake_of_the_object(self) -> None:
+        """It is found when no part of the object has a mistake."""
+        assert self._mistakes({"maxRuns": 1, "jobNames": ["a", "b"]}) == [("limits[0]", "more jobs than runs")]
+
+    def test_object_may_allow_further_fields(self) -> None:
+        """Only a type that forbids unknown fields has them as mistakes."""
+        assert mistakes("open", {"size": 1, "color": "red"}, self.Open) == []
+        assert [mistake.path for mistake in mistakes("open", {"color": "red"}, self.Open)] == ["open.size"]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gluebrake.decisions.stop_outcomes import decide_stops
+from gluebrake.decisions.stop_outcomes import GLUE_MAY_RETRY, decide_stops
 from gluebrake.error_codes import FINAL
-from gluebrake.model import TERMINAL_STATES, Finding, Observation
+from gluebrake.model import TERMINAL_STATES, Finding, JobRun, Observation
 from gluebrake.outcomes import Outcome
 from tests.support.builders import ACTIVE_STATES, STATES, finding
 
@@ -126,6 +126,47 @@ def test_dry_run_of_a_run_that_ended_is_finished(state: str, *, maybe_already_st
     assert _outcome(found) is Outcome.ALREADY_FINISHED
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("state", sorted(TERMINAL_STATES))
+def test_failed_run_may_be_retried_by_glue(state: str, *, dry_run: bool) -> None:
+    """The error of a run that FAILED says that Glue may retry it. Every other run keeps Glue's own error."""
+    found = finding(Observation.STATE, "JobRunCannotBeStoppedException", state=state, dry_run=dry_run)
+    (finished,) = decide_stops([found], MAX_ATTEMPTS)
+    may_be_retried = "Glue may start another attempt" in finished.error
+    assert (finished.outcome, may_be_retried) == (Outcome.ALREADY_FINISHED, state == "FAILED")
+    assert may_be_retried or finished.error == found.error
+
+
+@pytest.mark.parametrize(
+    ("job_name", "attempt", "outcome", "error"),
+    [
+        ("etl*", 0, Outcome.NOT_FOUND, "JobName: names one job and takes no pattern; send a"),
+        ("*", 7, Outcome.NOT_FOUND, "JobName: names one job and takes no pattern; send a"),
+        ("etl", 0, Outcome.RETRYING, "EntityNotFoundException it is"),
+        ("etl", 1, Outcome.NOT_FOUND, "EntityNotFoundException it is"),
+    ],
+)
+def test_pattern_that_glue_does_not_know_is_not_found_at_once(
+    job_name: str, attempt: int, outcome: Outcome, error: str
+) -> None:
+    """A second attempt is for a run that has just started. A JobName with an asterisk is a mistake."""
+    found = finding(Observation.NOT_FOUND, "EntityNotFoundException", attempt=attempt)
+    of_job = replace(found, target=replace(found.target, run=JobRun(job_name, "jr_1")))
+    (result,) = decide_stops([of_job], MAX_ATTEMPTS)
+    assert (result.outcome, result.code) == (outcome, "EntityNotFoundException")
+    assert result.error.startswith(error)
+
+
+@pytest.mark.parametrize("observation", sorted(set(Observation) - {Observation.NOT_FOUND}))
+def test_job_with_an_asterisk_in_its_name_is_like_every_other(observation: Observation) -> None:
+    """Glue accepts asterisks in names, so a job that it knows is stopped and retried by that name."""
+    found = finding(observation, state="RUNNING" if observation is Observation.STATE else None)
+    of_job = replace(found, target=replace(found.target, run=JobRun("etl*", "jr_1")))
+    (result,) = decide_stops([of_job], MAX_ATTEMPTS)
+    (expected,) = decide_stops([found], MAX_ATTEMPTS)
+    assert (result.outcome, result.error) == (expected.outcome, expected.error)
+
+
 @pytest.mark.parametrize("observation", Observation)
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_every_combination_has_exactly_one_outcome(observation: Observation, *, dry_run: bool) -> None:
@@ -133,7 +174,9 @@ def test_every_combination_has_exactly_one_outcome(observation: Observation, *, 
     for code, state, attempt in product(CODES, (None, *STATES), (0, 1, MAX_ATTEMPTS - 1)):
         found = finding(observation, code, state, dry_run=dry_run, attempt=attempt)
         (result,) = decide_stops([found], MAX_ATTEMPTS)
-        assert (result.target, result.code, result.error) == (found.target, code, found.error)
+        assert (result.target, result.code) == (found.target, code)
+        is_failed = result.outcome is Outcome.ALREADY_FINISHED and state == "FAILED"
+        assert result.error == (GLUE_MAY_RETRY if is_failed else found.error)
         assert result.state == (state or "")
         assert result.outcome in RUN_OUTCOMES
         if attempt == MAX_ATTEMPTS - 1:

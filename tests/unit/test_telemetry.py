@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from gluebrake.model import Count, Measure, MessageResult, RunResult
 from gluebrake.outcomes import Outcome, failures_of
 from gluebrake.telemetry import Telemetry
-from tests.support.builders import SENDER_ID, message_result, result, target
+from tests.support.builders import EVENT_VIA, SENDER_ID, message_result, result, target
 
 pytestmark = [pytest.mark.disable_socket, pytest.mark.usefixtures("new_loggers")]
 
@@ -45,11 +45,16 @@ def log() -> StringIO:
 @pytest.fixture
 def telemetry(log: StringIO) -> Telemetry:
     """Make telemetry that writes its log to the stream."""
-    telemetry = Telemetry("stop")
+    telemetry = _telemetry(log)
+    telemetry.start_invocation(SimpleNamespace(aws_request_id="request-1"))
+    return telemetry
+
+
+def _telemetry(log: StringIO, *, observe: bool = False) -> Telemetry:
+    telemetry = Telemetry("stop", observe=observe)
     for handler in logging.getLogger("stop").handlers:
         assert isinstance(handler, logging.StreamHandler)
         handler.setStream(log)
-    telemetry.start_invocation(SimpleNamespace(aws_request_id="request-1"))
     return telemetry
 
 
@@ -126,6 +131,35 @@ class TestLines:
         )
         assert line["message_ids"] == ["m-1", "m-2"]
 
+    @pytest.mark.parametrize("via", ["", EVENT_VIA])
+    def test_line_has_the_envelope_of_the_request(
+        self, telemetry: Telemetry, emitted: Emitted, via: str
+    ) -> None:
+        """The event or notification that carried a request is in its lines, and absent without any."""
+        of_message = message_result()
+        _record(
+            telemetry,
+            result(Outcome.STOPPED, via=via),
+            replace(of_message, message=replace(of_message.message, via=via)),
+        )
+        lines, _ = emitted()
+        assert [line.get("via", "") for line in lines] == [via, via]
+        assert all(("via" in line) is bool(via) for line in lines)
+
+    @pytest.mark.parametrize("observe", [False, True])
+    def test_line_of_a_function_that_observes_is_marked(
+        self, log: StringIO, emitted: Emitted, *, observe: bool
+    ) -> None:
+        """Each line shows that nothing was stopped, also that of an exception and in a later invocation."""
+        telemetry = _telemetry(log, observe=observe)
+        for _ in range(2):
+            telemetry.start_invocation(SimpleNamespace(aws_request_id="request-1"))
+            _record(telemetry, result(Outcome.WOULD_STOP, dry_run=True), message_result())
+            telemetry.record_exception(RuntimeError())
+        lines, _ = emitted()
+        assert len(lines) == 6
+        assert [line.get("observe", False) for line in lines] == [observe] * 6
+
     def test_message_without_a_run_has_a_line(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """The line of a message that cannot be used has the reason, and not the body."""
         _record(telemetry, message_result())
@@ -163,7 +197,7 @@ class TestLines:
         assert [line["will_redeliver"] for line in emitted()[0]] == [True, False, False, True]
 
     @pytest.mark.parametrize("text", HOSTILE)
-    @pytest.mark.parametrize("field", ["reason", "requested_by", "sender", "run_id", "job_name"])
+    @pytest.mark.parametrize("field", ["reason", "requested_by", "sender", "via", "run_id", "job_name"])
     def test_text_from_outside_is_confined_to_its_line(
         self, telemetry: Telemetry, emitted: Emitted, field: str, text: str
     ) -> None:

@@ -6,15 +6,17 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import Backoff
 from gluebrake.handlers import confirm, stop
+from gluebrake.handlers.confirm import ConfirmDependencies
 from gluebrake.handlers.stop import StopDependencies
 from gluebrake.lambda_event import Bookkeeping
 from gluebrake.settings import SettingsError
 from gluebrake.stages import Queue
-from gluebrake.wiring import Dependencies, initialised_by_lambda
+from gluebrake.wiring import initialised_by_lambda
 from tests.support.builders import AWS_ENVIRONMENT, record
 from tests.support.fakes.aws_server import FakeAws
 
@@ -23,7 +25,7 @@ HANDLERS: Final = pytest.mark.parametrize("function", [stop, confirm], ids=["sto
 
 
 @pytest.fixture
-def confirm_dependencies(environ: dict[str, str], new_loggers: None) -> Dependencies:  # noqa: ARG001 - set up before
+def confirm_dependencies(environ: dict[str, str], new_loggers: None) -> ConfirmDependencies:  # noqa: ARG001 - set up before
     """Build CONFIRM's dependencies, with clients of the fake."""
     return confirm.build_dependencies(environ)
 
@@ -67,7 +69,9 @@ class TestStop:
         assert dependencies.retry_policy.deadline_seconds == 1800
         adapters = (dependencies.glue, dependencies.queues, dependencies.event_bus)
         assert {adapter.calls_at_once for adapter in adapters} == {4}
-        assert dependencies.aws_environment == AWS_ENVIRONMENT
+        assert dependencies.aws_environment == replace(
+            AWS_ENVIRONMENT, alarm_namespaces=("Own/Jobs",), alarm_accounts=("210987654321",)
+        )
         assert dependencies.glue.protect_tag == "gluebrake:protect"
         assert dependencies.glue.job_arn_prefix == "arn:aws:glue:eu-west-1:123456789012:job/"
         assert dependencies.bookkeeping == Bookkeeping("stop", 6, frozenset({"AROAGLUEBRAKE"}))
@@ -102,7 +106,7 @@ class TestStop:
         assert 0 <= dependencies.jitter() < 1
 
 
-def test_settings_reach_the_dependencies_of_confirm(confirm_dependencies: Dependencies) -> None:
+def test_settings_reach_the_dependencies_of_confirm(confirm_dependencies: ConfirmDependencies) -> None:
     """CONFIRM sends to no stop queue, reads no tags, and has no limit on polls besides its deadline."""
     assert confirm_dependencies.retry_policy.delays == {Queue.CONFIRM: Backoff(15, 300, first_attempt=0)}
     assert confirm_dependencies.retry_policy.deadline_seconds == 1800

@@ -1,4 +1,4 @@
-"""The only module that calls EventBridge: publishes outcome events."""
+"""The only module that calls EventBridge: publishes outcome events and report events."""
 
 from __future__ import annotations
 
@@ -6,29 +6,36 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from botocore.exceptions import ClientError
+from msgspec.structs import replace
 
 from gluebrake.aws.call_budget import fan_out
-from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, StopOutcome
+from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, SWEEP_REPORT, StopOutcome
 from gluebrake.error_codes import NO_ANSWER
 from gluebrake.grouping import chunked
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef as Entry
+
+    from gluebrake.sweep_contract import SweepReport
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_ENTRIES: Final = 10
 _SHORTEST_CALL_SECONDS: Final = 1.0
 _NO_TIME: Final = "NoTime"
 
+_LONGEST_LIST: Final = 100
+# PutEvents accepts 256 kB with all members of the entry, in UTF-8.
+_LARGEST_DETAIL: Final = 240_000
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EventBus:
-    """The bus for outcome events; an empty name publishes none. The client is made for the first event."""
+    """The bus for outcome and report events; an empty name publishes none. The first event makes the client."""
 
     make_client: Callable[[], EventBridgeClient]
     name: str
@@ -36,34 +43,41 @@ class EventBus:
     calls_at_once: int
 
     def publish(self, outcomes: Sequence[StopOutcome], seconds: float) -> Mapping[str, int]:
-        """Publish for at most so many seconds. Return how many events were lost, by error code.
+        """Publish outcomes for at most so many seconds. Return how many events were lost, by error code.
 
         Nothing depends on an event, so nothing is retried and no exception is raised.
         """
-        if not outcomes or not self.name:
+        return self._publish_each([self._outcome_entry(outcome) for outcome in outcomes], seconds)
+
+    def publish_report(self, report: SweepReport, seconds: float) -> Mapping[str, int]:
+        """Publish a sweep's report, as `publish` does."""
+        return self._publish_each([self._report_entry(report)], seconds)
+
+    def _publish_each(self, entries: Sequence[Entry], seconds: float) -> Mapping[str, int]:
+        if not entries or not self.name:
             return {}
         if seconds < _SHORTEST_CALL_SECONDS:
-            return {_NO_TIME: len(outcomes)}
+            return {_NO_TIME: len(entries)}
         try:
-            return self._publish(outcomes, seconds)
-        except Exception as error:  # noqa: BLE001 - the outcomes of the runs stand, whatever happens here
-            return {_code(error): len(outcomes)}
+            return self._publish(entries, seconds)
+        except Exception as error:  # noqa: BLE001 - the results of the stage stand, whatever happens here
+            return {_code(error): len(entries)}
 
-    def _publish(self, outcomes: Sequence[StopOutcome], seconds: float) -> Counter[str]:
+    def _publish(self, entries: Sequence[Entry], seconds: float) -> Counter[str]:
         client = self.make_client()
-        batches = list(chunked(outcomes, MAX_ENTRIES))
+        batches = list(chunked(entries, MAX_ENTRIES))
         published = fan_out(
             lambda batch: self._put(client, batch), batches, workers=self.calls_at_once, seconds=seconds
         )
         return sum((_lost(future, batch) for batch, future in published), Counter[str]())
 
-    def _put(self, client: EventBridgeClient, batch: Sequence[StopOutcome]) -> Counter[str]:
-        response = client.put_events(Entries=[self._entry(outcome) for outcome in batch])
+    def _put(self, client: EventBridgeClient, batch: Sequence[Entry]) -> Counter[str]:
+        response = client.put_events(Entries=batch)
         entries = response.get("Entries", [])
         lost = Counter(entry.get("ErrorCode", NO_ANSWER) for entry in entries if "EventId" not in entry)
         return lost + Counter({NO_ANSWER: len(batch) - len(entries)})
 
-    def _entry(self, outcome: StopOutcome) -> PutEventsRequestEntryTypeDef:
+    def _outcome_entry(self, outcome: StopOutcome) -> Entry:
         return {
             "EventBusName": self.name,
             "Source": OUTCOME_SOURCE,
@@ -73,8 +87,29 @@ class EventBus:
             "Detail": msgspec.json.encode(outcome).decode(),
         }
 
+    def _report_entry(self, report: SweepReport) -> Entry:
+        return {
+            "EventBusName": self.name,
+            "Source": OUTCOME_SOURCE,
+            "DetailType": SWEEP_REPORT,
+            "Time": report.swept_at,
+            "Detail": _report_detail(report),
+        }
 
-def _lost(future: Future[Counter[str]], batch: Sequence[StopOutcome]) -> Counter[str]:
+
+def _report_detail(report: SweepReport, entries: int = _LONGEST_LIST) -> str:
+    """Return a report as JSON. If it is too large, its lists are cut, and it says so."""
+    lists = {"runs": report.runs, "jobs_not_read": report.jobs_not_read, "errors": report.errors}
+    cut: dict[str, Any] = {name: of_list[:entries] for name, of_list in lists.items()}
+    detail = msgspec.json.encode(replace(report, **cut, truncated=cut != lists)).decode()
+    return (
+        detail
+        if len(detail.encode()) <= _LARGEST_DETAIL or not entries
+        else _report_detail(report, entries // 2)
+    )
+
+
+def _lost(future: Future[Counter[str]], batch: Sequence[Entry]) -> Counter[str]:
     if future.cancelled() or not future.done():
         return Counter({_NO_TIME: len(batch)})
     if error := future.exception():

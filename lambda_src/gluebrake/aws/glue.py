@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +28,7 @@ from gluebrake.aws.findings import (
     with_state,
     without_response,
 )
+from gluebrake.aws.run_pages import is_last_page, run_pages
 from gluebrake.error_codes import DENIED, INVALID, NO_ANSWER, NOT_FOUND
 from gluebrake.model import ActiveRuns, Finding, Observation, RunFacts, StopBatch, StopTarget
 
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
 Response = Mapping[str, Any]
-PAGE: Final = 200
-"""The most runs that one GetJobRuns call returns, the newest first."""
-
 _SEVERAL: Final = 2
 # A run ends after seven days; a streaming run only in the next weekly maintenance window after that:
 # https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
@@ -98,7 +97,7 @@ class Glue:
         try:
             for page in self._pages(job_name, budget):
                 pages.append(page)
-                if _is_last_page(page, now):
+                if is_last_page(page, now - _OLDEST_ACTIVE):
                     break
         except NotStartedError as error:
             if not pages:
@@ -110,19 +109,7 @@ class Glue:
 
     def _pages(self, job_name: str, budget: CallBudget) -> Iterator[list[RunFacts]]:
         """Yield the pages of a job's runs, the newest runs first."""
-        parameters: dict[str, Any] = {"JobName": job_name, "MaxResults": PAGE}
-        while True:
-            response = self._call(self.client.get_job_runs, budget, **parameters)
-            page = glue_responses.runs(response)
-            if page is None:
-                raise CallError(NO_ANSWER, "Glue's answer has no list of runs")
-            yield page
-            token = glue_responses.next_token(response)
-            if not token:
-                return
-            if token == parameters.get("NextToken"):
-                raise CallError(NO_ANSWER, "Glue gave the same NextToken twice, so the list has no end")
-            parameters["NextToken"] = token
+        return run_pages(partial(self._call, self.client.get_job_runs, budget), job_name)
 
     def _stop_runs(self, group: Group, budget: CallBudget, *, is_half: bool = False) -> Group:
         """Stop the runs by one call. Halve a group that Glue refuses as invalid, until that run is alone."""
@@ -257,12 +244,6 @@ def _active_runs(job_name: str, future: Future[ActiveRuns]) -> ActiveRuns:
             return ActiveRuns(job_name, code=code, error=text)
         case error:
             return ActiveRuns(job_name, code=NO_ANSWER, error=repr(error))
-
-
-def _is_last_page(page: Sequence[RunFacts], now: datetime) -> bool:
-    """Return whether no run on a later page, which is older, can be active."""
-    started = [run.started_on for run in page if run.started_on]
-    return bool(started) and min(started) < now - _OLDEST_ACTIVE
 
 
 def _job_name(group: Group) -> str:

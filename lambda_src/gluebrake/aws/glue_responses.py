@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gluebrake.error_codes import NO_ANSWER
-from gluebrake.model import RunFacts
+from gluebrake.model import JobDefinition, RunFacts
 
 _LONGEST_ID: Final = 255
 _LARGEST_NUMBER: Final = 1e12
@@ -65,7 +65,30 @@ def run_facts(run: Any) -> RunFacts | None:
         max_capacity=_number(run.get("MaxCapacity")),
         worker_type=_text(run.get("WorkerType")),
         number_of_workers=_whole_number(run.get("NumberOfWorkers")),
+        execution_class=_text(run.get("ExecutionClass")),
+        trigger_name=_text(run.get("TriggerName")),
+        previous_run_id=_id(run.get("PreviousRunId")),
+        arguments=_mapping(run.get("Arguments")),
     )
+
+
+def job_names(page: Mapping[str, Any]) -> list[str] | None:
+    """Return the usable names of a ListJobs page, None if the page has no list of names."""
+    names = page.get("JobNames")
+    return [name for name in map(_id, names) if name] if isinstance(names, list) else None
+
+
+def job_definitions(response: Mapping[str, Any]) -> dict[str, JobDefinition]:
+    """Return the definitions of BatchGetJobs, by the jobs' names."""
+    return {
+        name: JobDefinition(
+            type=_text(_mapping(job.get("Command")).get("Name")),
+            arguments=_mapping(job.get("DefaultArguments")),
+            fixed_arguments=_mapping(job.get("NonOverridableArguments")),
+        )
+        for job in _objects(response.get("Jobs"))
+        if (name := _id(job.get("Name")))
+    }
 
 
 def tag_keys(response: Mapping[str, Any]) -> frozenset[str]:
@@ -99,6 +122,10 @@ def _text(value: Any) -> str:
     """Return the value as text. Half of a surrogate pair, which UTF-8 does not have, becomes `?`."""
     text = value if isinstance(value, str) else "" if value is None else repr(value)
     return text.encode(errors="replace").decode()
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: Any) -> float | None:

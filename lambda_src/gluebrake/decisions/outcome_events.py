@@ -53,6 +53,7 @@ def _of_run(result: RunResult, now: datetime) -> StopOutcome:
         reason=target.request.reason or "",
         requested_by=target.request.requested_by or "",
         sender=_shortened(target.sender),
+        via=target.via,
         attempt=target.attempt,
         submitted_at=target.submitted_at,
         settled_at=now,
@@ -75,6 +76,7 @@ def _of_request(result: MessageResult, now: datetime) -> StopOutcome | None:
         reason=request.reason or "",
         requested_by=request.requested_by or "",
         sender=_shortened(result.message.sender),
+        via=result.message.via,
         attempt=result.message.attempt,
         settled_at=now,
     )

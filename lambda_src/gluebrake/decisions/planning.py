@@ -73,6 +73,11 @@ def plan(requests: Sequence[ParsedRequest], limits: Limits) -> Plan:
     )
 
 
+def as_dry_run(parsed: ParsedRequest) -> ParsedRequest:
+    """Return the request as a dry run, which stops nothing."""
+    return msgspec.structs.replace(parsed, request=msgspec.structs.replace(parsed.request, dry_run=True))
+
+
 def merge(requests: Iterable[ParsedRequest]) -> list[StopTarget]:
     """Return one target for each (job name, run id, dry run), those of the earliest message first."""
     by_target: dict[tuple[str, str, bool], list[ParsedRequest]] = {}
@@ -118,6 +123,7 @@ def _target(run: JobRun, merged: Sequence[ParsedRequest]) -> StopTarget:
         or any(message.receive_count > 1 for message in messages),
         submitted_at=min(submitted, default=None),
         sender=earliest.message.sender,
+        via=earliest.message.via,
         message_ids=tuple(message.message_id for message in messages),
     )
 
@@ -132,8 +138,10 @@ def _believed(messages: Sequence[Message]) -> list[Message]:
 
 
 def _without_runs(request: StopRequest) -> StopRequest:
-    """Return what a request says of each of its runs: all of it but the run ids and the selection."""
-    return msgspec.structs.replace(request, job_run_ids=UNSET, select=UNSET)
+    """Return what a request says of each of its runs: all of it but the fields that say which runs it means."""
+    return msgspec.structs.replace(
+        request, job_run_ids=UNSET, select=UNSET, include_attempts=False, attempts_started_before=UNSET
+    )
 
 
 def _apply_limits(limits: Limits, targets: Iterable[StopTarget]) -> tuple[list[RunResult], list[StopTarget]]:
@@ -154,6 +162,8 @@ def _batches(targets: Iterable[StopTarget]) -> Iterator[StopBatch]:
 
 
 def _too_many_runs(parsed: ParsedRequest, limit: int) -> MessageResult:
-    names = "JobRunIds: names" if parsed.request.job_run_ids else "Select: matches"
-    why = f"{names} {_runs_to_stop(parsed)} runs, but maxRunsPerRequest is {limit}; none was stopped"
-    return MessageResult(parsed.message, Outcome.TOO_MANY_RUNS, why, request=parsed.request)
+    request = parsed.request
+    named = "IncludeAttempts: means" if request.include_attempts else "JobRunIds: names"
+    which = "Select: matches" if request.select else named
+    why = f"{which} {_runs_to_stop(parsed)} runs, but maxRunsPerRequest is {limit}; none was stopped"
+    return MessageResult(parsed.message, Outcome.TOO_MANY_RUNS, why, request=request)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct
 
-from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, StopRequest
+from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA, StopRequest
 from gluebrake.decisions.selection import delivered_before
 from gluebrake.grouping import chunked, grouped
 from gluebrake.model import MessageResult, OutgoingMessage, RunResult, StopTarget
@@ -68,6 +68,7 @@ class _Onward(Struct, frozen=True, gc=False):
     attempt: int
     submitted_at: datetime | None
     sender: str
+    via: str
 
 
 def outgoing_messages(
@@ -104,7 +105,7 @@ def _onward(result: RunResult, route: Route, policy: RetryPolicy, now: datetime)
     # An attempt that may have stopped the run counts as one, also when the next is deferred.
     attempt = 0 if hop.step is None else max(target.attempt + hop.step, int(target.maybe_already_stopped))
     submitted_at = _submitted_at(result, policy, now) if route is Route.CONFIRM else target.submitted_at
-    return _Onward(hop.queue, target.request, attempt, submitted_at, target.sender)
+    return _Onward(hop.queue, target.request, attempt, submitted_at, target.sender, target.via)
 
 
 def _submitted_at(result: RunResult, policy: RetryPolicy, now: datetime) -> datetime:
@@ -119,7 +120,7 @@ def _carry(
     shared: _Onward, targets: Sequence[StopTarget], policy: RetryPolicy, now: datetime, jitter: float
 ) -> OutgoingMessage:
     """Return the message that carries the targets on."""
-    attributes = _bookkeeping(shared.queue, shared.attempt, shared.sender)
+    attributes = _bookkeeping(shared.queue, shared.attempt, shared.sender, shared.via)
     if shared.submitted_at:
         attributes[SUBMITTED_AT] = shared.submitted_at.isoformat()
     return OutgoingMessage(
@@ -131,8 +132,13 @@ def _carry(
     )
 
 
-def _bookkeeping(queue: Queue, attempt: int, sender: str) -> dict[str, str]:
-    return {ATTEMPT: str(attempt), STAGE: queue, SENDER: sender}
+def _bookkeeping(queue: Queue, attempt: int, sender: str, via: str) -> dict[str, str]:
+    return {ATTEMPT: str(attempt), STAGE: queue, SENDER: sender, **_via(via)}
+
+
+def _via(via: str) -> dict[str, str]:
+    # SQS accepts no attribute without a value.
+    return {VIA: via} if via else {}
 
 
 def _delay_seconds(shared: _Onward, policy: RetryPolicy, now: datetime, jitter: float) -> int:
@@ -151,7 +157,10 @@ def _dead_letter(result: RunResult) -> OutgoingMessage:
         queue=Queue.DEAD_LETTER,
         body=_body(target.request, [target]),
         message_ids=frozenset(target.message_ids),
-        attributes=_error_attributes(result.code or result.outcome, _explanation(result), target.attempt),
+        attributes={
+            **_error_attributes(result.code or result.outcome, _explanation(result), target.attempt),
+            **_via(target.via),
+        },
     )
 
 
@@ -176,14 +185,18 @@ def _dead_letter_of_message(result: MessageResult) -> OutgoingMessage:
         queue=Queue.DEAD_LETTER,
         body=_original_body(result),
         message_ids=frozenset({result.message.message_id}),
-        attributes=_error_attributes(result.code or result.outcome, result.why, result.message.attempt),
+        attributes={
+            **_error_attributes(result.code or result.outcome, result.why, result.message.attempt),
+            **_via(result.message.via),
+        },
     )
 
 
 def _original_body(result: MessageResult) -> str:
-    """Return the body. A selection keeps its time limit, so that it never matches a younger run."""
-    if result.request and result.request.select is not UNSET:
-        return _encoded(result.request)
+    """Return the body. A request that must be listed keeps its time limit: it never means a younger run."""
+    request = result.request
+    if request and (request.select is not UNSET or request.include_attempts):
+        return _encoded(request)
     return result.message.body
 
 
@@ -193,7 +206,7 @@ def _retry_of_message(
     message, since = result.message, delivered_before(result.message, request)
     # An earlier delivery may have stopped runs, which counts as an attempt.
     attempt = max(message.attempt + (hop.step or 0), int(message.receive_count > 1))
-    attributes = _bookkeeping(hop.queue, attempt, message.sender)
+    attributes = _bookkeeping(hop.queue, attempt, message.sender, message.via)
     if since:
         attributes[SUBMITTED_AT] = since.isoformat()
     return OutgoingMessage(

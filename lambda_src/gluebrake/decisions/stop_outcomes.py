@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 from gluebrake.error_codes import FINAL, NOT_FOUND
 from gluebrake.model import (
@@ -17,18 +17,33 @@ from gluebrake.model import (
 )
 from gluebrake.outcomes import Outcome
 
+GLUE_MAY_RETRY: Final = (
+    "The run failed. Glue may start another attempt, a run of its own, which IncludeAttempts also stops."
+)
+
 
 def decide_stops(findings: Iterable[Finding], max_attempts: int) -> list[RunResult]:
     """Decide what became of each target that was to be stopped."""
-    return [RunResult(f.target, _stop_outcome(f, max_attempts), f.code, f.error, f.state) for f in findings]
+    return [_stop_result(finding, _stop_outcome(finding, max_attempts)) for finding in findings]
 
 
 def decide_listing(parsed: ParsedRequest, active: ActiveRuns, max_attempts: int) -> MessageResult | None:
-    """Decide what became of a selection that matches no run. Return None if it matches some."""
-    if parsed.run_ids:
+    """Decide what became of a request whose runs are unknown or none. Return None if it means known runs."""
+    if parsed.run_ids and active.complete:
         return None
-    outcome = _listing_outcome(active, parsed.message.attempt, max_attempts)
-    return MessageResult(parsed.message, outcome, _why_none(active), active.code, parsed.request)
+    job_name, attempt = parsed.request.job_name, parsed.message.attempt
+    outcome = _listing_outcome(job_name, active, attempt, max_attempts)
+    why = _no_pattern(job_name) if outcome is Outcome.NOT_FOUND else ""
+    return MessageResult(parsed.message, outcome, why or _why_none(active), active.code, parsed.request)
+
+
+def _stop_result(finding: Finding, outcome: Outcome) -> RunResult:
+    error = finding.error
+    if outcome is Outcome.ALREADY_FINISHED and finding.state == "FAILED":
+        error = GLUE_MAY_RETRY
+    elif outcome is Outcome.NOT_FOUND:
+        error = _no_pattern(finding.target.run.job_name) or error
+    return RunResult(finding.target, outcome, finding.code, error, finding.state)
 
 
 def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:
@@ -39,7 +54,7 @@ def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:
         case Observation.STATE:
             return _by_state(finding, max_attempts)
         case Observation.NOT_FOUND:
-            return _not_found(attempt, max_attempts)
+            return _not_found(finding.target.run.job_name, attempt, max_attempts)
         case Observation.PROTECTED:
             return Outcome.PROTECTED
         case Observation.NOT_CALLED:
@@ -66,9 +81,18 @@ def _by_state(finding: Finding, max_attempts: int) -> Outcome:
     return _retry(target.attempt, max_attempts)
 
 
-def _not_found(attempt: int, max_attempts: int) -> Outcome:
+def _not_found(job_name: str, attempt: int, max_attempts: int) -> Outcome:
+    if _no_pattern(job_name):
+        return Outcome.NOT_FOUND
     # Glue may not show a run that has just started, so the first attempt is always followed by a second.
     return Outcome.NOT_FOUND if attempt else _retry(attempt, max_attempts, exhausted=Outcome.NOT_FOUND)
+
+
+def _no_pattern(job_name: str) -> str:
+    """Return why Glue does not know a job whose name looks like a pattern, empty for every other name."""
+    if "*" not in job_name:
+        return ""
+    return "JobName: names one job and takes no pattern; send a stop request for each job"
 
 
 def _after_error(code: str, attempt: int, max_attempts: int) -> Outcome:
@@ -85,11 +109,11 @@ def _why_none(active: ActiveRuns) -> str:
     return active.error or active.code or "there was no time to list the job's runs"
 
 
-def _listing_outcome(active: ActiveRuns, attempt: int, max_attempts: int) -> Outcome:
+def _listing_outcome(job_name: str, active: ActiveRuns, attempt: int, max_attempts: int) -> Outcome:
     if active.complete:
         return Outcome.NO_ACTIVE_RUNS
     if not active.code:
         return Outcome.DEFERRED
     if active.code == NOT_FOUND:
-        return _not_found(attempt, max_attempts)
+        return _not_found(job_name, attempt, max_attempts)
     return _after_error(active.code, attempt, max_attempts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -11,18 +12,28 @@ import msgspec
 
 from gluebrake import runtime, wiring
 from gluebrake.aws.call_budget import CallBudget
+from gluebrake.aws.glue import Glue
+from gluebrake.contract import StopRequest
 from gluebrake.decisions import planning
 from gluebrake.decisions.confirm_outcomes import decide_confirmations
 from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, Backoff, RetryPolicy
 from gluebrake.dispatch import StageResult
 from gluebrake.lambda_event import Bookkeeping
-from gluebrake.model import MessageResult, ParsedRequest
+from gluebrake.model import Message, MessageResult, ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import stop_request
 from gluebrake.settings import ConfirmSettings, load
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
 from gluebrake.wiring import Dependencies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ConfirmDependencies(Dependencies):
+    """What CONFIRM depends on."""
+
+    glue: Glue
+
 
 MAX_POLLS: Final = 1000
 """The upper bound of the attempt attribute.
@@ -31,15 +42,18 @@ MAX_POLLS: Final = 1000
 """
 
 
-def handler(event: Any, context: Any, dependencies: Dependencies | None = None) -> dict[str, Any]:
+def handler(event: Any, context: Any, dependencies: ConfirmDependencies | None = None) -> dict[str, Any]:
     """Handle messages of the confirm queue."""
     return runtime.invoke(event, context, dependencies or _dependencies(), parse=stop_request.parse, work=work)
 
 
-def work(requests: Sequence[ParsedRequest], dependencies: Dependencies, budget: CallBudget) -> StageResult:
+def work(
+    requests: Sequence[tuple[Message, StopRequest]], dependencies: ConfirmDependencies, budget: CallBudget
+) -> StageResult:
     """Merge the requests, read the states of their runs, and decide what became of each."""
-    named = [_with_submission_time(parsed) for parsed in requests if parsed.run_ids]
-    unusable = [_without_run_ids(parsed) for parsed in requests if not parsed.run_ids]
+    parsed = [ParsedRequest.of(message, request) for message, request in requests]
+    named = [_with_submission_time(request) for request in parsed if not request.needs_listing]
+    unusable = [_unlisted(request) for request in parsed if request.needs_listing]
     targets = planning.merge(named)
     budget.reserve_for_dispatch(len(targets) + len(unusable))
     findings = dependencies.glue.read_states(targets, budget)
@@ -55,18 +69,19 @@ def _with_submission_time(parsed: ParsedRequest) -> ParsedRequest:
     return msgspec.structs.replace(parsed, message=msgspec.structs.replace(message, submitted_at=submitted_at))
 
 
-def _without_run_ids(parsed: ParsedRequest) -> MessageResult:
-    why = "Select: a message on the confirm queue must name its runs in JobRunIds"
+def _unlisted(parsed: ParsedRequest) -> MessageResult:
+    field = "IncludeAttempts" if parsed.request.include_attempts else "Select"
+    why = f"{field}: a message on the confirm queue must name its runs in JobRunIds"
     return MessageResult(parsed.message, Outcome.INVALID_REQUEST, why, request=parsed.request)
 
 
-def build_dependencies(environ: Mapping[str, str]) -> Dependencies:
+def build_dependencies(environ: Mapping[str, str]) -> ConfirmDependencies:
     """Make what the function depends on, by the settings in environment variables."""
     settings = load(ConfirmSettings, environ)
-    return Dependencies(
+    return ConfirmDependencies(
         aws_environment=wiring.aws_environment(settings),
         glue=wiring.glue(settings),
-        queues=wiring.queues(settings, {}),
+        queues=wiring.queues(settings, {Queue.CONFIRM: settings.confirm_queue_url}),
         event_bus=wiring.event_bus(settings),
         telemetry=Telemetry("confirm"),
         retry_policy=RetryPolicy(
@@ -80,7 +95,7 @@ def build_dependencies(environ: Mapping[str, str]) -> Dependencies:
 
 
 @cache
-def _dependencies() -> Dependencies:
+def _dependencies() -> ConfirmDependencies:
     return build_dependencies(os.environ)
 
 

@@ -6,21 +6,24 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
-from msgspec import UNSET
+from msgspec.structs import replace
 
 from gluebrake import runtime, wiring
 from gluebrake.aws.call_budget import CallBudget
+from gluebrake.aws.glue import Glue
+from gluebrake.contract import StopRequest
 from gluebrake.decisions import planning
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, Backoff, RetryPolicy
-from gluebrake.decisions.selection import delivered_before, select
+from gluebrake.decisions.selection import listed_since, select
 from gluebrake.decisions.stop_outcomes import decide_listing, decide_stops
 from gluebrake.dispatch import StageResult
 from gluebrake.grouping import grouped
 from gluebrake.lambda_event import Bookkeeping
-from gluebrake.model import Count, MessageResult, ParsedRequest
+from gluebrake.model import Count, Message, MessageResult, ParsedRequest
 from gluebrake.parsing import dispatcher
 from gluebrake.settings import StopSettings, load
 from gluebrake.stages import Queue
@@ -32,8 +35,11 @@ from gluebrake.wiring import Dependencies
 class StopDependencies(Dependencies):
     """What STOP depends on."""
 
+    glue: Glue
     limits: Limits
     max_attempts: int
+    observe: bool = False
+    """Whether each request is a dry run, whatever it says."""
 
 
 def handler(event: Any, context: Any, dependencies: StopDependencies | None = None) -> dict[str, Any]:
@@ -41,9 +47,14 @@ def handler(event: Any, context: Any, dependencies: StopDependencies | None = No
     return runtime.invoke(event, context, dependencies or _dependencies(), parse=dispatcher.parse, work=work)
 
 
-def work(requests: Sequence[ParsedRequest], dependencies: StopDependencies, budget: CallBudget) -> StageResult:
+def work(
+    requests: Sequence[tuple[Message, StopRequest]], dependencies: StopDependencies, budget: CallBudget
+) -> StageResult:
     """List the runs of selections, plan, stop, and decide what became of each run."""
-    named, unmatched = list_selected(requests, dependencies, budget)
+    parsed = [ParsedRequest.of(message, request) for message, request in requests]
+    if dependencies.observe:
+        parsed = [planning.as_dry_run(request) for request in parsed]
+    named, unmatched = resolve(parsed, dependencies, budget)
     plan = planning.plan(named, dependencies.limits)
     message_results = [*unmatched, *plan.message_results]
     budget.reserve_for_dispatch(plan.targets + len(message_results))
@@ -57,36 +68,36 @@ def work(requests: Sequence[ParsedRequest], dependencies: StopDependencies, budg
     return StageResult(time, results, message_results, counts)
 
 
-def list_selected(
+def resolve(
     requests: Iterable[ParsedRequest], dependencies: StopDependencies, budget: CallBudget
 ) -> tuple[list[ParsedRequest], list[MessageResult]]:
-    """Give each selection the ids of the runs that it matches. Return results for those that match none."""
+    """Give each request the ids of all the runs that it means. Return results for those that mean none."""
     named: list[ParsedRequest] = []
-    selections: list[ParsedRequest] = []
+    unresolved: list[ParsedRequest] = []
     results: list[MessageResult] = []
     for parsed in requests:
-        if parsed.request.select is UNSET:
+        if not parsed.needs_listing:
             named.append(parsed)
         elif rejection := dependencies.limits.rejection(parsed.request.job_name):
             outcome, code, why = rejection
             results.append(MessageResult(parsed.message, outcome, why, code, parsed.request))
         else:
-            selections.append(parsed)
-    if not selections:
+            unresolved.append(parsed)
+    if not unresolved:
         return named, results
-    budget.reserve_for_dispatch(sum(len(parsed.run_ids) for parsed in named) + len(selections) + len(results))
-    ended_since = {
-        job_name: min(filter(None, (delivered_before(p.message, p.request) for p in of_job)), default=None)
-        for job_name, of_job in grouped(selections, lambda parsed: parsed.request.job_name).items()
+    budget.reserve_for_dispatch(sum(len(parsed.run_ids) for parsed in named) + len(unresolved) + len(results))
+    since = {
+        job_name: min(filter(None, map(listed_since, of_job)), default=None)
+        for job_name, of_job in grouped(unresolved, attrgetter("request.job_name")).items()
     }
-    active = dependencies.glue.list_active(ended_since, budget, dependencies.clock())
-    for parsed in selections:
-        runs = active[parsed.request.job_name]
-        selected = select(parsed, runs)
-        if result := decide_listing(selected, runs, dependencies.max_attempts):
+    listed = dependencies.glue.list_active(since, budget, dependencies.clock())
+    for parsed in unresolved:
+        of_job = listed[parsed.request.job_name]
+        resolved = select(parsed, of_job)
+        if result := decide_listing(resolved, of_job, dependencies.max_attempts):
             results.append(result)
         else:
-            named.append(selected)
+            named.append(resolved)
     return named, results
 
 
@@ -94,11 +105,17 @@ def build_dependencies(environ: Mapping[str, str]) -> StopDependencies:
     """Make what the function depends on, by the settings in environment variables."""
     settings = load(StopSettings, environ)
     return StopDependencies(
-        aws_environment=wiring.aws_environment(settings),
+        aws_environment=replace(
+            wiring.aws_environment(settings),
+            alarm_namespaces=settings.alarm_namespaces,
+            alarm_accounts=settings.alarm_accounts,
+        ),
         glue=wiring.glue(settings, protect_tag=settings.protect_tag),
-        queues=wiring.queues(settings, {Queue.STOP: settings.stop_queue_url}),
+        queues=wiring.queues(
+            settings, {Queue.STOP: settings.stop_queue_url, Queue.CONFIRM: settings.confirm_queue_url}
+        ),
         event_bus=wiring.event_bus(settings),
-        telemetry=Telemetry("stop"),
+        telemetry=Telemetry("stop", observe=settings.observe),
         limits=Limits(settings.jobs, settings.protected_jobs, settings.max_runs_per_request),
         retry_policy=RetryPolicy(
             delays={
@@ -108,9 +125,15 @@ def build_dependencies(environ: Mapping[str, str]) -> StopDependencies:
             deadline_seconds=settings.confirm_deadline_seconds,
             ids_in_a_message=min(IDS_IN_A_MESSAGE, settings.max_runs_per_request),
         ),
-        bookkeeping=Bookkeeping("stop", settings.max_attempts, frozenset(settings.trusted_sender_ids)),
+        bookkeeping=Bookkeeping(
+            "stop",
+            settings.max_attempts,
+            frozenset(settings.trusted_sender_ids),
+            frozenset(settings.sweep_sender_ids),
+        ),
         queue=Queue.STOP,
         max_attempts=settings.max_attempts,
+        observe=settings.observe,
     )
 
 

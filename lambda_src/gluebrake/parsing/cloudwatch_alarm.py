@@ -1,243 +1,157 @@
-"""CloudWatch alarms on Glue's job metrics, in three forms: event, Lambda action, SNS notification.
-
-Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html (event),
-…/alarms-and-actions-Lambda.html (action), …/Notify_Users_Alarm_Changes.html (notification).
-"""
+"""What an alarm asks for: the runs that its metric is about, or the run that its contributor names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Final
-
-import msgspec
-from msgspec import Struct
 
 from gluebrake.contract import StopRequest
 from gluebrake.model import NotARequest
-from gluebrake.parsing import stop_request
-from gluebrake.parsing.context import Context, region_of
-from gluebrake.parsing.errors import ParsingError, broken_rule
+from gluebrake.parsing import alarm_forms, alarm_metrics, stop_request
+from gluebrake.parsing.alarm_forms import Alarm, AlarmData, AlarmMetric
+from gluebrake.parsing.context import Context
+from gluebrake.parsing.errors import ParsingError
 
-_NAMESPACE: Final = "Glue"
+_JOB: Final = "JobName"
+_RUN: Final = "JobRunId"
 _EVERY_RUN: Final = "ALL"
+"""The JobRunId of the metrics that Glue sums up over the runs of a job."""
 
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-querylanguage.html
+_ACCOUNT: Final = "AWS.AccountId"
+"""The label of a query in a monitoring account that says which account has the metrics.
 
-class _Dimension(Struct):
-    name: str
-    value: str
-
-
-Dimensions = dict[str, str] | list[_Dimension] | None
-
-
-class _Metric(Struct):
-    namespace: str = ""
-    dimensions: Dimensions = None
-
-
-class _MetricStat(Struct):
-    metric: _Metric
-
-
-class _MetricData(Struct, rename="camel"):
-    metric_stat: _MetricStat | None = None
-    account_id: str = ""
-
-
-class _Configuration(Struct, frozen=True):
-    metrics: list[_MetricData] | None = None
-
-
-class _State(Struct, rename="camel"):
-    value: str
-    reason: str | None = None
-    timestamp: str | None = None
-    actions_suppressed_by: str | None = None
-
-
-class AlarmData(Struct, rename="camel"):
-    """What an event's `detail` and an action's `alarmData` hold."""
-
-    alarm_name: str
-    state: _State
-    configuration: _Configuration | None = None
-
-
-class _Action(Struct, rename="camel"):
-    alarm_arn: str
-    account_id: str
-    region: str
-    alarm_data: AlarmData
-    time: str = ""
-
-
-class _TriggerMetric(Struct, rename="pascal"):
-    namespace: str = ""
-    dimensions: Dimensions = None
-
-
-class _TriggerMetricStat(Struct, rename="pascal"):
-    metric: _TriggerMetric
-
-
-class _TriggerMetricData(Struct, rename="pascal"):
-    metric_stat: _TriggerMetricStat | None = None
-    account_id: str = ""
-
-
-class _Trigger(Struct, rename="pascal"):
-    namespace: str = ""
-    dimensions: Dimensions = None
-    metrics: list[_TriggerMetricData] | None = None
-
-
-class _Notification(Struct, rename="pascal"):
-    alarm_name: str
-    account: str = msgspec.field(name="AWSAccountId")
-    new_state_value: str
-    new_state_reason: str | None = None
-    state_change_time: str = ""
-    alarm_arn: str = ""
-    trigger: _Trigger | None = None
-
-
-class _AlarmMetric(Struct, frozen=True):
-    """One metric that an alarm evaluates."""
-
-    namespace: str
-    dimensions: dict[str, str]
-    account: str
-
-
-class _Alarm(Struct, frozen=True, kw_only=True):
-    """An alarm's change of state, from any of the forms."""
-
-    name: str
-    arn: str
-    account: str
-    region: str
-    state: str
-    reason: str
-    changed_at: datetime
-    suppressed: bool
-    metrics: tuple[_AlarmMetric, ...]
-
-
-_action: Final = msgspec.json.Decoder(_Action)
-_notification: Final = msgspec.json.Decoder(_Notification)
+The guide shows no contributor with it. It is expected under the label's own name, like a dimension.
+"""
+_NO_DIMENSION: Final = "Other"
+"""The value that a query gives to the metrics without the dimension by which it groups."""
 
 
 def parse_event(  # noqa: PLR0913 - the members of the envelope, by name
     data: AlarmData, *, arn: str, account: str, region: str, time: str, context: Context
 ) -> list[StopRequest] | NotARequest:
-    """Parse the detail of an EventBridge event `CloudWatch Alarm State Change`."""
-    alarm = _Alarm(
-        name=data.alarm_name,
-        arn=arn,
-        account=account,
-        region=region,
-        state=data.state.value,
-        reason=data.state.reason or "",
-        changed_at=context.time(data.state.timestamp or time),
-        suppressed=bool(data.state.actions_suppressed_by),
-        metrics=tuple(_configured_metrics(data.configuration or _Configuration(), account)),
-    )
-    return _requests(alarm, context)
+    """Parse the detail of an alarm's or a contributor's EventBridge event."""
+    alarm = alarm_forms.from_event(data, arn=arn, account=account, region=region, time=time, context=context)
+    return _parse(alarm, context)
 
 
 def parse_action(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
     """Parse the event with which an alarm invokes a function as its Lambda action."""
-    try:
-        action = _action.decode(body)
-    except msgspec.ValidationError as error:
-        raise broken_rule(error) from error
-    return parse_event(
-        action.alarm_data,
-        arn=action.alarm_arn,
-        account=action.account_id,
-        region=action.region,
-        time=action.time,
-        context=context,
-    )
+    return _parse(alarm_forms.decode_action(body, context), context)
 
 
 def parse_notification(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
-    """Parse what an alarm publishes to an SNS topic. An old form has no ARN, only the topic's Region."""
-    try:
-        notification = _notification.decode(body)
-    except msgspec.ValidationError as error:
-        raise broken_rule(error) from error
-    alarm = _Alarm(
-        name=notification.alarm_name,
-        arn=notification.alarm_arn,
-        account=notification.account,
-        region=region_of(notification.alarm_arn) or context.topic_region or context.aws_environment.region,
-        state=notification.new_state_value,
-        reason=notification.new_state_reason or "",
-        changed_at=context.time(notification.state_change_time),
-        suppressed=False,
-        metrics=tuple(_trigger_metrics(notification.trigger or _Trigger(), notification.account)),
-    )
-    return _requests(alarm, context)
+    """Parse what an alarm publishes to an SNS topic."""
+    return _parse(alarm_forms.decode_notification(body, context), context)
 
 
-def _configured_metrics(configuration: _Configuration, account: str) -> Iterator[_AlarmMetric]:
-    for data in configuration.metrics or ():
-        if data.metric_stat:
-            metric = data.metric_stat.metric
-            yield _AlarmMetric(metric.namespace, _as_map(metric.dimensions), data.account_id or account)
-
-
-def _trigger_metrics(trigger: _Trigger, account: str) -> Iterator[_AlarmMetric]:
-    yield _AlarmMetric(trigger.namespace, _as_map(trigger.dimensions), account)
-    for data in trigger.metrics or ():
-        if data.metric_stat:
-            metric = data.metric_stat.metric
-            yield _AlarmMetric(metric.namespace, _as_map(metric.dimensions), data.account_id or account)
-
-
-def _as_map(dimensions: Dimensions) -> dict[str, str]:
-    if isinstance(dimensions, list):
-        named = {dimension.name: dimension.value for dimension in dimensions}
-        if len(named) < len(dimensions):
-            raise ParsingError("the alarm: is ambiguous, since one of its metrics has a dimension twice")
-        return named
-    return dimensions or {}
-
-
-def _requests(alarm: _Alarm, context: Context) -> list[StopRequest] | NotARequest:
+def _parse(alarm: Alarm, context: Context) -> list[StopRequest] | NotARequest:
     if alarm.state != "ALARM":
         return NotARequest(f"the alarm is in {alarm.state[:64]}")
-    if alarm.suppressed:
-        return NotARequest("the alarm's actions are suppressed")
-    if foreign := context.foreign(account=alarm.account, region=alarm.region):
+    if alarm.silenced:
+        return NotARequest(alarm.silenced)
+    if alarm.contributor is not None:
+        return _of_contributor(alarm, alarm.contributor, context)
+    if len(alarm.metrics) == 1 and alarm_metrics.has_contributors(alarm.metrics[0].expression):
+        return NotARequest("each time series of the alarm's query has an event of its own, its contributor's")
+    return _of_metrics(alarm, context)
+
+
+def _of_metrics(alarm: Alarm, context: Context) -> list[StopRequest] | NotARequest:
+    """Parse an alarm by the dimensions of the metrics that speak for a run."""
+    of_jobs = [metric for metric in alarm.metrics if _JOB in metric.dimensions]
+    allowed = context.aws_environment.alarm_namespaces
+    rejections = [alarm_metrics.rejection(metric.namespace, metric.name, allowed) for metric in of_jobs]
+    speaking = [metric for metric, why in zip(of_jobs, rejections, strict=True) if not why]
+    accounts = {metric.account for metric in speaking or alarm.metrics} or {alarm.account}
+    if foreign := _foreign(alarm, accounts, context):
         return foreign
-    glue_metrics = [metric for metric in alarm.metrics if _names_a_job(metric)]
-    foreign_metrics = (context.foreign(account=metric.account, region=alarm.region) for metric in glue_metrics)
-    return next(filter(None, foreign_metrics), None) or [_request(alarm, glue_metrics)]
+    if not speaking:
+        raise ParsingError(f"the alarm: {next(iter(rejections), _names_no_job(alarm))}")
+    if len(accounts) > 1:
+        names = ", ".join(sorted(accounts))
+        raise ParsingError(f"the alarm: is ambiguous, since its metrics are of several accounts: {names[:256]}")
+    _check_trust(alarm, context)
+    return [_request(alarm, _only_run(speaking), path="dimensions")]
 
 
-def _names_a_job(metric: _AlarmMetric) -> bool:
-    return metric.namespace == _NAMESPACE and "JobName" in metric.dimensions
+def _names_no_job(alarm: Alarm) -> str:
+    if any(alarm_metrics.is_query(metric.expression) for metric in alarm.metrics):
+        return f"has no contributors, so it names no job; allowed is a query like {alarm_metrics.EXAMPLE}"
+    return "watches no metric with the dimension JobName, so it names no job"
 
 
-def _request(alarm: _Alarm, glue_metrics: Iterable[_AlarmMetric]) -> StopRequest:
-    dimensions = [metric.dimensions for metric in glue_metrics]
-    runs = sorted({(named["JobName"], named.get("JobRunId", _EVERY_RUN)) for named in dimensions})
-    if not runs:
-        raise ParsingError(
-            "the alarm: watches no metric of namespace Glue with the dimension JobName, so it names no job"
-        )
+def _only_run(metrics: Sequence[AlarmMetric]) -> Mapping[str, str]:
+    runs = {(m.dimensions[_JOB], m.dimensions.get(_RUN, _EVERY_RUN)): m.dimensions for m in metrics}
     if len(runs) > 1:
-        names = ", ".join(f"{job} ({run})" for job, run in runs)
+        names = ", ".join(f"{job} ({run})" for job, run in sorted(runs))
         raise ParsingError(f"the alarm: is ambiguous, since it watches more than one job or run: {names}")
-    ((job_name, run_id),) = runs
+    (dimensions,) = runs.values()
+    return dimensions
+
+
+def _of_contributor(
+    alarm: Alarm, attributes: Mapping[str, str], context: Context
+) -> list[StopRequest] | NotARequest:
+    """Parse a contributor by the attributes that name its time series."""
+    if foreign := _foreign(alarm, {_account_of(alarm, attributes, context)}, context):
+        return foreign
+    expression = alarm.metrics[0].expression if len(alarm.metrics) == 1 else ""
+    if why := alarm_metrics.query_rejection(expression, context.aws_environment.alarm_namespaces):
+        raise ParsingError(f"the contributor: {why}")
+    _check_trust(alarm, context)
+    if _JOB not in attributes:
+        raise ParsingError("the contributor: has no attribute JobName; add JobName to the query's GROUP BY")
+    for name in (_JOB, _RUN):
+        if attributes.get(name) == _NO_DIMENSION:
+            raise ParsingError(f"the contributor: its {name} is Other, which stands for metrics without {name}")
+    if attributes.get(_RUN) == _EVERY_RUN:
+        return NotARequest(
+            "the contributor is the sum over a job's runs; each run has a contributor of its own"
+        )
+    return [_request(alarm, attributes, path="attributes")]
+
+
+def _account_of(alarm: Alarm, attributes: Mapping[str, str], context: Context) -> str:
+    """Return the account whose metrics a contributor sums up. Raise ParsingError if nothing names it."""
+    if account := attributes.get(_ACCOUNT):
+        return account
+    account = next((metric.account for metric in alarm.metrics), alarm.account)
+    if account == alarm.account != context.aws_environment.account:
+        raise ParsingError(
+            f"the contributor: is of an alarm of account {alarm.account[:64]}, and nothing names the account of"
+            f" its metrics; add {_ACCOUNT} to the query's GROUP BY"
+        )
+    return account
+
+
+def _foreign(alarm: Alarm, accounts: set[str], context: Context) -> NotARequest | None:
+    """Return why the alarm is not about runs of this account and Region, or None if it is.
+
+    The account of the metrics decides, not the alarm's: a monitoring account has alarms on metrics of others.
+    An alarm watches metrics of its own Region only.
+    """
+    here = context.aws_environment.account
+    return context.foreign(account=here if here in accounts else min(accounts), region=alarm.region)
+
+
+def _check_trust(alarm: Alarm, context: Context) -> None:
+    here = context.aws_environment
+    if alarm.account != here.account and alarm.account not in here.alarm_accounts:
+        raise ParsingError(
+            f"the alarm: is of account {alarm.account[:64]} and watches account {here.account}; only alarms of"
+            f" {', '.join((here.account, *here.alarm_accounts))} are obeyed; add its account to alarmAccounts"
+        )
+
+
+def _request(alarm: Alarm, named: Mapping[str, str], *, path: str) -> StopRequest:
+    """Make the request for the run that `named` names, or for every run that was active at the time."""
+    run_id = named.get(_RUN, _EVERY_RUN)
     return stop_request.from_signal(
-        job_name=job_name,
+        job_name=named[_JOB],
         job_run_ids=None if run_id == _EVERY_RUN else [run_id],
         started_before=alarm.changed_at,
         reason=": ".join(filter(None, (f"alarm {alarm.name}", alarm.reason))),
         requested_by=alarm.arn or f"alarm {alarm.name}",
-        path="dimensions",
+        path=path,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec import Struct
 
-from gluebrake.contract import StopRequest
 from gluebrake.model import AwsEnvironment, NotARequest
+
+R = TypeVar("R")
 
 
 class Context(Struct, frozen=True):
@@ -47,5 +49,5 @@ def region_of(arn: str) -> str:
             return ""
 
 
-Parser = Callable[[bytes, Context], list[StopRequest] | NotARequest]
-"""Parses a body. Raises ParsingError for one that cannot be used."""
+Parser = Callable[[bytes, Context], list[R] | NotARequest]
+"""Parses a body into requests. Raises ParsingError for one that cannot be used."""

@@ -24,21 +24,12 @@ class _Markers(Struct):
     request_context: Raw = msgspec.field(default=Raw(), name="requestContext")
     records: Raw = msgspec.field(default=Raw(), name="Records")
     anomaly: Raw = msgspec.field(default=Raw(), name="anomalyId")
-
-
-class _RequestFields(Struct, rename="pascal"):
-    """The members that a stop request has and none of AWS's messages."""
-
-    job_name: Raw = Raw()
-    job_run_ids: Raw = Raw()
-    select: Raw = Raw()
-    reason: Raw = Raw()
-    requested_by: Raw = Raw()
-    dry_run: Raw = Raw()
+    run_of_detail: Raw = msgspec.field(default=Raw(), name="jobRunId")
+    alarm_of_detail: Raw = msgspec.field(default=Raw(), name="alarmName")
 
 
 # The parser of the family that each marker belongs to. A body without a marker is a plain stop request.
-_FAMILIES: Final[dict[str, Parser]] = {
+_FAMILIES: Final[dict[str, Parser[StopRequest]]] = {
     "detail_type": eventbridge.parse,
     "alarm_data": cloudwatch_alarm.parse_action,
     "new_state": cloudwatch_alarm.parse_notification,
@@ -46,6 +37,8 @@ _FAMILIES: Final[dict[str, Parser]] = {
     "request_context": unsupported.refuse_request_context,
     "records": unsupported.refuse_records,
     "anomaly": unsupported.refuse_anomaly,
+    "run_of_detail": unsupported.refuse_detail,
+    "alarm_of_detail": unsupported.refuse_detail,
 }
 
 
@@ -63,7 +56,7 @@ def parse(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
     return parsed
 
 
-def _family(body: bytes) -> Parser | None:
+def _family(body: bytes) -> Parser[StopRequest] | None:
     try:
         markers = msgspec.json.decode(body, type=_Markers)
     except msgspec.ValidationError:
@@ -75,8 +68,8 @@ def _family(body: bytes) -> Parser | None:
         raise ParsingError("the body: has the fields of two event types; send one event in each message")
     if not parsers:
         return None
-    fields = msgspec.json.decode(body, type=_RequestFields)
-    for name, encoded_name in zip(fields.__struct_fields__, fields.__struct_encode_fields__, strict=True):
-        if bytes(getattr(fields, name)):
-            raise ParsingError(f"{encoded_name}: is beside an event; put it into the stop request")
+    members = msgspec.json.decode(body, type=dict[str, Raw])
+    for name in StopRequest.__struct_encode_fields__:
+        if name in members:
+            raise ParsingError(f"{name}: is beside an event; put it into the stop request")
     return parsers[0]

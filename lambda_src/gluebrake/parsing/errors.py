@@ -15,6 +15,13 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 _LONGEST: Final = 1024
 _LONGEST_NAME: Final = 128  # a body can hold a field name of a megabyte
 
+# Step Functions' name for a token, in both spellings of its documentation:
+# https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
+_ADVICE: Final = dict.fromkeys(
+    ("TaskToken", "taskToken"),
+    "; Gluebrake does not return a task token: leave it out, then poll GetJobRun until the run is over",
+)
+
 
 class ParsingError(ValueError):
     """A message that cannot be used. The text has the field's path and the rule, cut to 1,024 characters."""
@@ -46,14 +53,16 @@ def broken_rule(
     `allowed` has what is allowed at a path: an object's fields under the path and a dot, or the values of a
     member. `at` is the path of what was parsed.
     """
-    rule, _, path = str(error).partition(" - at `$")
+    # The rule of an object's keys has the object's path.
+    rule, _, path = str(error).replace(" - at `key` in `$", " - at `$").partition(" - at `$")
     path = path.removesuffix("`").removeprefix(".")
     general_path = _INDEX.sub("[]", path)
     where = ".".join(filter(None, (at, path)))
     inside = f"{where}." if where else ""
     if found := _UNKNOWN_FIELD.fullmatch(rule):
         known = ", ".join(allowed.get(f"{general_path}.", ()))
-        return ParsingError(f"{inside}{found[1][:_LONGEST_NAME]}: unknown field; allowed: {known}")
+        name = found[1][:_LONGEST_NAME]
+        return ParsingError(f"{inside}{name}: unknown field; allowed: {known}{_ADVICE.get(name, '')}")
     if found := _MISSING_FIELD.fullmatch(rule):
         return ParsingError(f"{inside}{found[1]}: missing; it is required")
     if values := allowed.get(general_path):

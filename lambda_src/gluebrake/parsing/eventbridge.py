@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from gluebrake.contract import STOP_OUTCOME, STOP_REQUESTED, StopRequest
 from gluebrake.model import NotARequest
-from gluebrake.parsing import cloudwatch_alarm, glue_event, stop_request
+from gluebrake.parsing import alarm_forms, cloudwatch_alarm, glue_event, stop_request
 from gluebrake.parsing.context import Context
 from gluebrake.parsing.errors import ParsingError, broken_rule
 from gluebrake.parsing.unsupported import NAMES_NO_JOB
@@ -48,18 +48,30 @@ def parse(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
 
 def _stop_requested(event: _Envelope, context: Context) -> list[StopRequest]:
     sent = msgspec.structs.replace(context, sent_at=context.time(event.time))
-    return [stop_request.validated(_detail(event, StopRequest), sent, path="detail")]
+    request = stop_request.validated(_detail(event, StopRequest), sent, path="detail")
+    return [stop_request.with_requester(request, event.source)]
 
 
 def _run_status(event: _Envelope, context: Context) -> list[StopRequest] | NotARequest:
-    foreign = _check_source(event, "aws.glue", context)
+    _check_source(event, "aws.glue")
+    foreign = context.foreign(account=event.account, region=event.region)
     return foreign or glue_event.parse(_detail(event, glue_event.RunStatus))
 
 
 def _alarm(event: _Envelope, context: Context) -> list[StopRequest] | NotARequest:
-    foreign = _check_source(event, "aws.cloudwatch", context)
-    return foreign or cloudwatch_alarm.parse_event(
-        _detail(event, cloudwatch_alarm.AlarmData),
+    return _parse_alarm(event, alarm_forms.AlarmData, context)
+
+
+def _contributor(event: _Envelope, context: Context) -> list[StopRequest] | NotARequest:
+    return _parse_alarm(event, alarm_forms.ContributorData, context)
+
+
+def _parse_alarm(
+    event: _Envelope, kind: type[alarm_forms.AlarmData], context: Context
+) -> list[StopRequest] | NotARequest:
+    _check_source(event, "aws.cloudwatch")
+    return cloudwatch_alarm.parse_event(
+        _detail(event, kind),
         arn=next(iter(event.resources or ()), ""),
         account=event.account,
         region=event.region,
@@ -68,11 +80,9 @@ def _alarm(event: _Envelope, context: Context) -> list[StopRequest] | NotAReques
     )
 
 
-def _check_source(event: _Envelope, source: str, context: Context) -> NotARequest | None:
-    """Raise ParsingError if another source sent the event. Return why it requests nothing if it is foreign."""
+def _check_source(event: _Envelope, source: str) -> None:
     if event.source != source:
         raise ParsingError(f"source: must be {source!r} for this detail-type, not {event.source[:128]!r}")
-    return context.foreign(account=event.account, region=event.region)
 
 
 def _detail(event: _Envelope, kind: type[T]) -> T:
@@ -86,6 +96,7 @@ _PARSERS: Final[dict[str, Callable[[_Envelope, Context], list[StopRequest] | Not
     STOP_REQUESTED: _stop_requested,
     "Glue Job Run Status": _run_status,
     "CloudWatch Alarm State Change": _alarm,
+    "CloudWatch Alarm Contributor State Change": _contributor,
 }
 
 # Known events that request no stop: of a run that ended, of an API call, of an outcome, of a crawler.

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gluebrake.contract import StopRequest
-from gluebrake.model import AwsEnvironment, Message, MessageResult, NotARequest, ParsedRequest
+from gluebrake.model import AwsEnvironment, Message, MessageResult, NotARequest
 from gluebrake.outcomes import Outcome
-from gluebrake.parsing.context import Context, Parser
+from gluebrake.parsing import provenance
+from gluebrake.parsing.context import Context, Parser, R
 from gluebrake.parsing.errors import ParsingError
 
 
 def parse_messages(
-    messages: Iterable[Message], parse: Parser, aws_environment: AwsEnvironment
-) -> tuple[list[ParsedRequest], list[MessageResult]]:
-    """Parse each message with `parse`. Return the requests, and the results of the other messages."""
-    requests: list[ParsedRequest] = []
+    messages: Iterable[Message], parse: Parser[R], aws_environment: AwsEnvironment
+) -> tuple[list[tuple[Message, R]], list[MessageResult]]:
+    """Parse each message with `parse`. Return its requests with it, and the results of the other messages."""
+    requests: list[tuple[Message, R]] = []
     results: list[MessageResult] = []
-    for message in messages:
-        if message.rejection:
-            results.append(MessageResult(message, Outcome.INVALID_REQUEST, message.rejection))
+    for received in messages:
+        if received.rejection:
+            results.append(MessageResult(received, Outcome.INVALID_REQUEST, received.rejection))
             continue
+        message = provenance.with_via(received)
         try:
             parsed = parse_message(message, parse, aws_environment)
         except ParsingError as error:
@@ -29,13 +30,11 @@ def parse_messages(
         if isinstance(parsed, NotARequest):
             results.append(MessageResult(message, Outcome.IGNORED, parsed.why))
         else:
-            requests += [ParsedRequest(message, request, request.job_run_ids or ()) for request in parsed]
+            requests += [(message, request) for request in parsed]
     return requests, results
 
 
-def parse_message(
-    message: Message, parse: Parser, aws_environment: AwsEnvironment
-) -> list[StopRequest] | NotARequest:
+def parse_message(message: Message, parse: Parser[R], aws_environment: AwsEnvironment) -> list[R] | NotARequest:
     """Parse one message. Raise ParsingError, and nothing else, if it cannot be used."""
     try:
         return parse(message.body.encode(), Context(aws_environment, message.sent_at))

@@ -26,7 +26,9 @@ class _Notification(Struct, rename="pascal"):
 _notification: Final = msgspec.json.Decoder(_Notification)
 
 
-def parse(body: bytes, context: Context, *, parse_published: Parser) -> list[StopRequest] | NotARequest:
+def parse(
+    body: bytes, context: Context, *, parse_published: Parser[StopRequest]
+) -> list[StopRequest] | NotARequest:
     """Parse a notification; `parse_published` parses the message in it."""
     try:
         notification = _notification.decode(body)

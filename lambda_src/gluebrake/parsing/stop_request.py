@@ -9,6 +9,7 @@ from typing import Final, get_args
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from gluebrake.contract import ActiveState, Selection, StopRequest
 from gluebrake.parsing import duplicate_keys
@@ -25,14 +26,18 @@ ALLOWED: Final[Mapping[str, Sequence[str]]] = {
     ".": tuple(field.encode_name for field in msgspec.structs.fields(StopRequest)),
     "Select.": tuple(field.encode_name for field in msgspec.structs.fields(Selection)),
     "Select.States[]": get_args(ActiveState),
-    "Select.StartedBefore": ("a time with its offset from UTC, like 2026-11-24T03:00:00Z",),
+    **dict.fromkeys(
+        ("AttemptsStartedBefore", "Select.StartedBefore", "Select.StartedAfter"),
+        ("a time with its offset from UTC, like 2026-11-24T03:00:00Z",),
+    ),
 }
 """What a stop request may have, by path: the fields of its objects, and the values of some members."""
 
 _TEXT_FIELDS: Final = tuple(
     (field.name, field.encode_name)
     for field in msgspec.structs.fields(StopRequest)
-    if field.name not in {"job_name", "job_run_ids", "select", "dry_run"}
+    if field.name
+    not in {"job_name", "job_run_ids", "select", "dry_run", "include_attempts", "attempts_started_before"}
 )
 """The free texts of a stop request. A new field is one of them unless it is excluded here."""
 
@@ -84,20 +89,29 @@ def from_signal(  # noqa: PLR0913 - the facts of a signal, by name
 def validated(request: StopRequest, context: Context, path: str = "") -> StopRequest:
     """Apply the rules that the types do not express; `path` is where the message has the request.
 
-    A selection gets its `StartedBefore` here, with `OlderThanMinutes` subtracted. So a selection that is
-    processed late matches no run that started after the message was sent.
+    A selection gets its `StartedBefore` here, with `OlderThanMinutes` subtracted, and `IncludeAttempts` its
+    `AttemptsStartedBefore`. So a request that is processed late matches no run that started after the message
+    was sent.
     """
     for rule in (*_selection_errors(request), *_character_errors(request)):
         raise ParsingError(f"{path}.{rule}" if path else rule)
+    if request.include_attempts:
+        before = min(request.attempts_started_before or context.sent_at, context.sent_at)
+        return replace(request, attempts_started_before=before)
     if request.select is UNSET:
         return request
-    return msgspec.structs.replace(request, select=_dated(request.select, context.sent_at))
+    return replace(request, select=_dated(request.select, context.sent_at))
+
+
+def with_requester(request: StopRequest, name: str) -> StopRequest:
+    """Return the request with `name` as its RequestedBy, unless it has one or the name is empty."""
+    return request if request.requested_by or not name else replace(request, requested_by=_note(name))
 
 
 def _dated(selection: Selection, sent_at: datetime) -> Selection:
     age = timedelta(minutes=selection.older_than_minutes or 0)
     before = min(selection.started_before or sent_at, sent_at - age)
-    return msgspec.structs.replace(selection, started_before=before, older_than_minutes=UNSET)
+    return replace(selection, started_before=before, older_than_minutes=UNSET)
 
 
 def _selection_errors(request: StopRequest) -> Iterator[str]:
@@ -105,6 +119,10 @@ def _selection_errors(request: StopRequest) -> Iterator[str]:
         yield "JobRunIds: missing; name the runs, or describe them with Select"
     if request.job_run_ids is not UNSET and request.select is not UNSET:
         yield "Select: not allowed beside JobRunIds; give one of the two"
+    if request.include_attempts and request.job_run_ids is UNSET:
+        yield "IncludeAttempts: needs JobRunIds; a selection matches every attempt by itself"
+    if request.attempts_started_before is not UNSET and not request.include_attempts:
+        yield "AttemptsStartedBefore: needs IncludeAttempts"
 
 
 def _character_errors(request: StopRequest) -> Iterator[str]:
@@ -113,10 +131,22 @@ def _character_errors(request: StopRequest) -> Iterator[str]:
     for index, run_id in enumerate(request.job_run_ids or ()):
         if found := _NOT_ONE_LINE.search(run_id):
             yield _character_error(f"JobRunIds[{index}]", "must be one line of text", found)
+    if request.select is not UNSET:
+        yield from _selection_character_errors(request.select)
     for name, encoded_name in _TEXT_FIELDS:
         text = getattr(request, name)
         if text is not UNSET and (found := _NOT_TEXT.search(text)):
             yield _character_error(encoded_name, "must be text", found)
+
+
+def _selection_character_errors(selection: Selection) -> Iterator[str]:
+    for index, run_id in enumerate(selection.exclude or ()):
+        if found := _NOT_ONE_LINE.search(run_id):
+            yield _character_error(f"Select.Except[{index}]", "must be one line of text", found)
+    for argument in (selection.arguments or {}).items():
+        for text in argument:
+            if found := _NOT_TEXT.search(text):
+                yield _character_error("Select.Arguments", "must have text", found)
 
 
 def _character_error(name: str, rule: str, found: re.Match[str]) -> str:

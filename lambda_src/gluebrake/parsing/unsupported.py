@@ -17,6 +17,13 @@ def refuse_request_context(_body: bytes, _context: Context) -> NoReturn:
     )
 
 
+def refuse_detail(_body: bytes, _context: Context) -> NoReturn:
+    """Refuse the detail of an event of Glue or of an alarm: it does not say which account sent it."""
+    raise ParsingError(
+        "the body: is the detail of an EventBridge event; send the whole event, from a rule without InputPath"
+    )
+
+
 def refuse_records(_body: bytes, _context: Context) -> NoReturn:
     """Refuse the records of S3, Kinesis, DynamoDB and similar services."""
     raise ParsingError(f"Records: these are records of another service; {NAMES_NO_JOB}")

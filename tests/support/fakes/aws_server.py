@@ -39,10 +39,15 @@ class FakeAws(Server):
         self.faults = Faults()
         self.calls: list[Call] = []
         self._operations: dict[str, Callable[[Json], Json]] = {
+            "BatchGetJobs": self.glue.batch_get_jobs,
             "BatchStopJobRun": self.glue.batch_stop_job_run,
             "GetJobRun": self.glue.get_job_run,
             "GetJobRuns": self.glue.get_job_runs,
             "GetTags": self.glue.get_tags,
+            "ListJobs": self.glue.list_jobs,
+            "StartJobRun": self.glue.start_job_run,
+            "TagResource": self.glue.tag_resource,
+            "UntagResource": self.glue.untag_resource,
             "SendMessageBatch": self.sqs.send_message_batch,
             "DeleteMessageBatch": self.sqs.delete_message_batch,
             "ReceiveMessage": self.sqs.receive_message,

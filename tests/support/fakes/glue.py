@@ -1,4 +1,4 @@
-"""A fake of Glue: jobs, their runs, and the four operations that Gluebrake calls."""
+"""A fake of Glue: jobs, their runs and tags, and the operations that Gluebrake and its command call."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _ACTIVE: Final = _STOPPABLE | {"STOPPING"}
 _ONE_LINE: Final = re.compile("[\t\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]{1,255}")
 _MOST_IDS: Final = 25
 _LARGEST_PAGE: Final = 200
+_MOST_NAMES: Final = 1000
 
 
 @dataclass(kw_only=True)
@@ -74,12 +75,24 @@ class Glue:
         self._clock = clock
         self._arn_prefix = f"arn:aws:glue:{region}:{account}:job/"
         self._tags: dict[str, dict[str, str]] = {}
+        self._definitions: dict[str, Json] = {}
         self._runs: dict[str, dict[str, Run]] = {}
         self._newest_first: dict[str, list[Run]] = {}
 
-    def add_job(self, job_name: str, *, tags: Mapping[str, str] | None = None) -> str:
-        """Create a job, or replace its tags. Return its ARN."""
+    def add_job(
+        self,
+        job_name: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        command: str = "glueetl",
+        **details: Any,
+    ) -> str:
+        """Create a job, or replace its tags and definition. Return its ARN.
+
+        `details` are further fields of Glue's Job, or replace its fields.
+        """
         self._tags[job_name] = dict(tags or {})
+        self._definitions[job_name] = {"Name": job_name, "Command": {"Name": command}, **details}
         self._runs.setdefault(job_name, {})
         self._newest_first.setdefault(job_name, [])
         return self._arn_prefix + job_name
@@ -123,6 +136,12 @@ class Glue:
     def __iter__(self) -> Iterator[Run]:
         return (run for runs in self._runs.values() for run in runs.values())
 
+    def start_job_run(self, request: Json) -> Json:
+        """Start a run. It is STARTING until a test lets it run."""
+        run_id = f"jr_{len(self._runs_of(request['JobName'])) + 1}"
+        self.add_run(request["JobName"], run_id, state="STARTING")
+        return {"JobRunId": run_id}
+
     def batch_stop_job_run(self, request: Json) -> Json:
         """Submit runs for stopping. Each id is in one of the two lists."""
         job_name, run_ids = request["JobName"], request["JobRunIds"]
@@ -163,13 +182,47 @@ class Glue:
             return {**page, "NextToken": f"after {runs[start + size - 1].run_id}"}
         return page
 
+    def list_jobs(self, request: Json) -> Json:
+        """List a page of the names of the jobs that have all the tags."""
+        size = request.get("MaxResults", _MOST_NAMES)
+        if not 1 <= size <= _MOST_NAMES:
+            raise ServiceError("InvalidInputException", f"MaxResults: 1 to {_MOST_NAMES}, not {size}")
+        wanted = request.get("Tags", {}).items()
+        names = sorted(name for name, tags in self._tags.items() if wanted <= tags.items())
+        rest = [name for name in names if name > request.get("NextToken", "")]
+        page = {"JobNames": rest[:size]}
+        return {**page, "NextToken": rest[size - 1]} if len(rest) > size else page
+
+    def batch_get_jobs(self, request: Json) -> Json:
+        """Describe the definitions of jobs. A name without a job is in the second list."""
+        names = dict.fromkeys(request["JobNames"])
+        return {
+            "Jobs": [self._definitions[name] for name in names if name in self._definitions],
+            "JobsNotFound": [name for name in names if name not in self._definitions],
+        }
+
     def get_tags(self, request: Json) -> Json:
         """Read a job's tags by its ARN."""
+        return {"Tags": self._tags_of(request)}
+
+    def tag_resource(self, request: Json) -> Json:
+        """Add tags to a job, or replace their values."""
+        self._tags_of(request).update(request["TagsToAdd"])
+        return {}
+
+    def untag_resource(self, request: Json) -> Json:
+        """Remove tags of a job. Keys that it does not have are ignored."""
+        tags = self._tags_of(request)
+        for key in request["TagsToRemove"]:
+            tags.pop(key, None)
+        return {}
+
+    def _tags_of(self, request: Json) -> dict[str, str]:
         arn = request["ResourceArn"]
         tags = self._tags.get(arn.removeprefix(self._arn_prefix)) if arn.startswith(self._arn_prefix) else None
         if tags is None:
             raise ServiceError("EntityNotFoundException", f"No resource {arn}")
-        return {"Tags": tags}
+        return tags
 
     def _runs_of(self, job_name: str) -> dict[str, Run]:
         if job_name not in self._runs:

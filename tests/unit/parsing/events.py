@@ -25,6 +25,7 @@ RUN: Final = "jr_" + "5d41402abc4b2a76" * 4
 ALARM: Final = "orders: too slow"
 ALARM_ARN: Final = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{ALARM}"
 REASON: Final = "Threshold Crossed: 1 out of the last 1 datapoints [5400000.0 (14/03/26 09:21:00)] was greater"
+ELAPSED_TIME: Final = "glue.driver.aggregate.elapsedTime"
 TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 
 # CloudWatch writes `+0000`, not `+00:00`.
@@ -99,12 +100,14 @@ def dimensions(run_id: str | None = "ALL", job_name: str = JOB) -> dict[str, str
     return {"Type": "count", **run, "JobName": job_name}
 
 
-def metric(of: Mapping[str, str] | None = None, namespace: str = "Glue", **changes: Any) -> Json:
+def metric(
+    of: Mapping[str, str] | None = None, namespace: str = "Glue", name: str = ELAPSED_TIME, **changes: Any
+) -> Json:
     """Build a metric of an alarm's configuration; `of` are its dimensions."""
     stat = {
         "metric": {
             "namespace": namespace,
-            "name": "glue.driver.aggregate.elapsedTime",
+            "name": name,
             "dimensions": dict(dimensions() if of is None else of),
         },
         "period": 300,
@@ -158,6 +161,45 @@ def alarm_action(data: Json | None = None, **changes: Any) -> Json:
     }
 
 
+QUERY: Final = (
+    'SELECT SUM("glue.driver.aggregate.elapsedTime") FROM SCHEMA(Glue, JobName, JobRunId, Type)'
+    " WHERE Type = 'count' AND JobRunId != 'ALL' GROUP BY JobName, JobRunId ORDER BY SUM() DESC"
+)
+"""The query of an alarm over every run."""
+
+MUTED: Final[Json] = {
+    "mutedByArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm-mute-rule:back-fill",
+    "muteWindowStart": "2026-03-14T09:00:00.000+0000",
+    "muteWindowEnd": "2026-03-14T12:00:00.000+0000",
+}
+"""What the events of a muted alarm have."""
+
+
+def query(expression: str = QUERY, **changes: Any) -> Json:
+    """Build the entry of a Metrics Insights query in an alarm's configuration."""
+    return {"id": "m1", "expression": expression, "returnData": True, "period": 10800, **changes}
+
+
+def attributes(run_id: str | None = RUN, job_name: str | None = JOB, **others: str) -> dict[str, str]:
+    """Build the attributes of a contributor; one that is None is left out."""
+    named = {"JobName": job_name, "JobRunId": run_id, **others}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def contributor_data(of: Mapping[str, str] | None = None, *metrics: Json, **changes: Any) -> Json:
+    """Build the data of a contributor in events and actions; `of` are its attributes."""
+    contributor = {"id": "6d442278dba546f6", "attributes": dict(attributes() if of is None else of)}
+    data = alarm_data(*(metrics or (query(),)), alarmContributor=contributor)
+    del data["previousState"]
+    return {**data, **changes}
+
+
+def contributor_event(data: Json | None = None, **changes: Any) -> Json:
+    """Build the event of a contributor's change of state."""
+    detail_type = {"detail-type": "CloudWatch Alarm Contributor State Change"}
+    return alarm_event(contributor_data() if data is None else data, **detail_type, **changes)
+
+
 def as_list(of: Mapping[str, str]) -> list[dict[str, str]]:
     """Build dimensions as in a notification: a list, with `value` before `name`."""
     return [{"value": value, "name": name} for name, value in of.items()]
@@ -166,7 +208,7 @@ def as_list(of: Mapping[str, str]) -> list[dict[str, str]]:
 def trigger(of: Mapping[str, str] | None = None, namespace: str = "Glue", **changes: Any) -> Json:
     """Build the trigger of an alarm on one metric; `of` are its dimensions."""
     return {
-        "MetricName": "glue.driver.aggregate.elapsedTime",
+        "MetricName": ELAPSED_TIME,
         "Namespace": namespace,
         "StatisticType": "Statistic",
         "Statistic": "SUM",
@@ -187,7 +229,7 @@ def trigger_metric(of: Mapping[str, str] | None = None, namespace: str = "Glue",
     stat = {
         "Metric": {
             "Dimensions": as_list(dimensions() if of is None else of),
-            "MetricName": "glue.driver.aggregate.elapsedTime",
+            "MetricName": ELAPSED_TIME,
             "Namespace": namespace,
         },
         "Period": 300,
@@ -202,6 +244,11 @@ TRIGGER_EXPRESSION: Final[Json] = {
     "Label": "minutes",
     "ReturnData": True,
 }
+
+
+def trigger_query(expression: str = QUERY, **changes: Any) -> Json:
+    """Build the entry of a Metrics Insights query in a trigger."""
+    return {"Expression": expression, "Id": "m1", "Period": 10800, "ReturnData": True, **changes}
 
 
 def metric_math_trigger(*metrics: Json) -> Json:
@@ -237,6 +284,15 @@ def alarm_notification(of: Json | None = None, state: str = "ALARM", **changes: 
         **changes,
     }
     return {name: value for name, value in members.items() if value is not ...}
+
+
+def contributor_notification(of: Mapping[str, str] | None = None, **changes: Any) -> Json:
+    """Build the notification of a contributor; `of` are its attributes."""
+    members = {
+        "AlarmContributorId": "6d442278dba546f6",
+        "AlarmContributorAttributes": dict(attributes() if of is None else of),
+    }
+    return alarm_notification(metric_math_trigger(trigger_query()), **{**members, **changes})
 
 
 def composite_notification(state: str = "ALARM") -> Json:

@@ -16,6 +16,9 @@ WORDS: Final = (
     *("AWS/Glue", "aws.glue", "aws.cloudwatch", "Notification", "SubscriptionConfirmation", "999900001111"),
     *("Glue Job Run Status", "Glue Job State Change", "Glue Job Run Stop Requested"),
     *("CloudWatch Alarm State Change", "AWS API Call via CloudTrail", "0001-01-01T00:00:00Z", "jr_other"),
+    *("CloudWatch Alarm Contributor State Change", "Other", "Stopped", "123456789012", "m1 / 60000"),
+    'SELECT SUM("glue.x") FROM Glue GROUP BY JobName, JobRunId',
+    'SELECT SUM("Stopped") FROM Glue GROUP BY JobName, JobRunId',
 )
 NAMES: Final = (
     *("JobName", "JobRunIds", "JobRunId", "Select", "DryRun", "jobName", "jobRunId", "state", "value", "name"),
@@ -40,6 +43,8 @@ NAMES: Final = (
         "namespace",
         "accountId",
     ),
+    *("muteDetail", "actionsSuppressedBy", "alarmContributor", "attributes", "expression", "AWS.AccountId"),
+    *("AlarmContributorAttributes", "AlarmContributorId", "AWSAccountId", "AccountId", "MetricName"),
 )
 VALUES: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 2.5, 1e308, 10**20, [], {}, [[]], {"": None}, "\0", "a\nb", "é" * 300),

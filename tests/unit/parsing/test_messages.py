@@ -9,8 +9,7 @@ import pytest
 from gluebrake.model import ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
-from gluebrake.parsing.messages import parse_messages
-from tests.support.builders import AWS_ENVIRONMENT, body, message, request
+from tests.support.builders import AWS_ENVIRONMENT, body, message, parse_requests, request
 from tests.unit.parsing.events import run_status
 
 pytestmark = pytest.mark.disable_socket
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.disable_socket
 def test_message_that_cannot_be_used_becomes_a_result() -> None:
     """The requests of the other messages are returned, and the result has the reason."""
     valid, broken = message(message_id="valid"), message("{", message_id="broken")
-    requests, results = parse_messages([broken, valid], dispatcher.parse, AWS_ENVIRONMENT)
+    requests, results = parse_requests([broken, valid], dispatcher.parse, AWS_ENVIRONMENT)
     assert requests == [ParsedRequest(valid, request(), ("jr_1",))]
     assert [(result.message, result.outcome) for result in results] == [(broken, Outcome.INVALID_REQUEST)]
     assert results[0].why.startswith("the body: is not JSON")
@@ -28,13 +27,13 @@ def test_message_that_cannot_be_used_becomes_a_result() -> None:
 def test_message_that_requests_nothing_is_ignored() -> None:
     """A known event that requests no stop becomes a result with the reason."""
     foreign = message(json.dumps(run_status(envelope={"account": "999999999999"})))
-    requests, results = parse_messages([foreign], dispatcher.parse, AWS_ENVIRONMENT)
+    requests, results = parse_requests([foreign], dispatcher.parse, AWS_ENVIRONMENT)
     assert requests == []
-    assert [(result.message, result.outcome) for result in results] == [(foreign, Outcome.IGNORED)]
+    assert [(result.message.body, result.outcome) for result in results] == [(foreign.body, Outcome.IGNORED)]
     assert results[0].why.startswith("it is of account 999999999999")
 
 
 def test_default_body_of_the_builders_is_a_request() -> None:
     """The example that other tests use is valid."""
-    requests, _ = parse_messages([message(body())], dispatcher.parse, AWS_ENVIRONMENT)
+    requests, _ = parse_requests([message(body())], dispatcher.parse, AWS_ENVIRONMENT)
     assert len(requests) == 1

@@ -17,11 +17,14 @@ from tests.unit.parsing import events
 from tests.unit.parsing.events import RUN, SENT_AT, alarm_data, dimensions, message, metric
 from tests.unit.parsing.mutations import garbled, mutated
 from tests.unit.parsing.oracle import SELECTED, Allowed, at_most
+from tests.unit.parsing.silenced import ELSEWHERE, SILENCED, TRUSTING, parse_silenced
 
 pytestmark = pytest.mark.disable_socket
 
-CASES: Final = 1_400
+CASES: Final = 900
 """The mutations of each event: more than 20,000 in all."""
+
+MONITORING_ALARM: Final = alarm_data(metric(dimensions(RUN), accountId=AWS_ENVIRONMENT.account))
 
 ON_A_RUN: Final = alarm_data(events.EXPRESSION, metric(dimensions(RUN)), metric({}, "Own"))
 ON_TWO_METRICS: Final = events.metric_math_trigger(
@@ -41,6 +44,18 @@ EVENTS: Final[dict[str, Any]] = {
     "notification through a topic": events.notification(events.alarm_notification(ON_TWO_METRICS)),
     "notification that is over": events.notification(events.alarm_notification(state="OK")),
     "composite notification": events.composite_notification(),
+    "contributor": events.contributor_event(),
+    "contributor of a job": events.contributor_event(events.contributor_data(events.attributes(None))),
+    "sum over runs": events.contributor_event(events.contributor_data(events.attributes("ALL"))),
+    "contributor's action": events.alarm_action(events.contributor_data()),
+    "contributor's notification": events.notification(events.contributor_notification()),
+    "alarm with contributors": events.alarm_event(alarm_data(events.query())),
+    "muted alarm": events.alarm_event(alarm_data(muteDetail=events.MUTED)),
+    "alarm of a monitoring account": events.alarm_event(MONITORING_ALARM, account=ELSEWHERE),
+    "contributor of a monitoring account": events.contributor_event(
+        events.contributor_data(events.attributes(**{"AWS.AccountId": AWS_ENVIRONMENT.account})),
+        account=ELSEWHERE,
+    ),
     "request": events.request(RUN, "jr_2", Reason="over budget", DryRun=False),
     "selection": events.request(Select={"States": ["RUNNING"], "OlderThanMinutes": 60}),
     "request on the bus": events.stop_request_event(events.request()),
@@ -52,12 +67,12 @@ EVENTS: Final[dict[str, Any]] = {
 
 def parse(text: str) -> ParsedRequest | Ignored | Invalid:
     """Parse a body. Check that a request equals the second parser's, and selects no run that starts later."""
-    parsed = parse_one(message(text))
+    parsed = parse_one(message(text), TRUSTING)
     if not isinstance(parsed, ParsedRequest):
         assert 0 < len(parsed.why) <= 1024
         return parsed
     request = parsed.request
-    assert Allowed(request.job_name, request.job_run_ids or SELECTED) == at_most(text, AWS_ENVIRONMENT)
+    assert Allowed(request.job_name, request.job_run_ids or SELECTED) == at_most(text, TRUSTING)
     assert parsed.run_ids == (request.job_run_ids or ())
     if request.select is not UNSET:
         assert request.select.older_than_minutes is UNSET
@@ -84,7 +99,12 @@ def test_mutated_event_requests_at_most_what_it_now_has(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run status", "alarm on a run", "action", "notification", "request", "selection"]
+    "name",
+    [
+        *("run status", "alarm on a run", "action", "notification", "request", "selection"),
+        *("contributor", "contributor of a job", "contributor's action", "contributor's notification"),
+        *("alarm of a monitoring account", "contributor of a monitoring account"),
+    ],
 )
 def test_enough_mutated_events_are_requests(name: str) -> None:
     """Many mutated events still request a stop, so that the comparison with the second parser is effective."""
@@ -105,3 +125,11 @@ def test_mutated_alarm_in_another_state_requests_nothing(name: str, state: str) 
         text = json.dumps(mutated(event, random))
         if "ALARM" not in text and "JobRunIds" not in text and "Select" not in text:
             assert not isinstance(parse(text), ParsedRequest)
+
+
+@pytest.mark.parametrize("name", SILENCED)
+def test_mutated_alarm_that_is_silenced_requests_nothing(name: str) -> None:
+    """No mutation of a muted or foreign alarm stops a run, while what silences it is still there."""
+    random = Random(name)  # noqa: S311 - repeatable, and not a secret
+    results = [parse_silenced(name, random) for _ in range(300)]
+    assert sum(isinstance(result, Ignored | Invalid) for result in results) > 100

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from gluebrake.contract import Selection, StopRequest
 from gluebrake.model import ParsedRequest
@@ -20,6 +21,7 @@ from tests.unit.parsing.events import (
     CHANGED_AT,
     COST_ANOMALY,
     DYNAMODB_RECORDS,
+    ELAPSED_TIME,
     ELSEWHERE,
     EXPRESSION,
     HEALTH,
@@ -37,6 +39,7 @@ from tests.unit.parsing.events import (
     alarm_event,
     alarm_in,
     alarm_notification,
+    as_list,
     composite_data,
     composite_notification,
     destination_record,
@@ -91,6 +94,11 @@ def of_alarm(*run_ids: str, at: datetime = CHANGED_AT, **changes: Any) -> StopRe
 def of_request(**changes: Any) -> StopRequest:
     """Build the request of a message that is a stop request."""
     return StopRequest(**{"job_name": JOB, "job_run_ids": (RUN,), **changes})
+
+
+def of_event(**changes: Any) -> StopRequest:
+    """Build the request of a stop request on the bus. Its sender is the event's source."""
+    return of_request(**{"requested_by": "guardrail.orders", **changes})
 
 
 def without(event: Json, *names: str) -> Json:
@@ -173,7 +181,15 @@ REQUESTS: Final[dict[str, tuple[Json, StopRequest]]] = {
     "metric of this account": (alarm_on(metric(accountId=AWS_ENVIRONMENT.account)), of_alarm()),
     "dimensions in a list": (
         alarm_on(
-            {"metricStat": {"metric": {"namespace": "Glue", "dimensions": [{"value": JOB, "name": "JobName"}]}}}
+            {
+                "metricStat": {
+                    "metric": {
+                        "namespace": "Glue",
+                        "name": ELAPSED_TIME,
+                        "dimensions": as_list({"JobName": JOB}),
+                    }
+                }
+            }
         ),
         of_alarm(),
     ),
@@ -266,10 +282,10 @@ REQUESTS: Final[dict[str, tuple[Json, StopRequest]]] = {
     "an event through a topic": (notification(run_status()), of_run_status()),
     # A stop request, by itself and inside of an event or notification.
     "plain": (request(), of_request()),
-    "on the bus": (stop_request_event(request()), of_request()),
-    "on the bus without resources": (without(stop_request_event(request()), "resources", "time"), of_request()),
-    "on the bus of another account": (stop_request_event(request(), **ELSEWHERE), of_request()),
-    "replayed": (stop_request_event(request(), **{"replay-name": "march"}), of_request()),
+    "on the bus": (stop_request_event(request()), of_event()),
+    "on the bus without resources": (without(stop_request_event(request()), "resources", "time"), of_event()),
+    "on the bus of another account": (stop_request_event(request(), **ELSEWHERE), of_event()),
+    "replayed": (stop_request_event(request(), **{"replay-name": "march"}), of_event()),
     "through a topic": (notification(request(Reason="over budget")), of_request(reason="over budget")),
     "through a topic without a subject": (without(notification(request()), "Subject"), of_request()),
     "through an ordered topic": (
@@ -277,14 +293,14 @@ REQUESTS: Final[dict[str, tuple[Json, StopRequest]]] = {
         of_request(),
     ),
     "through two topics": (notification(notification(request())), of_request()),
-    "through a bus and a topic": (notification(stop_request_event(request())), of_request()),
+    "through a bus and a topic": (notification(stop_request_event(request())), of_event()),
     "a selection": (
         request(Select={"States": ["WAITING"]}),
         of_request(job_run_ids=UNSET, select=Selection(states=("WAITING",), started_before=SENT_AT)),
     ),
     "a selection on the bus": (
         stop_request_event(request(Select={}), time="2026-03-14T09:00:00Z"),
-        of_request(job_run_ids=UNSET, select=Selection(started_before=datetime(2026, 3, 14, 9, tzinfo=UTC))),
+        of_event(job_run_ids=UNSET, select=Selection(started_before=datetime(2026, 3, 14, 9, tzinfo=UTC))),
     ),
     "a selection through a topic": (
         notification(request(Select={"OlderThanMinutes": 60}), Timestamp="2026-03-14T09:00:00.000Z"),
@@ -382,10 +398,6 @@ IGNORED: Final[dict[str, tuple[Json, str]]] = {
         "in ap-south-1",
     ),
     "metric of another account": (alarm_on(metric(accountId="999900001111")), "account 999900001111"),
-    "metric of another account beside one of this account": (
-        alarm_on(metric(), metric(accountId="999900001111")),
-        "account 999900001111",
-    ),
     "metric of another account in a notification": (
         alarm_notification(metric_math_trigger(trigger_metric(AccountId="999900001111"))),
         "account 999900001111",
@@ -397,7 +409,7 @@ IGNORED: Final[dict[str, tuple[Json, str]]] = {
     ),
 }
 
-NO_GLUE_JOB: Final = "watches no metric of namespace Glue with the dimension JobName, so it names no job"
+NO_GLUE_JOB: Final = "the alarm: watches no metric with the dimension JobName, so it names no job"
 SEND_A_REQUEST: Final = "it names no Glue job; send a stop request that names the job instead"
 ONE_LINE: Final = "must be one line of text without control characters"
 
@@ -448,6 +460,10 @@ INVALID: Final[dict[str, tuple[str | Json, str]]] = {
         alarm_on(*(metric(dimensions("ALL", f"job {number}")) for number in range(1000))),
         "is ambiguous",
     ),
+    "metrics of two accounts": (
+        alarm_on(metric(), metric(accountId="999900001111")),
+        "is ambiguous, since its metrics are of several accounts: 123456789012, 999900001111",
+    ),
     "a dimension twice": (
         alarm_on(metric() | {"metricStat": {"metric": {"namespace": "Glue", "dimensions": [JOB_NAMED] * 2}}}),
         "the alarm: is ambiguous, since one of its metrics has a dimension twice",
@@ -469,8 +485,11 @@ INVALID: Final[dict[str, tuple[str | Json, str]]] = {
         "dimensions.JobName: Expected `str` of length <= 255",
     ),
     "alarm on a server": (alarm_on(metric(SERVER, "AWS/EC2")), NO_GLUE_JOB),
-    "alarm on the quota": (alarm_on(metric(namespace="AWS/Glue")), NO_GLUE_JOB),
-    "alarm on another case": (alarm_on(metric(namespace="glue")), NO_GLUE_JOB),
+    "alarm on the quota": (
+        alarm_on(metric(namespace="AWS/Glue")),
+        f"the alarm: the metric '{ELAPSED_TIME}' is in namespace 'AWS/Glue'; allowed: Glue;",
+    ),
+    "alarm on another case": (alarm_on(metric(namespace="glue")), "is in namespace 'glue'; allowed: Glue;"),
     "alarm without dimensions": (alarm_on(metric({})), NO_GLUE_JOB),
     "alarm on an expression": (alarm_on(EXPRESSION), NO_GLUE_JOB),
     "alarm without metrics": (alarm_event({**alarm_data(), "configuration": {"metrics": []}}), NO_GLUE_JOB),
@@ -479,7 +498,10 @@ INVALID: Final[dict[str, tuple[str | Json, str]]] = {
     "composite action": (alarm_action(composite_data()), NO_GLUE_JOB),
     "composite notification": (notification(composite_notification()), NO_GLUE_JOB),
     "notification without dimensions": (alarm_notification(trigger({})), NO_GLUE_JOB),
-    "notification of the quota": (alarm_notification(trigger(namespace="AWS/Glue")), NO_GLUE_JOB),
+    "notification of the quota": (
+        alarm_notification(trigger(namespace="AWS/Glue")),
+        "is in namespace 'AWS/Glue'; allowed: Glue;",
+    ),
     "notification with dimensions that are null": (alarm_notification(trigger(Dimensions=None)), NO_GLUE_JOB),
     "notification without a trigger": (alarm_notification(Trigger=None), NO_GLUE_JOB),
     "dimension that is not text": (
@@ -560,6 +582,17 @@ INVALID: Final[dict[str, tuple[str | Json, str]]] = {
         '{"JobName": , "JobRunIds": ["jr_1"]}',
         "the body: is not JSON (invalid character (byte 12))",
     ),
+    **{
+        f"detail alone of {name}": (
+            event["detail"],
+            "the body: is the detail of an EventBridge event; send the whole event, from a rule",
+        )
+        for name, event in {
+            "a run status": run_status(),
+            "a job state": job_state(),
+            "an alarm": alarm_event(),
+        }.items()
+    },
     "camel case": ({"jobName": JOB, "jobRunIds": [RUN]}, "jobName: unknown field"),
     "an event that was cut": (json.dumps(alarm_event())[:-1], "the body: is not JSON"),
     "half of a pair in an event": (
@@ -604,7 +637,7 @@ class TestSignals:
         """An event that is understood and requests no stop is ignored, with a reason."""
         parsed = parse_one(message(event))
         assert isinstance(parsed, Ignored)
-        assert parsed.message == message(event)
+        assert replace(parsed.message, via="") == message(event)
         assert why in parsed.why
 
     @pytest.mark.parametrize(("event", "why"), INVALID.values(), ids=INVALID.keys())
@@ -612,9 +645,26 @@ class TestSignals:
         """The error of an unusable event has the wrong field, or what to send instead."""
         parsed = parse_one(message(event))
         assert isinstance(parsed, Invalid)
-        assert parsed.message == message(event)
+        assert replace(parsed.message, via="") == message(event)
         assert why in parsed.why
         assert len(parsed.why) <= 1024
+
+    @pytest.mark.parametrize(
+        ("event", "path"),
+        [
+            (request(TaskToken="AAAA"), "TaskToken"),
+            (request(taskToken="AAAA"), "taskToken"),
+            (stop_request_event(request(TaskToken="AAAA")), "detail.TaskToken"),
+        ],
+    )
+    def test_task_token_is_refused_with_advice(self, event: Json, path: str) -> None:
+        """The error of a request with a Step Functions task token says how to wait for the run instead."""
+        parsed = parse_one(message(event))
+        assert isinstance(parsed, Invalid)
+        assert parsed.why.startswith(f"{path}: unknown field; allowed: JobName, ")
+        assert parsed.why.endswith(
+            "; Gluebrake does not return a task token: leave it out, then poll GetJobRun until the run is over"
+        )
 
     @pytest.mark.parametrize("event", [alarm_event(), alarm_action(), notification(alarm_notification())])
     def test_redriven_alarm_selects_no_younger_runs(self, event: Json) -> None:

@@ -11,22 +11,26 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from gluebrake.contract import STOP_REQUESTED, StopRequest
 from gluebrake.model import MessageResult, ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher, stop_request
 from gluebrake.parsing.context import Parser
-from gluebrake.parsing.messages import parse_messages
-from tests.support.builders import AWS_ENVIRONMENT, body, event, message, names, notes, request
+from tests.support.builders import AWS_ENVIRONMENT, body, event, message, names, notes, parse_requests, request
 
 pytestmark = pytest.mark.disable_socket
 
 LONGEST: Final = "é" * 255
 SUPPLEMENTARY: Final = "\U0001f6d1"
 NOT_ONE_LINE: Final = "must be one line of text without control characters; character "
-FIELDS: Final = ("JobName", "JobRunIds", "Select", "Reason", "RequestedBy", "DryRun")
+FIELDS: Final = (
+    *("JobName", "JobRunIds", "Select", "Reason", "RequestedBy", "DryRun"),
+    *("IncludeAttempts", "AttemptsStartedBefore"),
+)
 ALLOWED: Final = f"unknown field; allowed: {', '.join(FIELDS)}"
+TIME: Final = "allowed: a time with its offset from UTC, like 2026-11-24T03:00:00Z"
 
 # Fields with one mistake, the path that the error names, and the rule.
 WRONG_FIELDS: Final[list[tuple[dict[str, Any], str, str]]] = [
@@ -36,7 +40,7 @@ WRONG_FIELDS: Final[list[tuple[dict[str, Any], str, str]]] = [
     (
         {"Select": {"State": ["RUNNING"]}, "JobRunIds": None},
         "Select.State",
-        "unknown field; allowed: States, OlderThanMinutes, StartedBefore",
+        "unknown field; allowed: States, OlderThanMinutes, StartedBefore, StartedAfter, Arguments, Except",
     ),
     ({"JobName": 1}, "JobName", "Expected `str`, got `int`"),
     ({"JobName": 1.5}, "JobName", "Expected `str`, got `float`"),
@@ -78,6 +82,15 @@ WRONG_FIELDS: Final[list[tuple[dict[str, Any], str, str]]] = [
     ({"DryRun": 0}, "DryRun", "Expected `bool`, got `int`"),
     ({"DryRun": 1}, "DryRun", "Expected `bool`, got `int`"),
     ({"DryRun": []}, "DryRun", "Expected `bool`, got `array`"),
+    ({"IncludeAttempts": "true"}, "IncludeAttempts", "Expected `bool`, got `str`"),
+    ({"IncludeAttempts": 1}, "IncludeAttempts", "Expected `bool`, got `int`"),
+    ({"AttemptsStartedBefore": 5}, "AttemptsStartedBefore", f"Expected `datetime`, got `int`; {TIME}"),
+    (
+        {"AttemptsStartedBefore": "yesterday"},
+        "AttemptsStartedBefore",
+        f"Invalid RFC3339 encoded datetime; {TIME}",
+    ),
+    ({"AttemptsStartedBefore": "2026-11-24T03:00:00Z"}, "AttemptsStartedBefore", "needs IncludeAttempts"),
 ]
 
 # Bodies that are not JSON objects, and the explanation of each.
@@ -127,13 +140,13 @@ DEEP: Final = {
 ONE_LINE: Final = re.compile("[\t\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 SEVERAL_LINES: Final = re.compile("[\t\r\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
-PARSERS: Final[tuple[Parser, ...]] = (dispatcher.parse, stop_request.parse)
+PARSERS: Final[tuple[Parser[StopRequest], ...]] = (dispatcher.parse, stop_request.parse)
 """The parsers of STOP and of CONFIRM."""
 
 
-def _parse(text: str, parse: Parser) -> ParsedRequest | MessageResult:
+def _parse(text: str, parse: Parser[StopRequest]) -> ParsedRequest | MessageResult:
     """Parse a body, which has at most one request."""
-    requests, results = parse_messages([message(text)], parse, AWS_ENVIRONMENT)
+    requests, results = parse_requests([message(text)], parse, AWS_ENVIRONMENT)
     messages = [*(parsed.message for parsed in requests), *(result.message for result in results)]
     assert [message.body for message in messages] == [text]
     assert all(0 < len(result.why) <= 1024 for result in results)
@@ -212,7 +225,8 @@ class TestStopRequests:
     def test_null_is_no_value(self, name: str) -> None:
         """A field that is null is wrong. An absent value is left out."""
         text = json.dumps({**json.loads(body()), name: None})
-        assert re.fullmatch(f"{name}: Expected `[a-z]+`, got `null`", _refusal_of_both(text))
+        rule = f"{name}: Expected `[a-z]+`, got `null`(; {re.escape(TIME)})?"
+        assert re.fullmatch(rule, _refusal_of_both(text))
 
     @pytest.mark.parametrize(
         ("text", "why"),
@@ -255,7 +269,25 @@ class TestEvents:
         detail = json.loads(body("jr_1", "jr_2", Reason="over budget"))
         parsed = _parse(event(detail), dispatcher.parse)
         assert isinstance(parsed, ParsedRequest)
-        assert parsed.request == request("jr_1", "jr_2", reason="over budget")
+        assert parsed.request == request("jr_1", "jr_2", reason="over budget", requested_by="guardrail")
+
+    def test_requester_is_the_source_of_the_event(self) -> None:
+        """The source of an event requests the stop, unless the request names another or the event has none."""
+        detail = json.loads(body())
+        envelope = json.loads(event(detail))
+        long = "\x07" + "x" * 2000
+        for source, fields, expected in (
+            ("guardrail", {}, "guardrail"),
+            ("guardrail", {"RequestedBy": "me"}, "me"),
+            (long, {}, "\ufffd" + "x" * 1023),
+            ("", {}, UNSET),
+        ):
+            text = json.dumps({**envelope, "source": source, "detail": {**detail, **fields}})
+            parsed = _parse(text, dispatcher.parse)
+            assert isinstance(parsed, ParsedRequest)
+            assert parsed.request.requested_by == expected
+            # The request is written to the next message, which must be valid.
+            assert _parsed(msgspec.json.encode(parsed.request).decode()).request == parsed.request
 
     def test_confirm_refuses_an_event(self) -> None:
         """CONFIRM gets messages from Gluebrake only, which are plain stop requests."""
@@ -268,7 +300,7 @@ class TestEvents:
         envelope = json.loads(event(json.loads(body()), STOP_REQUESTED))
         parsed = _parse(json.dumps({**envelope, "new": {"nested": [None]}}), dispatcher.parse)
         assert isinstance(parsed, ParsedRequest)
-        assert parsed.request == request()
+        assert parsed.request == request(requested_by="guardrail")
 
     @pytest.mark.parametrize("name", FIELDS)
     @pytest.mark.parametrize("value", [None, True, "etl", {}])
@@ -350,18 +382,24 @@ def _is_request(value: Any) -> bool:
     """Check a value against the schema and the rules that no schema expresses, independently of the parser."""
     if not SCHEMA.is_valid(value) or ("JobRunIds" in value) == ("Select" in value):
         return False
-    one_line = (value["JobName"], *value.get("JobRunIds", ()))
-    texts = (value.get("Reason", ""), value.get("RequestedBy", ""))
+    selection, includes = value.get("Select", {}), value.get("IncludeAttempts", False)
+    arguments = selection.get("Arguments", {})
+    one_line = (value["JobName"], *value.get("JobRunIds", ()), *selection.get("Except", ()))
+    texts = (value.get("Reason", ""), value.get("RequestedBy", ""), *arguments, *arguments.values())
     return (
         all(map(ONE_LINE.fullmatch, one_line))
         and all(map(SEVERAL_LINES.fullmatch, texts))
-        and _is_selection(value.get("Select", {}))
+        and _is_selection(selection)
+        and (includes or "AttemptsStartedBefore" not in value)
+        and ("JobRunIds" in value or not includes)
+        and _has_offset(value.get("AttemptsStartedBefore", "Z"))
     )
 
 
 def _is_selection(value: dict[str, Any]) -> bool:
     """Check what no validator checks: a count has no fraction, and a time has an offset."""
-    return isinstance(value.get("OlderThanMinutes", 0), int) and _has_offset(value.get("StartedBefore", "Z"))
+    times = (value.get("StartedBefore", "Z"), value.get("StartedAfter", "Z"))
+    return isinstance(value.get("OlderThanMinutes", 0), int) and all(map(_has_offset, times))
 
 
 def _has_offset(text: str) -> bool:
@@ -404,14 +442,28 @@ drawn_fields = st.fixed_dictionaries(
         "DryRun": st.one_of(st.booleans(), st.booleans(), any_json),
     },
 )
-rare_fields = st.fixed_dictionaries({}, optional={"Select": any_json, "DryRunn": st.just(value=True)})
 drawn_times = st.sampled_from(["2026-11-24T03:00:00Z", "2026-11-24T03:00:00+05:00", "2026-11-24T03:00:00"])
+rare_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "Select": any_json,
+        "DryRunn": st.just(value=True),
+        "IncludeAttempts": st.booleans() | any_json,
+        "AttemptsStartedBefore": drawn_times,
+    },
+)
+drawn_arguments = st.dictionaries(
+    st.text(max_size=3) | st.just("--day"), st.text(max_size=3) | st.integers(), max_size=2
+)
 drawn_selections = st.fixed_dictionaries(
     {},
     optional={
         "States": st.lists(st.sampled_from(["STARTING", "RUNNING", "WAITING", "STOPPING"]), max_size=2),
         "OlderThanMinutes": st.sampled_from([0, 10_080, 10_081, -1, 5.0, 0.5, True]),
         "StartedBefore": drawn_times,
+        "StartedAfter": drawn_times,
+        "Arguments": drawn_arguments,
+        "Except": drawn_ids,
     },
 )
 with_selection = st.fixed_dictionaries({"JobName": drawn_names, "Select": drawn_selections})
@@ -441,6 +493,11 @@ class TestAnyBody:
     @example('{"JobName": "a", "JobRunIds": ["a"], "Select": {}}')
     @example('{"JobName": "a", "Select": {"OlderThanMinutes": 5.0}}')
     @example('{"JobName": "a", "Select": {"StartedBefore": "2026-11-24T03:00:00"}}')
+    @example('{"JobName": "a", "JobRunIds": ["a"], "IncludeAttempts": true}')
+    @example('{"JobName": "a", "JobRunIds": ["a"], "AttemptsStartedBefore": "2026-11-24T03:00:00Z"}')
+    @example('{"JobName": "a", "Select": {}, "IncludeAttempts": true}')
+    @example('{"JobName": "a", "Select": {"Arguments": {"--day": "1"}, "Except": ["a"]}}')
+    @example('{"JobName": "a", "Select": {"Arguments": {"\\u0007": "1"}}}')
     @example(
         '{"detail-type": "Glue Job Run Stop Requested", "time": null,'
         ' "detail": {"JobName": "a", "JobRunIds": ["a"]}}'

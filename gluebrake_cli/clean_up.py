@@ -1,0 +1,86 @@
+"""The clean-up after `gluebrake verify`: the canary job gets its tags of before, and no run stays active."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import msgspec
+
+from gluebrake_cli.checks import Command, command_line
+from gluebrake_cli.errors import explain
+from gluebrake_cli.proofs import Step
+from gluebrake_cli.verification import Verification
+
+
+class Action(NamedTuple):
+    """An action of the clean-up. `act` returns what it did, and `by_hand` is the command for it."""
+
+    name: str
+    act: Callable[[Verification], str]
+    by_hand: Callable[[Verification], Command]
+
+
+@contextmanager
+def cleaned_up(verification: Verification) -> Iterator[None]:
+    """Clean up at the exit, also after an error or Ctrl-C."""
+    try:
+        yield
+    finally:
+        # Standard output may be closed, so no result is reported before every action is done.
+        for result in [_result(action, verification) for action in ACTIONS]:
+            verification.report(result)
+
+
+def _result(action: Action, verification: Verification) -> Step:
+    try:
+        return Step(name=action.name, state="cleaned up", text=action.act(verification))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no error may prevent the next action
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error) or repr(error)
+    deployment = verification.canary.deployment
+    fix = command_line(action.by_hand(verification), deployment.aws_environment, deployment.profile)
+    return Step(name=action.name, state="failed", text=f"{why}. Run by hand:", fix=fix)
+
+
+def restore_tags(verification: Verification) -> str:
+    """Remove the protect tag, or restore the one that the job had before."""
+    canary, before = verification.canary, dict(verification.tags_before)
+    if canary.protect_tags() != before:
+        canary.set_protect_tags(before)
+    shown = ", ".join(f"{key}={value}" for key, value in before.items())
+    return f"{shown}, as before" if shown else "the canary job has no protect tag"
+
+
+def stop_runs(verification: Verification) -> str:
+    """Stop the runs that are still active, after the tag is gone: the emulator's denial is for every caller."""
+    canary = verification.canary
+    run_ids = canary.active_run_ids() if verification.is_starting else verification.run_ids
+    active = [run_id for run_id in run_ids if canary.read(run_id).is_active]
+    if not active:
+        return "no run of this verification is active"
+    canary.stop(active)
+    return f"as a last resort, Glue was asked with your own credentials to stop {', '.join(active)}"
+
+
+def _tags_by_hand(verification: Verification) -> Command:
+    canary, before = verification.canary, verification.tags_before
+    if before:
+        tags = ("--tags-to-add", msgspec.json.encode(before).decode())
+        return ("aws", "glue", "tag-resource", "--resource-arn", canary.arn, *tags)
+    tags = ("--tags-to-remove", canary.settings.protect_tag)
+    return ("aws", "glue", "untag-resource", "--resource-arn", canary.arn, *tags)
+
+
+def _runs_by_hand(verification: Verification) -> Command:
+    canary = verification.canary
+    if verification.is_starting:
+        return ("gluebrake", "--stack", canary.deployment.stack, "stop", canary.job_name, "--all-active")
+    runs = ("--job-name", canary.job_name, "--job-run-ids", *verification.run_ids)
+    return ("aws", "glue", "batch-stop-job-run", *runs)
+
+
+ACTIONS: Final = (
+    Action("tag", restore_tags, _tags_by_hand),
+    Action("run", stop_runs, _runs_by_hand),
+)

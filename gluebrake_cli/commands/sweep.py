@@ -1,0 +1,218 @@
+"""`gluebrake sweep`: show the runs that a guardrail policy matches now and, with --stop, stop exactly these."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Group as Lines
+from rich.console import RenderableType
+
+from gluebrake.model import AwsEnvironment
+from gluebrake.policies import Policy
+from gluebrake_cli import deployed_policies, output, policy_options, progress, sweep_tables, tables
+from gluebrake_cli.errors import NOT_OK
+from gluebrake_cli.facts import DeploymentFacts
+from gluebrake_cli.options import AsJson, Every, Timeout, Wait, examples, find_deployment
+from gluebrake_cli.policy_options import Conditions
+from gluebrake_cli.runs import PollOptions
+from gluebrake_cli.sweep_result import SweepResult
+from gluebrake_cli.sweep_stops import StopOptions, Stops, stop_runs
+
+if TYPE_CHECKING:
+    from gluebrake_cli.stack import Deployment
+
+EXAMPLES: Final = examples(
+    "gluebrake sweep runaway",
+    "gluebrake sweep runaway --explain",
+    "gluebrake sweep --jobs 'dev-*' --older-than 2h",
+    "gluebrake sweep --jobs '*' --tag env=dev --except 'dev-core-*' --times-usual 5 --json",
+    "gluebrake sweep --jobs 'dev-*' --older-than 2h --stop --wait",
+    'gluebrake sweep runaway --stop --yes 3 --reason "incident 4711"',
+    "gluebrake sweep --jobs '*' --all-types --stop",
+)
+
+PolicyName = Annotated[
+    str | None,
+    typer.Argument(metavar="POLICY", help="A policy of the stack: `gluebrake policies` lists them."),
+]
+Jobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN", help="Instead of a policy, these jobs; * matches any text. May be repeated."
+    ),
+]
+Except = Annotated[
+    list[str] | None, typer.Option("--except", metavar="PATTERN", help="Not these jobs. May be repeated.")
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="Jobs with this tag. May be repeated: all must match."),
+]
+OlderThan = Annotated[
+    str | None, typer.Option(metavar="AGE", help="Runs that are older: 90m, 2h, 1d, or a number of minutes.")
+]
+TimesUsual = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="Runs that take more than N times as long as their job's usual run."),
+]
+DpuHours = Annotated[
+    float | None, typer.Option(metavar="N", help="Runs that may have used more than N DPU-hours.")
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="TYPE",
+        help="Jobs of this type: glueetl, pythonshell, gluestreaming, glueray. May be repeated."
+        " The default is the first two.",
+    ),
+]
+AllTypes = Annotated[bool, typer.Option("--all-types", help="Jobs of every type, streaming included.")]
+States = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state", metavar="STATE", help="Runs in this state: STARTING, RUNNING, WAITING. May be repeated."
+    ),
+]
+ExecutionClass = Annotated[
+    str | None, typer.Option(metavar="CLASS", help="Runs of this execution class: STANDARD or FLEX.")
+]
+Reason = Annotated[
+    str,
+    typer.Option(help="Why the runs are stopped. The default is that of the policy, or the command's options."),
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Also show each active run that is left, with the first reason.")
+]
+Stop = Annotated[
+    bool, typer.Option("--stop", help="Stop exactly the runs that the report shows. Asks for their number.")
+]
+Number = Annotated[
+    int | None,
+    typer.Option(
+        "--yes",
+        metavar="N",
+        help="With --stop, the answer for scripts. Nothing is stopped if the report shows another number.",
+    ),
+]
+
+
+def sweep(
+    context: typer.Context,
+    policy: PolicyName = None,
+    *,
+    jobs: Jobs = None,
+    exclude: Except = None,
+    tag: Tags = None,
+    older_than: OlderThan = None,
+    times_usual: TimesUsual = None,
+    dpu_hours: DpuHours = None,
+    type_: Types = None,
+    all_types: AllTypes = False,
+    state: States = None,
+    execution_class: ExecutionClass = None,
+    reason: Reason = "",
+    explain: Explain = False,
+    stop: Stop = False,
+    yes: Number = None,
+    wait: Wait = False,
+    timeout: Timeout = 2400,
+    every: Every = 2.0,
+    json: AsJson = False,
+) -> None:
+    """Show the active runs of all jobs that a guardrail policy matches. With --stop, stop exactly these runs.
+
+    Name a policy of the stack, or describe the runs with options: each of
+    these must match. The command reads AWS Glue with your credentials, so it
+    works while SWEEP is off. Without --stop, it changes nothing.
+
+    It considers the jobs that the stack may stop. Runs of a job with the
+    protect tag are shown and never stopped. maxRuns limits SWEEP only: by
+    hand, the number that you type is the limit.
+
+    Exit code 1 means that not all jobs were read, that no job was considered,
+    or that your number differs. With --wait, it also means that a run may
+    still be running.
+    """
+    now = datetime.now(UTC)
+    conditions = Conditions(
+        jobs=jobs or (),
+        exclude=exclude or (),
+        tags=tag or (),
+        older_than=older_than,
+        times_usual=times_usual,
+        dpu_hours=dpu_hours,
+        types=type_ or (),
+        all_types=all_types,
+        states=state or (),
+        execution_class=execution_class,
+    )
+    chosen = policy_options.choose(policy, conditions, reason)
+    options = StopOptions(stop, yes, reason, PollOptions(timeout, every) if wait else None)
+    options.check()
+    deployment = find_deployment(context)
+    if stop:
+        deployment.refuse_under_observe("leave out --stop")
+    result = _read(deployment, _policy(deployment, chosen), now)
+    if not json or options.asks:
+        screen = _screen(deployment, result, explain=explain, can_stop=not stop)
+        (output.show_aside if json else output.show)(screen)
+    stops = stop_runs(deployment, result, options, now) if stop else Stops()
+    _print_result(deployment, result, stops, explain=explain, json=json)
+    raise typer.Exit(NOT_OK if result.problems or not stops.is_done else 0)
+
+
+def _policy(deployment: Deployment, chosen: Policy | str) -> Policy:
+    if isinstance(chosen, Policy):
+        return chosen
+    return deployed_policies.find(DeploymentFacts(deployment).template, chosen)
+
+
+def _read(deployment: Deployment, policy: Policy, now: datetime) -> SweepResult:
+    from gluebrake_cli.own_sweep import sweep_jobs  # noqa: PLC0415 - loads botocore, which help does not need
+
+    with progress.count("Reading jobs") as on_progress:
+        return sweep_jobs(deployment, policy, now, on_progress)
+
+
+def _screen(deployment: Deployment, result: SweepResult, *, explain: bool, can_stop: bool) -> RenderableType:
+    can_stop = can_stop and not deployment.observes
+    return Lines(
+        *tables.heading(deployment.stack, deployment.aws_environment, observes=deployment.observes),
+        sweep_tables.sweep_report(result, explain=explain, can_stop=can_stop),
+    )
+
+
+def _print_result(
+    deployment: Deployment, result: SweepResult, stops: Stops, *, explain: bool, json: bool
+) -> None:
+    """Write the result as JSON, or what the screen does not have: what became of the stops."""
+    if json:
+        members = {
+            "stack": deployment.stack,
+            "observes": deployment.observes,
+            "policy": result.policy,
+            "report": result.requested(stops.messages.keys()),
+            "left": result.left_runs if explain else None,
+            **stops.as_json(),
+            "wrong": [*result.problems, *stops.problems],
+        }
+        output.write_json(deployment.aws_environment, members)
+    else:
+        _show_stops(stops, deployment.aws_environment)
+    for text in stops.problems:
+        output.note(text)
+
+
+def _show_stops(stops: Stops, environment: AwsEnvironment) -> None:
+    place = tables.place(environment)
+    if stops.runs:
+        output.show(tables.runs_table(stops.runs, environment, dry_run=False))
+    elif stops.sent:
+        requests = tables.counted(len(stops.sent), "stop request")
+        runs = tables.counted(len(stops.messages), "run")
+        output.show(f"Sent {requests} for {runs} {place}. --wait follows the runs; status shows outcomes.")
+    elif stops.sent is not None:
+        output.show(f"No run to stop {place}: nothing was sent.")

@@ -1,0 +1,118 @@
+"""A sweep: read the jobs that the due policies mean, and conclude which runs to report and to stop.
+
+SWEEP and `gluebrake sweep` run the same code. It sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from gluebrake.aws.call_budget import NotStartedError
+from gluebrake.aws.findings import CallError
+from gluebrake.aws.job_reader import JobReader, error_text
+from gluebrake.decisions.planning import Limits
+from gluebrake.decisions.policies import Judgement, considers, judge
+from gluebrake.decisions.sweep_conclusion import Conclusion, conclude
+from gluebrake.grouping import grouped
+from gluebrake.policies import STREAMING, DuePolicy
+from gluebrake.sweep_contract import SweepReport
+
+# A run ends after seven days; a streaming run only in the next weekly maintenance window after that:
+# https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
+_OLDEST_RUN: Final = timedelta(days=8)
+_OLDEST_STREAMING_RUN: Final = timedelta(days=15)
+
+
+class Sweep(Struct, frozen=True):
+    """What a sweep found. It is incomplete if a job in question was not read, or a call failed."""
+
+    conclusion: Conclusion
+    jobs_not_read: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that the policies mean was read."""
+        return not self.jobs_not_read and not self.errors
+
+    def report(self, swept_at: datetime) -> SweepReport:
+        """Return what others see of the sweep."""
+        return SweepReport(
+            swept_at=swept_at,
+            complete=self.is_complete,
+            jobs_not_read=self.jobs_not_read,
+            errors=self.errors,
+            policies=self.conclusion.reports,
+            runs=self.conclusion.runs,
+        )
+
+
+def sweep(  # noqa: PLR0913 - the last four are passed by name
+    policies: Sequence[DuePolicy],
+    reader: JobReader,
+    *,
+    limits: Limits,
+    ids_in_a_request: int,
+    shuffle: Callable[[list[str]], None],
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Sweep:
+    """Sweep all jobs that the policies consider. `progress` gets the number of jobs read, and of all."""
+    by_job, errors = _jobs_in_question(policies, reader, limits)
+    names = list(by_job)
+    # An incomplete sweep leaves other jobs unread than the one before.
+    shuffle(names)
+    judgements: list[Judgement] = []
+    for index, name in enumerate(names):
+        progress(index, len(names))
+        reading = reader.read(name, _oldest_active(by_job[name]))
+        judgements.append(judge(by_job[name], reading))
+        errors += _new_error(reading.error, errors)
+    matched = list(dict.fromkeys(judgement.job_name for judgement in judgements if judgement.candidates))
+    definitions, definition_errors = reader.definitions(matched)
+    protected, tag_errors = reader.protected(name for name in matched if name in definitions)
+    conclusion = conclude(policies, judgements, definitions, protected, ids_in_a_request)
+    not_read = tuple(sorted(judgement.job_name for judgement in judgements if not judgement.complete))
+    return Sweep(conclusion, not_read, (*errors, *definition_errors, *tag_errors))
+
+
+def _jobs_in_question(
+    policies: Sequence[DuePolicy], reader: JobReader, limits: Limits
+) -> tuple[dict[str, list[DuePolicy]], list[str]]:
+    """Return the policies that consider each job, in their order, and the errors of the listings."""
+    listed: dict[tuple[tuple[str, str], ...], set[str]] = {}
+    errors: list[str] = []
+    for tags in grouped(policies, _tags):
+        try:
+            listed[tags] = set(reader.job_names(dict(tags)))
+        except (CallError, NotStartedError) as error:
+            errors.append(f"ListJobs{f' with tags {dict(tags)}' if tags else ''}: {error_text(error)}")
+    names = sorted(set().union(*listed.values()))
+    by_job = {
+        name: [
+            due
+            for due in policies
+            if name in listed.get(_tags(due), ()) and considers(due.policy, name, limits)
+        ]
+        for name in names
+    }
+    return {name: of_job for name, of_job in by_job.items() if of_job}, errors
+
+
+def _tags(due: DuePolicy) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(due.policy.tags.items()))
+
+
+def _oldest_active(policies: Sequence[DuePolicy]) -> datetime:
+    """Return the time before which no run that a policy means can have started."""
+    return min(
+        due.due - (_OLDEST_STREAMING_RUN if STREAMING in due.policy.types else _OLDEST_RUN) for due in policies
+    )
+
+
+def _new_error(error: str, errors: Sequence[str]) -> list[str]:
+    """Return the error unless it is known: hundreds of jobs may be unread for one reason."""
+    return [error] if error and error not in errors else []

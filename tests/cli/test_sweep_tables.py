@@ -1,0 +1,139 @@
+"""The screens of sweeps fit a terminal of 80 columns, and nothing on them is cut."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from rich.console import Console, RenderableType
+
+from gluebrake.decisions.policies import Left, NotMatched
+from gluebrake.sweep_contract import ReportedRun, SweepReport
+from gluebrake_cli import sweep_tables
+from gluebrake_cli.deployed_policies import DeployedPolicy, LastSweep, PolicyList, PolicyStatus
+from gluebrake_cli.sweep_result import SweepResult
+from tests.cli.policies_aws import report
+from tests.support.builders import NOON
+from tests.support.sweeps import policy
+from tests.support.sweeps import run as started
+
+RUN_ID: Final = f"jr_{'0123456789abcdef' * 4}"
+LONG_NAME: Final = "dev-load-customers-from-salesforce-into-the-lake"
+ARN: Final = f"arn:aws:iam::123456789012:role/{'finance-alerts-' * 4}"
+
+
+def _lines(screen: RenderableType, width: int = 300) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width, force_terminal=True, color_system=None).print(screen)
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def _run(**changes: Any) -> ReportedRun:
+    values: dict[str, Any] = {
+        "policy": "runaway",
+        "job_name": LONG_NAME,
+        "job_run_id": RUN_ID,
+        "state": "STARTING",
+        "started_on": NOON - timedelta(days=13),
+        "minutes": 13 * 1440 + 23 * 60.0,
+        "usual_minutes": 23 * 60.0 + 59,
+        "dpu_hours_at_most": 12345.67,
+        "trigger_name": "a-trigger-with-a-long-name",
+        "not_stopped": "AutoScaling",
+    }
+    return ReportedRun(**{**values, **changes})
+
+
+def _result(*runs: ReportedRun, left: tuple[Left, ...] = (), **changes: Any) -> SweepResult:
+    runaway = policy("runaway", max_minutes=60)
+    of_policy = report(runaway, **changes)
+    swept = SweepReport(
+        swept_at=NOON, complete=True, jobs_not_read=(), errors=(), policies=(of_policy,), runs=runs
+    )
+    return SweepResult(policy=runaway, report=swept, left=left, ids_in_a_request=25)
+
+
+def _policies(*statuses: PolicyStatus) -> PolicyList:
+    return PolicyList(policies=statuses, mapping="Enabled", unknown={})
+
+
+def _status(**fields: Any) -> PolicyStatus:
+    of = policy("a" * 64, schedule="cron(0/30 20,21,22,23,0,1,2,3,4,5 ? * * *)", on_signal=(ARN,), **fields)
+    last = LastSweep(
+        swept_at=NOON - timedelta(hours=23, minutes=59), complete=True, report=report(of, jobs=99_999)
+    )
+    return PolicyStatus(deployed=DeployedPolicy(of, of.hash), schedule="ENABLED", last=last)
+
+
+SCREENS: Final[Mapping[str, RenderableType]] = {
+    "sweep": sweep_tables.sweep_report(
+        _result(
+            _run(),
+            left=(Left("runaway", LONG_NAME, started(RUN_ID), NotMatched.TOO_LITTLE_HISTORY),),
+            over_cap=True,
+        ),
+        explain=True,
+        can_stop=True,
+    ),
+    "policies": sweep_tables.policies_table(_policies(_status()), NOON),
+}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_is_no_wider_than_the_terminal(name: str, width: int) -> None:
+    """No cell is cut: a long value continues on the next line."""
+    lines = _lines(SCREENS[name], width)
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_run_id_is_on_one_line(width: int) -> None:
+    """The operator can select and copy it."""
+    lines = _lines(SCREENS["sweep"], width)
+    assert lines.count(f"  {RUN_ID}") == 2
+
+
+def test_the_lines_of_a_table_have_equal_columns() -> None:
+    """A long name moves no column of another row."""
+    lines = _lines(
+        sweep_tables.sweep_report(
+            _result(_run(), _run(job_name="etl", state="RUNNING")), explain=False, can_stop=False
+        ),
+        80,
+    )
+    title = lines[0]
+    for text in ("STARTING", "RUNNING"):
+        assert next(line for line in lines if text in line).index(text) == title.index("state")
+
+
+def test_what_is_not_known_is_empty() -> None:
+    """A run without history, DPUs and trigger has no numbers that could be taken for zero."""
+    unknown = _run(usual_minutes=None, dpu_hours_at_most=None, trigger_name="", not_stopped="", job_name="etl")
+    lines = _lines(sweep_tables.sweep_report(_result(unknown), explain=False, can_stop=False))
+    assert next(line for line in lines if "STARTING" in line).split() == ["etl", "STARTING", "13d", "23h"]
+
+
+def test_control_characters_are_replaced() -> None:
+    """Names are other people's texts, and a terminal would obey them."""
+    lines = _lines(
+        sweep_tables.sweep_report(
+            _result(_run(job_name="\x1b[2Jetl", job_run_id="jr\x07")), explain=False, can_stop=False
+        )
+    )
+    assert not any(char in line for line in lines for char in ("\x1b", "\x07"))
+
+
+def test_a_rate_has_no_time_zone() -> None:
+    """The zone decides when a cron expression is due, and nothing of a rate."""
+    zone = {"time_zone": "Europe/Berlin"}
+    assert sweep_tables.when(policy(schedule="rate(1 hour)", **zone)) == "rate(1 hour)"
+    assert (
+        sweep_tables.when(policy(schedule="cron(0 20 * * ? *)", **zone)) == "cron(0 20 * * ? *) Europe/Berlin"
+    )
+    both = policy(schedule="rate(1 hour)", on_signal=("budgets", "costalerts"))
+    assert sweep_tables.when(both) == "rate(1 hour); on signal: budgets, costalerts"
