@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [cold calls throughput] [--write]`."""
+"""Run the benchmarks: `python -m benchmarks [cold calls throughput sweep] [--write]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import benchmarks
 from benchmarks.page import machine, page, target_table
 from benchmarks.report import Report, Table
 
-NAMES: Final = ("cold", "calls", "throughput")
+NAMES: Final = ("cold", "calls", "throughput", "sweep")
 DOCS: Final = Path(__file__).parents[1] / "docs"
 
 _CONSOLE: Final = Console()

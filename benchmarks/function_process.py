@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import re
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +12,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
 from multiprocessing import get_context
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
@@ -22,6 +19,7 @@ from unittest.mock import patch
 from botocore import xform_name
 
 from benchmarks.lambda_events import CONFIRM, STOP, batches, one_run_requests, records
+from benchmarks.memory import peak_bytes
 from benchmarks.stopwatch import OTHER, Stopwatch
 from benchmarks.stubs import with_stubs
 from gluebrake import dispatch, lambda_event, runtime
@@ -163,14 +161,6 @@ def own_cpu_of_series(messages: int) -> float:
 def peak_memory(event: str) -> tuple[int, int]:
     """Return the process's peak memory in bytes, before and after it handles the event."""
     deployed = dependencies(STOP)
-    before = _peak_bytes()
+    before = peak_bytes()
     stop.handler(json.loads(event), _CONTEXT, deployed)
-    return before, _peak_bytes()
-
-
-def _peak_bytes() -> int:
-    """Read the peak from /proc where it exists, because `getrusage` starts at the parent's peak."""
-    status = Path("/proc/self/status")
-    if status.exists() and (peak := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
-        return int(peak[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return before, peak_bytes()

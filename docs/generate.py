@@ -16,6 +16,7 @@ from docs.policy_fields import FIELDS
 from docs.tables import TABLES
 from gluebrake.contract import StopOutcome, StopRequest
 from gluebrake.policies import Policy
+from gluebrake.sweep_contract import SweepReport
 
 DOCS: Final = Path(__file__).parent
 
@@ -75,6 +76,7 @@ def page(name: str) -> str:
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "schemas/stop-request.json": lambda: schema(StopRequest, **_RULES_OF_A_REQUEST),
     "schemas/stop-outcome.json": lambda: schema(StopOutcome),
+    "schemas/sweep-report.json": lambda: schema(SweepReport),
     "schemas/policies.json": policies_schema,
     "pictures/architecture.svg": architecture.svg,
     "architecture.md": lambda: page("architecture.md"),

@@ -73,6 +73,14 @@ class SweepResult(Struct, frozen=True, kw_only=True):
         return sorted(runs, key=lambda run: (run.job_name, run.job_run_id))
 
     @property
+    def notes(self) -> list[str]:
+        """What the sweep did not look at by the stack's configuration, a text each."""
+        names = self.report.jobs_left_out
+        if not names:
+            return []
+        return [f"{counted(len(names), 'job')} left out by jobs or protectedJobs: {_first(names)}"]
+
+    @property
     def problems(self) -> list[str]:
         """What is wrong with the sweep, a text each."""
         return [*self._problems()]
@@ -82,8 +90,7 @@ class SweepResult(Struct, frozen=True, kw_only=True):
             hint = "" if self.report.errors else f": {considers_no_job(self.policy)}"
             yield f"{self.policy.name} considered 0 jobs{hint}"
         if names := self.report.jobs_not_read:
-            more = f" and {len(names) - _NAMES_IN_A_TEXT} more" if len(names) > _NAMES_IN_A_TEXT else ""
-            yield f"{counted(len(names), 'job')} not read whole: {', '.join(names[:_NAMES_IN_A_TEXT])}{more}"
+            yield f"{counted(len(names), 'job')} not read whole: {_first(names)}"
         yield from map(explain_in_sweep, self.report.errors)
 
     def to_request(self) -> Iterator[tuple[str, Sequence[str]]]:
@@ -99,6 +106,11 @@ class SweepResult(Struct, frozen=True, kw_only=True):
         ]
         summary = replace(self.summary, stop_requested=sum(run.stop_requested for run in marked))
         return replace(self.report, policies=(summary,), runs=tuple(marked))
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_IN_A_TEXT} more" if len(names) > _NAMES_IN_A_TEXT else ""
+    return ", ".join(names[:_NAMES_IN_A_TEXT]) + more
 
 
 def considers_no_job(policy: Policy) -> str:

@@ -77,6 +77,7 @@ def sweep_report(result: SweepResult, *, explain: bool, can_stop: bool) -> Rende
         *([_rows(_RUN_COLUMNS, _RUN, runs), Text()] if runs else []),
         *([_rows(_LEFT_COLUMNS, _RUN, left), Text()] if left else []),
         *map(Text, _summary(result)),
+        *map(Text, map(printable, result.notes)),
         *([Text(hint)] if can_stop and result.stoppable else []),
         *_faults(result.problems),
     )

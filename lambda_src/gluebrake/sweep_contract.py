@@ -70,6 +70,10 @@ class SweepReport(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     swept_at: Annotated[datetime, Meta(tz=True, description="When the sweep ended.")]
     complete: Annotated[bool, Meta(description="Whether every job in question was read whole.")]
     jobs_not_read: Annotated[tuple[str, ...], Meta(description="The jobs that were not read whole.")]
+    jobs_left_out: Annotated[
+        tuple[str, ...],
+        Meta(description="The jobs that policies name, and that `jobs` or `protectedJobs` exclude."),
+    ] = ()
     errors: Annotated[tuple[str, ...], Meta(description="Why calls to Glue failed, each reason once.")]
     policies: tuple[PolicyReport, ...]
     runs: Annotated[tuple[ReportedRun, ...], Meta(description="The runs that policies match.")]

@@ -15,7 +15,7 @@ from gluebrake.aws.call_budget import NotStartedError
 from gluebrake.aws.findings import CallError
 from gluebrake.aws.job_reader import JobReader, error_text
 from gluebrake.decisions.planning import Limits
-from gluebrake.decisions.policies import Judgement, considers, judge
+from gluebrake.decisions.policies import Judgement, judge, means_job
 from gluebrake.decisions.sweep_conclusion import Conclusion, conclude
 from gluebrake.grouping import grouped
 from gluebrake.policies import STREAMING, DuePolicy
@@ -33,6 +33,8 @@ class Sweep(Struct, frozen=True):
     conclusion: Conclusion
     jobs_not_read: tuple[str, ...]
     errors: tuple[str, ...]
+    jobs_left_out: tuple[str, ...] = ()
+    """Jobs that a policy's patterns name, and that `jobs` or `protectedJobs` exclude."""
 
     @property
     def is_complete(self) -> bool:
@@ -45,6 +47,7 @@ class Sweep(Struct, frozen=True):
             swept_at=swept_at,
             complete=self.is_complete,
             jobs_not_read=self.jobs_not_read,
+            jobs_left_out=self.jobs_left_out,
             errors=self.errors,
             policies=self.conclusion.reports,
             runs=self.conclusion.runs,
@@ -61,7 +64,9 @@ def sweep(  # noqa: PLR0913 - the last four are passed by name
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Sweep:
     """Sweep all jobs that the policies consider. `progress` gets the number of jobs read, and of all."""
-    by_job, errors = _jobs_in_question(policies, reader, limits)
+    by_job, errors = _jobs_in_question(policies, reader)
+    left_out = {name for name in by_job if limits.rejection(name) is not None}
+    by_job = {name: of_job for name, of_job in by_job.items() if name not in left_out}
     names = list(by_job)
     # An incomplete sweep leaves other jobs unread than the one before.
     shuffle(names)
@@ -76,13 +81,13 @@ def sweep(  # noqa: PLR0913 - the last four are passed by name
     protected, tag_errors = reader.protected(name for name in matched if name in definitions)
     conclusion = conclude(policies, judgements, definitions, protected, ids_in_a_request)
     not_read = tuple(sorted(judgement.job_name for judgement in judgements if not judgement.complete))
-    return Sweep(conclusion, not_read, (*errors, *definition_errors, *tag_errors))
+    return Sweep(conclusion, not_read, (*errors, *definition_errors, *tag_errors), tuple(sorted(left_out)))
 
 
 def _jobs_in_question(
-    policies: Sequence[DuePolicy], reader: JobReader, limits: Limits
+    policies: Sequence[DuePolicy], reader: JobReader
 ) -> tuple[dict[str, list[DuePolicy]], list[str]]:
-    """Return the policies that consider each job, in their order, and the errors of the listings."""
+    """Return the policies that name each job, in their order, and the errors of the listings."""
     listed: dict[tuple[tuple[str, str], ...], set[str]] = {}
     errors: list[str] = []
     for tags in grouped(policies, _tags):
@@ -92,11 +97,7 @@ def _jobs_in_question(
             errors.append(f"ListJobs{f' with tags {dict(tags)}' if tags else ''}: {error_text(error)}")
     names = sorted(set().union(*listed.values()))
     by_job = {
-        name: [
-            due
-            for due in policies
-            if name in listed.get(_tags(due), ()) and considers(due.policy, name, limits)
-        ]
+        name: [due for due in policies if name in listed.get(_tags(due), ()) and means_job(due.policy, name)]
         for name in names
     }
     return {name: of_job for name, of_job in by_job.items() if of_job}, errors

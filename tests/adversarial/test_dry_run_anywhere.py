@@ -13,14 +13,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from gluebrake.contract import StopRequest
+from gluebrake.handlers import stop
 from gluebrake.handlers.stop import StopDependencies
 from gluebrake.model import ParsedRequest
+from tests.integration.conftest import MakeDependencies
 from tests.support.builders import Invalid, parse_one
+from tests.support.fakes.aws_server import FakeAws
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.faults import Throttle
 from tests.support.properties import check_observing
 from tests.support.scenarios import WITH_SELECTIONS, Scenario
-from tests.support.simulated_aws import STOP, SimulatedAws
+from tests.support.simulated_aws import STOP, Context, SimulatedAws
 from tests.unit.parsing import events
 from tests.unit.parsing.events import Json, message
 
@@ -182,6 +185,22 @@ def test_observing_function_keeps_unreadable_messages_only(observing: SimulatedA
     failures = {name: observing.counts[name] for name in ("InvalidRequest", "NotFound", "TooManyRuns")}
     assert failures == {"InvalidRequest": 1, "NotFound": 2, "TooManyRuns": 1}
     assert [code for _, code, *_ in observing.dead_letters()] == ["InvalidRequest"]
+
+
+@pytest.mark.parametrize("observe", [True, False])
+def test_setting_decides_whether_a_function_observes(
+    aws: FakeAws, make_dependencies: MakeDependencies, capsys: pytest.CaptureFixture[str], *, observe: bool
+) -> None:
+    """The variable of the function's environment makes it observe, and marks its lines."""
+    aws.glue.add_run(events.JOB, events.RUN)
+    response = stop.handler(events.request(), Context(), make_dependencies(observe=observe))
+    assert len(response["SuccessfulSubmissions"]) == (0 if observe else 1)
+    assert len(aws.requests("BatchStopJobRun")) == (0 if observe else 1)
+    line = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (line["outcome"], line.get("observe", False)) == (
+        "WouldStop" if observe else "StopSubmitted",
+        observe,
+    )
 
 
 @pytest.mark.usefixtures("new_loggers")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from gluebrake.decisions.policies import Left, NotMatched
@@ -137,3 +138,13 @@ def test_a_rate_has_no_time_zone() -> None:
     )
     both = policy(schedule="rate(1 hour)", on_signal=("budgets", "costalerts"))
     assert sweep_tables.when(both) == "rate(1 hour); on signal: budgets, costalerts"
+
+
+def test_jobs_that_the_configuration_leaves_out_are_named() -> None:
+    """The red button stops what is allowed, and says which jobs it did not look at."""
+    found = _result()
+    names = tuple(f"prod-{number}" for number in range(7))
+    left_out = replace(found, report=replace(found.report, jobs_left_out=names))
+    (note,) = left_out.notes
+    assert note == "7 jobs left out by jobs or protectedJobs: prod-0, prod-1, prod-2, prod-3, prod-4 and 2 more"
+    assert found.notes == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,13 +16,16 @@ from gluebrake.contract import SWEEP_REPORT
 from gluebrake.sweep_contract import PolicyReport, ReportedRun, SweepReport
 from local import jobs
 from local.aws import ACCOUNT, REGION
-from tests.e2e.cli import gluebrake
+from local.emulator import ROOT
+from tests.docs.document import Document
+from tests.e2e.cli import environ, gluebrake
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
 
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 REPORTS: Final = "sweep-reports"
 PROTECT: Final = {"gluebrake:protect": "true"}
+OFF, ON = Document(ROOT / "docs" / "operations.md").fences("Switch the policies off")
 EVERYTHING: Final = ("sweep", "--jobs", "*", "--all-types")
 
 
@@ -262,3 +266,42 @@ def test_red_button_with_a_wrong_number_stops_nothing(sweeping_deployment: Deplo
         assert not done["requests"]
     assert {sweeping_deployment.state("red-miscounted", run_id) for run_id in run_ids} == {"RUNNING"}
     assert sweeping_deployment.stop_calls("red-miscounted") == []
+
+
+def test_policies_are_switched_off_while_the_brake_stays_on(sweeping_deployment: Deployment) -> None:
+    """After the documented command SWEEP reads no message, and a stop request still stops its run."""
+    queue_url = sweeping_deployment.outputs["SweepQueueUrl"]
+    (run_id,) = _start(sweeping_deployment, "off-brake", 1)
+    _sh(sweeping_deployment, OFF)
+    try:
+        eventually(lambda: _mappings(sweeping_deployment)["SweepFunctionName"] == "Disabled")
+        _send_as_scheduled(sweeping_deployment, "nights")
+        sweeping_deployment.send(json.dumps({"JobName": "off-brake", "JobRunIds": [run_id]}))
+        eventually(lambda: sweeping_deployment.state("off-brake", run_id) == "STOPPED")
+        depth = sweeping_deployment.aws.sqs.get_queue_attributes(
+            QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]["ApproximateNumberOfMessages"]
+        assert depth == "1"
+        assert _mappings(sweeping_deployment)["StopFunctionName"] == "Enabled"
+    finally:
+        _sh(sweeping_deployment, ON)
+    eventually(lambda: _mappings(sweeping_deployment)["SweepFunctionName"] == "Enabled")
+
+
+def _sh(deployment: Deployment, block: str) -> None:
+    """Run a block of a document in a shell that knows the outputs of the stack."""
+    script = f'eval "$(gluebrake env)"\n{block}'
+    process = subprocess.run(
+        ["sh", "-ec", script], cwd=ROOT, env=environ(deployment), capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+
+
+def _mappings(deployment: Deployment) -> dict[str, str]:
+    """Return the state of the event source mapping of STOP and of SWEEP."""
+    return {
+        output: deployment.aws.lambda_.list_event_source_mappings(FunctionName=deployment.outputs[output])[
+            "EventSourceMappings"
+        ][0]["State"]
+        for output in ("StopFunctionName", "SweepFunctionName")
+    }

@@ -206,7 +206,9 @@ def test_direct_invocation_answers_for_each_attempt(simulation: SimulatedAws) ->
 def test_confirm_queue_takes_no_request_for_attempts(simulation: SimulatedAws) -> None:
     """CONFIRM lists no runs, so a message that does not name all its runs is a dead letter there."""
     simulation.confirm_queue.put(json.dumps(INCLUDING))
-    assert simulation.deliver_due(CONFIRM).counts["InvalidRequest"] == 1
+    invocation = simulation.deliver_due(CONFIRM)
+    assert invocation.counts == {"InvalidRequest": 1}
+    assert {call.operation for call in invocation.calls} == {"SendMessageBatch", "PutEvents"}
     ((body, _, why, _),) = simulation.dead_letters()
     assert body["IncludeAttempts"]
     assert why == "IncludeAttempts: a message on the confirm queue must name its runs in JobRunIds"

@@ -262,8 +262,8 @@ def _policies() -> st.SearchStrategy[tuple[DuePolicy, ...]]:
         jobs=st.lists(st.sampled_from(_PATTERNS), min_size=1, max_size=2).map(tuple),
         mode=st.sampled_from(["stop"] * 4 + ["report"]),
         max_runs=st.sampled_from([8, 6, 4, 3, 2, 1]),
-        schedule=st.sampled_from([None, "rate(15 minutes)"]),
-        warn_at_percent=st.sampled_from([None, 50]),
+        schedule=st.sampled_from(["rate(1 hour)", None]),
+        warn_at_percent=st.sampled_from([50, None]),
     )
     return st.lists(due, min_size=1, max_size=4).map(
         lambda policies: tuple(

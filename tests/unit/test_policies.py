@@ -16,13 +16,13 @@ from gluebrake.decisions.policies import (
     MEANINGS,
     NotMatched,
     NotStopped,
-    considers,
     judge,
+    means_job,
     usual_seconds,
 )
 from gluebrake.model import RunFacts
 from gluebrake.policies import DuePolicy, Policy, decode, encode
-from tests.support.builders import NOON, limits
+from tests.support.builders import NOON
 from tests.support.sweeps import due, policy, reading, run
 
 pytestmark = pytest.mark.disable_socket
@@ -152,7 +152,7 @@ class TestPolicy:
 
 
 class TestConsidering:
-    """Which jobs a policy considers, by their names."""
+    """Which jobs a policy means_job, by their names."""
 
     @pytest.mark.parametrize(
         ("jobs", "exclude", "name", "considered"),
@@ -171,12 +171,7 @@ class TestConsidering:
         self, jobs: tuple[str, ...], exclude: tuple[str, ...], name: str, *, considered: bool
     ) -> None:
         """A policy considers a job that a pattern of `jobs` matches and no pattern of `except`."""
-        assert considers(policy(jobs=jobs, exclude=exclude), name, limits()) is considered
-
-    @pytest.mark.parametrize("change", [{"jobs": ("report",)}, {"protected_jobs": ("e*",)}])
-    def test_configuration_cuts_what_a_policy_means(self, change: dict[str, Any]) -> None:
-        """A policy with `*` means the jobs in `jobs` without the protected ones."""
-        assert not considers(policy(), "etl", limits(**change))
+        assert means_job(policy(jobs=jobs, exclude=exclude), name) is considered
 
 
 class TestConditions:

@@ -259,3 +259,14 @@ class TestReport:
         assert (report.swept_at, report.complete, report.jobs_not_read) == (NOON, False, ("b",))
         assert (report.policies, report.runs) == (swept.conclusion.reports, swept.conclusion.runs)
         assert report.errors == swept.errors
+
+
+@pytest.mark.parametrize("change", [{"jobs": ("report",)}, {"protected_jobs": ("e*",)}])
+def test_configuration_leaves_jobs_out(aws: FakeAws, reader: JobReader, change: dict[str, Any]) -> None:
+    """A policy with `*` considers the jobs in `jobs` without the protected ones. The report names the rest."""
+    _add(aws, "etl", "report")
+    swept = _sweep(reader, due(), limits=limits(**change))
+    assert _named(swept) == ["report_0"]
+    assert swept.report(NOON).jobs_left_out == ("etl",)
+    assert swept.is_complete
+    assert _jobs(aws.calls) == ["report"]

@@ -99,7 +99,7 @@ class EventBus:
 
 def _report_detail(report: SweepReport, entries: int = _LONGEST_LIST) -> str:
     """Return a report as JSON. If it is too large, its lists are cut, and it says so."""
-    lists = {"runs": report.runs, "jobs_not_read": report.jobs_not_read, "errors": report.errors}
+    lists = {name: getattr(report, name) for name in ("runs", "jobs_not_read", "jobs_left_out", "errors")}
     cut: dict[str, Any] = {name: of_list[:entries] for name, of_list in lists.items()}
     detail = msgspec.json.encode(replace(report, **cut, truncated=cut != lists)).decode()
     return (

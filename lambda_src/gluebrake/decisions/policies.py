@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from gluebrake.decisions.dpu_usage import dpus
-from gluebrake.decisions.planning import Limits, matches
+from gluebrake.decisions.planning import matches
 from gluebrake.model import JobReading, RunFacts
 from gluebrake.policies import DuePolicy, Policy
 
@@ -98,12 +98,10 @@ class Judgement(Struct, frozen=True, gc=False):
     left: tuple[Left, ...]
 
 
-def considers(policy: Policy, job_name: str, limits: Limits) -> bool:
-    """Return whether a policy means a job by its name, within the jobs whose runs may be stopped."""
-    return (
-        any(matches(pattern, job_name) for pattern in policy.jobs)
-        and not any(matches(pattern, job_name) for pattern in policy.exclude)
-        and limits.rejection(job_name) is None
+def means_job(policy: Policy, job_name: str) -> bool:
+    """Return whether a policy means a job by its name."""
+    return any(matches(pattern, job_name) for pattern in policy.jobs) and not any(
+        matches(pattern, job_name) for pattern in policy.exclude
     )
 
 
