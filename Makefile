@@ -57,7 +57,7 @@ docs: .venv/ready  ## regenerate the schemas, tables and pictures of docs/
 	$(RUN) -m docs.generate
 	$(RUN) -m local demo --svg docs/pictures/demo.svg
 
-bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md, about five minutes
+bench: .venv/ready build/bench/ready  ## measure the figures of docs/performance.md, about seven minutes
 	@PYTHONPATH=build/bench $(RUN) -m benchmarks --write
 
 # Without pyproject.toml as a source, uv compiles a group without the command's dependencies. Only dev gets both.

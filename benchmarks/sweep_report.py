@@ -167,7 +167,7 @@ def _limited(limited: Measured) -> Table:
     figures = (LARGEST, limited.total, LARGEST - unread, unread, len(limited.matched_jobs))
     return Table(
         title=f"A sweep of {LARGEST:,} jobs in {TIMEOUT_SECONDS:.0f} seconds",
-        columns=("jobs", "calls", "jobs read", "jobs in `jobs_not_read`", "jobs reported", "ended after, s"),
+        columns=("jobs", "calls", "jobs read", "jobs not read", "jobs reported", "ended after, s"),
         rows=[(*map(_count, figures), f"{limited.simulated_seconds:.0f}")],
     )
 

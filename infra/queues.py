@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gluebrake.stages import STAGES, Queue
+from infra.config import Config
 from infra.suppressions import suppress_checkov, suppress_nag
 
 _MAX_RECEIVE_COUNT: Final = 5
@@ -23,45 +24,25 @@ _SWEEP_RETENTION: Final = cdk.Duration.hours(6)
 class Queues(Construct):
     """A work queue for each stage, and one dead-letter queue for all failures.
 
-    The optional stage SWEEP has a queue if `sweeps` is true.
+    The optional stage SWEEP has a queue if there are policies.
     """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        function_timeout: cdk.Duration,
-        batch_window: cdk.Duration,
-        sweeps: bool,
+        self, scope: Construct, construct_id: str, *, config: Config, function_timeout: cdk.Duration
     ) -> None:
         super().__init__(scope, construct_id)
-        # No redriveAllowPolicy: it would refer to the work queues, which refer to this queue. CloudFormation
-        # rejects circular references. So any queue of the account can name this queue in its redrive policy.
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetterQueue",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=_DEAD_LETTER_RETENTION,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-        )
-        suppress_nag(
-            self.dead_letter_queue,
-            "Serverless::Serverless-SQSRedrivePolicy",
-            reason="This is the dead-letter queue of the other queues.",
-        )
+        self.dead_letter_queue = self._dead_letter_queue()
         # AWS recommends six times the function's timeout plus the batch window:
         # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
         self.visibility_timeout = cdk.Duration.seconds(
-            6 * function_timeout.to_seconds() + batch_window.to_seconds()
+            6 * function_timeout.to_seconds() + config.batch_window_seconds
         )
         self.work_queues = {
             stage.queue: self._work_queue(f"{stage.title}Queue")
             for stage in STAGES.values()
             if not stage.is_optional
         }
-        if sweeps:
+        if config.policies:
             self.work_queues[Queue.SWEEP] = self._sweep_queue()
         self.stop_queue = self.work_queues[Queue.STOP]
         self.confirm_queue = self.work_queues[Queue.CONFIRM]
@@ -93,6 +74,24 @@ class Queues(Construct):
                     conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
                 )
             )
+
+    def _dead_letter_queue(self) -> sqs.Queue:
+        # No redriveAllowPolicy: it would refer to the work queues, which refer to this queue. CloudFormation
+        # rejects circular references. So any queue of the account can name this queue in its redrive policy.
+        queue = sqs.Queue(
+            self,
+            "DeadLetterQueue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_DEAD_LETTER_RETENTION,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        suppress_nag(
+            queue,
+            "Serverless::Serverless-SQSRedrivePolicy",
+            reason="This is the dead-letter queue of the other queues.",
+        )
+        return queue
 
     def _work_queue(self, construct_id: str) -> sqs.Queue:
         return sqs.Queue(

@@ -40,10 +40,7 @@ class Gluebrake(cdk.Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, artifact: Artifact) -> None:
         super().__init__(scope, construct_id, description="Gluebrake: stops AWS Glue job runs in batches")
-        window = cdk.Duration.seconds(config.batch_window_seconds)
-        queues = Queues(
-            self, "Messaging", function_timeout=TIMEOUT, batch_window=window, sweeps=bool(config.policies)
-        )
+        queues = Queues(self, "Messaging", config=config, function_timeout=TIMEOUT)
         request_bus = RequestBus(self, "Intake", queues=queues)
         foundation = Foundation(config=config, artifact=artifact, queues=queues, bus=request_bus.bus)
         triggers = self._sweep_triggers(foundation) if config.policies else None

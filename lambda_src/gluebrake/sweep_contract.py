@@ -75,7 +75,9 @@ class SweepReport(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
         Meta(description="The jobs that policies name, and that `jobs` or `protectedJobs` exclude."),
     ] = ()
     errors: Annotated[tuple[str, ...], Meta(description="Why calls to Glue failed, each reason once.")]
-    policies: tuple[PolicyReport, ...]
+    policies: Annotated[
+        tuple[PolicyReport, ...], Meta(description="The due policies, in the configuration's order.")
+    ]
     runs: Annotated[tuple[ReportedRun, ...], Meta(description="The runs that policies match.")]
     truncated: Annotated[
         bool, Meta(description="Whether a list has only the first 100 entries, or fewer long ones.")

@@ -175,7 +175,7 @@ def test_violation_of_a_selection_is_detected(changes: dict[str, Any], expected:
     assert violation.startswith(expected)
 
 
-@pytest.mark.parametrize(("body", "attributes"), [(SELECTION, {}), (DATED, ERROR_ATTRIBUTES)])
+@pytest.mark.parametrize(("body", "attributes"), [(SELECTION, {}), (DATED, {}), (DATED, ERROR_ATTRIBUTES)])
 def test_dead_letter_of_a_selection_accounts_for_its_runs(body: str, attributes: dict[str, Any]) -> None:
     """Runs of a selection that is among the dead letters, by SQS or by a function, need no end of their own."""
     dead_letters = [*GOOD.dead_letters, (body, attributes)]

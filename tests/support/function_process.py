@@ -13,14 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from gluebrake.handlers import confirm, stop
+from gluebrake.handlers import confirm, stop, sweep
 from gluebrake.settings import environment
 from tests.support.builders import SETTINGS
 from tests.support.fakes.aws_server import REGION
 from tests.support.simulated_aws import CONFIRM, STOP, Context, SimulatedAws
 
 ROOT: Final = Path(__file__).parents[2]
-HANDLERS: Final[dict[str, Callable[..., dict[str, Any]]]] = {STOP: stop.handler, CONFIRM: confirm.handler}
+HANDLERS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    STOP: stop.handler,
+    CONFIRM: confirm.handler,
+    "sweep": sweep.handler,
+}
 
 
 def environment_of(simulation: SimulatedAws) -> dict[str, str]:
@@ -45,7 +49,8 @@ def environment_of(simulation: SimulatedAws) -> dict[str, str]:
 def main(service: str) -> None:
     """Handle one event."""
     event = json.load(sys.stdin)
-    answer = HANDLERS[service](event, Context())
+    timeout = 900.0 if service == "sweep" else 30.0
+    answer = HANDLERS[service](event, Context(lambda: timeout))
     sys.stdout.write(f"{json.dumps(answer)}\n")
 
 

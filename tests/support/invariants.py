@@ -212,10 +212,14 @@ def _invented(evidence: Evidence) -> Iterator[str]:
 
 
 def _is_sent(body: str, attributes: Mapping[str, Json], evidence: Evidence) -> bool:
-    """Return whether the body was sent. A selection that a function read has its time in the dead letter."""
-    if "ERROR_CODE" not in attributes or request_with_selection(body) is None:
-        return body in evidence.bodies
-    return SentSelection.parse(body, _LATEST) in evidence.selections
+    """Return whether the body was sent, or is a selection that was sent and has its time now.
+
+    A dead letter of a function has the time. SQS moves messages of a producer and retries of a function.
+    """
+    if SentSelection.parse(body, _LATEST) in evidence.selections:
+        return True
+    is_read_selection = "ERROR_CODE" in attributes and request_with_selection(body) is not None
+    return body in evidence.bodies and not is_read_selection
 
 
 def _unfinished_selections(evidence: Evidence) -> Iterator[str]:

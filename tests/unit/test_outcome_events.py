@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -13,6 +14,7 @@ from gluebrake.decisions.outcome_events import outcome_events
 from gluebrake.model import Measure, MessageResult, RunResult
 from gluebrake.outcomes import OUTCOMES, Outcome, Route
 from gluebrake.parsing import dispatcher, stop_request
+from gluebrake.parsing.provenance import LONGEST_VIA
 from tests.support.builders import (
     AWS_ENVIRONMENT,
     EVENT_VIA,
@@ -81,6 +83,18 @@ class TestRuns:
                 dpu_hours_consumed=0.5,
             )
         ]
+
+    def test_ten_events_of_the_longest_texts_fit_into_a_call(self) -> None:
+        """PutEvents accepts 256 kB. A control character is six bytes of JSON, any other at most four."""
+        widest, name = "\U0001f6d1", "\U0001f6d1" * 255
+        notes = {"reason": widest * 1024, "requested_by": widest * 1024}
+        of_sender = {"sender": "\0" * 5000, "via": "\0" * LONGEST_VIA, "submitted_at": NOON, "attempt": 1000}
+        longest = target(name, name, dry_run=True, **notes, **of_sender)
+        measures = dict.fromkeys(Measure, 1234567.123456)
+        code = "JobRunCannotBeStoppedException"
+        (event,) = _events(RunResult(longest, Outcome.STOP_TIMED_OUT, code, "\0" * 5000, "STOPPING", measures))
+        # The source, the detail-type, the time and the job's ARN count as well.
+        assert 10 * (len(msgspec.json.encode(event)) + len(name.encode()) + 200) < 256 * 1024
 
     def test_event_of_a_dry_run_is_marked(self) -> None:
         """A consumer can distinguish a run that would be stopped from one that was."""
