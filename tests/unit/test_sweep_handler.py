@@ -242,3 +242,16 @@ def test_log_has_at_most_a_hundred_runs_a_line(
     (put,) = aws.requests("PutEvents")
     detail = json.loads(put["Entries"][0]["Detail"])
     assert (len(detail["runs"]), detail["truncated"]) == (100, True)
+
+
+@pytest.mark.usefixtures("dependencies")
+def test_handler_builds_its_dependencies_once(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without given dependencies, the handler uses those of its environment."""
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.setenv("GLUEBRAKE_SIGNAL_TOPICS", "{}")
+    sweep._dependencies.cache_clear()  # noqa: SLF001 - the cache outlives the test
+    assert sweep.handler({"Records": [record(scheduled("former"))]}, CONTEXT) == {"batchItemFailures": []}
+    sweep._dependencies.cache_clear()  # noqa: SLF001 - the cache outlives the test
+    assert not aws.calls
