@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from gluebrake.policies import Policy
+from gluebrake.policies import TEMPLATE_METADATA, Policy
 from gluebrake.sweep_contract import PolicyReport
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import WINDOWS, MappingState
@@ -29,7 +29,6 @@ SWEEP: Final = "sweep"
 REPORT: Final = "SweepReport"
 """The message of SWEEP's log lines that have what a policy found."""
 
-_METADATA: Final = "Gluebrake::Policies"
 # A policy may be due once a week.
 _WINDOWS: Final = (*WINDOWS, timedelta(days=8))
 
@@ -129,7 +128,7 @@ class Source(Protocol):
 
 def deployed(template: StackTemplate) -> list[DeployedPolicy]:
     """Return the policies of a stack's template. Raise OperatorError if one has fields of another version."""
-    return [_deployed(described) for described in template.body.get("Metadata", {}).get(_METADATA, ())]
+    return [_deployed(described) for described in template.body.get("Metadata", {}).get(TEMPLATE_METADATA, ())]
 
 
 def find(template: StackTemplate, name: str) -> Policy:

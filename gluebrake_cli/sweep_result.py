@@ -54,7 +54,7 @@ class SweepResult(Struct, frozen=True, kw_only=True):
     @property
     def stoppable(self) -> list[ReportedRun]:
         """The runs that the policy matches and that nothing protects."""
-        return [run for run in self.runs if not run.warning and not run.not_stopped]
+        return [run for run in self.runs if run.is_stoppable]
 
     @property
     def left_runs(self) -> list[LeftRun]:

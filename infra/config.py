@@ -13,10 +13,11 @@ from typing import Annotated, Any, Final, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, Struct, field
 
+from gluebrake.decisions.planning import matches_any
 from gluebrake.policies import Policy
 from gluebrake.settings import AccountId, Mistake, Namespace, Pattern, Seconds, mistakes
 from infra import policy_rules
-from infra.config_rules import RULES, covers
+from infra.config_rules import RULES
 from infra.names import CANARY_JOB
 
 EFFECTIVE: Final = "configuration.json"
@@ -160,7 +161,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def stoppable_jobs(self) -> tuple[str, ...]:
         """The jobs whose runs STOP may stop: `jobs`, and the canary's job in any case."""
-        return self.jobs if covers(self.jobs, CANARY_JOB) else (*self.jobs, CANARY_JOB)
+        return self.jobs if matches_any(self.jobs, CANARY_JOB) else (*self.jobs, CANARY_JOB)
 
 
 _TYPES: Final = {field.encode_name: field.type for field in msgspec.structs.fields(Config)}

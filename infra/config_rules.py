@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from gluebrake.decisions.planning import matches_any
 from infra.names import CANARY_JOB, topic_output
 
 if TYPE_CHECKING:
@@ -36,12 +36,6 @@ class Rule(NamedTuple):
     keys: tuple[str, ...]
     holds: Callable[[Config], bool]
     message: str
-
-
-def covers(patterns: Iterable[str], job_name: str) -> bool:
-    """Return whether a pattern matches the name, as in the functions: `*` is any text, all else is itself."""
-    expressions = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
-    return any(re.fullmatch(expression, job_name, re.DOTALL) for expression in expressions)
 
 
 RULES: Final[Sequence[Rule]] = (
@@ -105,7 +99,7 @@ RULES: Final[Sequence[Rule]] = (
     ),
     Rule(
         ("canary", "protectedJobs"),
-        lambda config: config.canary_rate is None or not covers(config.protected_jobs, CANARY_JOB),
+        lambda config: config.canary_rate is None or not matches_any(config.protected_jobs, CANARY_JOB),
         f"the canary's job {CANARY_JOB} matches protectedJobs, so STOP could not stop it;"
         " use narrower patterns, or set canary to null",
     ),

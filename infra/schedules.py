@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-_RATE: Final = re.compile(r"rate\(([1-9][0-9]{0,4}) (minutes?|hours?|days?)\)")
+from gluebrake.policies import rate_period
+
 _CRON: Final = re.compile(r"cron\(([^()]+)\)")
 _PART: Final = re.compile(
     r"(?P<first>\*|[0-9A-Za-z]+)(?:-(?P<last>[0-9A-Za-z]+))?(?:/(?P<step>[1-9][0-9]{0,3}))?"
@@ -87,7 +88,7 @@ _FIELDS: Final = (
 
 def mistake(expression: str) -> str:
     """Return what is wrong with a schedule expression, empty if nothing is."""
-    if _RATE.fullmatch(expression):
+    if rate_period(expression) is not None:
         return ""
     fields = _cron_fields(expression)
     if fields is None:

@@ -1,7 +1,7 @@
 """The CloudFormation stack. It composes the constructs and defines no resource itself."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import aws_cdk as cdk
 import msgspec
@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from gluebrake import __version__
-from gluebrake.policies import Policy
+from gluebrake.policies import TEMPLATE_METADATA, Policy
 from gluebrake.stages import STAGES, Queue
 from infra.alarms import Monitored
 from infra.artifact import Artifact
@@ -26,9 +26,6 @@ from infra.signals import Signals
 from infra.stop_function import StopFunction
 from infra.sweep_function import SweepFunction
 from infra.sweep_triggers import SweepTriggers
-
-_POLICIES: Final = "Gluebrake::Policies"
-"""The key of the template's metadata that has the guardrail policies, each with its hash."""
 
 
 class Gluebrake(cdk.Stack):
@@ -97,7 +94,7 @@ class Gluebrake(cdk.Stack):
     def _sweep_triggers(self, foundation: Foundation) -> SweepTriggers:
         """Create what starts sweeps. `gluebrake` reads the policies from the template's metadata."""
         policies = foundation.config.policies
-        self.template_options.metadata = {_POLICIES: [_described(policy) for policy in policies]}
+        self.template_options.metadata = {TEMPLATE_METADATA: [_described(policy) for policy in policies]}
         queue = foundation.queues.work_queues[Queue.SWEEP]
         return SweepTriggers(self, "SweepTriggers", policies=policies, queue=queue)
 

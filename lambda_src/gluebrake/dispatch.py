@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,6 +44,6 @@ def dispatch(stage_result: StageResult, dependencies: Dependencies, budget: Call
     lost = dependencies.event_bus.publish(events, budget.leftover_seconds())
     if report:
         dependencies.telemetry.record_report(report, will_repeat=bool(undelivered))
-        lost = {**lost, **dependencies.event_bus.publish_report(report, budget.leftover_seconds())}
+        lost = Counter(lost) + Counter(dependencies.event_bus.publish_report(report, budget.leftover_seconds()))
     dependencies.telemetry.record_lost_events(lost)
     return undelivered

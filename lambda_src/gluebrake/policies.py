@@ -18,6 +18,9 @@ from gluebrake.contract import ActiveState, Note
 
 POLICIES_FILE: Final = "policies.json"
 
+TEMPLATE_METADATA: Final = "Gluebrake::Policies"
+"""The key of the template's metadata with the deployed policies, which the operator's command reads."""
+
 JobType = Literal["glueetl", "pythonshell", "gluestreaming", "glueray"]
 """The `Command.Name` of a job."""
 
@@ -102,6 +105,12 @@ _OnSignal = Annotated[
 ]
 
 
+def rate_period(expression: str) -> timedelta | None:
+    """Return the period of a schedule expression `rate(…)`, None for every other text."""
+    found = _RATE.fullmatch(expression)
+    return timedelta(minutes=int(found[1]) * _PERIODS[found[2]]) if found else None
+
+
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
     """A guardrail policy. It matches the runs that meet every condition and exceed every limit."""
 
@@ -131,8 +140,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     @property
     def period(self) -> timedelta | None:
         """The time between two sweeps of a `rate(…)` schedule, None for every other schedule."""
-        found = _RATE.fullmatch(self.schedule or "")
-        return timedelta(minutes=int(found[1]) * _PERIODS[found[2]]) if found else None
+        return rate_period(self.schedule or "")
 
     @property
     def hash(self) -> str:

@@ -42,6 +42,11 @@ class ReportedRun(Struct, frozen=True, gc=False, kw_only=True, rename="camel", o
     ] = ""
     stop_requested: Annotated[bool, Meta(description="Whether this sweep requested to stop the run.")] = False
 
+    @property
+    def is_stoppable(self) -> bool:
+        """Whether the run counts against `maxRuns`: it is over every limit, and nothing protects it."""
+        return not self.warning and not self.not_stopped
+
 
 class PolicyReport(Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     """What a sweep found for a policy."""

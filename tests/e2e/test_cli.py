@@ -19,6 +19,7 @@ from tests.e2e.cli import dead_letters, environ, gluebrake
 from tests.e2e.conftest import Deployment
 from tests.e2e.proxy import Proxy
 from tests.support.eventually import eventually
+from tests.support.glue_alarms import ELAPSED_TIME
 
 UNKNOWN_RUN = f"jr_{'0' * 64}"
 WAITS_FOR_A_FILE = """\
@@ -286,13 +287,7 @@ def test_doctor_names_an_alarm_without_a_prefix(deployment: Deployment, job: str
     cloudwatch, actions = deployment.aws.cloudwatch, [deployment.outputs["SignalTopicArn"]]
     cloudwatch.put_metric_alarm(
         AlarmName=f"nightly-{job}",
-        Namespace="Glue",
-        MetricName="glue.driver.aggregate.elapsedTime",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
+        **ELAPSED_TIME,
         AlarmActions=actions,
     )
     cloudwatch.put_composite_alarm(

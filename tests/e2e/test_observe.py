@@ -16,6 +16,7 @@ from local.emulator import ROOT
 from tests.e2e.cli import environ, gluebrake
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
+from tests.support.glue_alarms import ELAPSED_TIME
 
 Send = Callable[[Deployment, str, Sequence[str]], None]
 """Requests a stop of runs of a job in one of the ways."""
@@ -61,14 +62,8 @@ def _by_an_alarm(deployment: Deployment, job: str, _: Sequence[str]) -> None:
     dimensions = {"JobName": job, "JobRunId": "ALL", "Type": "count"}
     cloudwatch.put_metric_alarm(
         AlarmName=f"glue-{job}",
-        Namespace="Glue",
-        MetricName="glue.driver.aggregate.elapsedTime",
+        **ELAPSED_TIME,
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
         AlarmActions=[deployment.outputs["SignalTopicArn"]],
     )
     cloudwatch.set_alarm_state(AlarmName=f"glue-{job}", StateValue="ALARM", StateReason="by hand")

@@ -12,6 +12,7 @@ import pytest
 from local.aws import ACCOUNT, REGION
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
+from tests.support.glue_alarms import ELAPSED_TIME
 
 
 @pytest.fixture
@@ -34,14 +35,8 @@ def _put_alarm(signal_deployment: Deployment, name: str, job: str, run_id: str =
     dimensions = {"JobName": job, "JobRunId": run_id, "Type": "count"}
     signal_deployment.aws.cloudwatch.put_metric_alarm(
         AlarmName=name,
-        Namespace="Glue",
-        MetricName="glue.driver.aggregate.elapsedTime",
+        **ELAPSED_TIME,
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
         AlarmActions=list(actions),
     )
 

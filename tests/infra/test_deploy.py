@@ -22,6 +22,7 @@ from local.aws import ACCOUNT, KEY
 from local.emulator import Emulator, running
 from tests.infra.conftest import Synthesise
 from tests.infra.template import Template
+from tests.support.glue_alarms import ELAPSED_TIME
 
 KEYS: Final = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "NO_PROXY": "127.0.0.1"}
 PARAMETER: Final = "/cdk-bootstrap/{}/version"
@@ -284,13 +285,7 @@ def _deploy_stack(emulator: Emulator, region: str) -> dict[str, str]:
 def _put_alarm(emulator: Emulator, region: str, name: str, action: str) -> None:
     _client(emulator, "cloudwatch", region).put_metric_alarm(
         AlarmName=name,
-        Namespace="Glue",
-        MetricName="glue.driver.aggregate.elapsedTime",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
+        **ELAPSED_TIME,
         AlarmActions=[action],
     )
 

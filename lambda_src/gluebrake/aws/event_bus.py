@@ -102,11 +102,8 @@ def _report_detail(report: SweepReport, entries: int = _LONGEST_LIST) -> str:
     lists = {name: getattr(report, name) for name in ("runs", "jobs_not_read", "jobs_left_out", "errors")}
     cut: dict[str, Any] = {name: of_list[:entries] for name, of_list in lists.items()}
     detail = msgspec.json.encode(replace(report, **cut, truncated=cut != lists)).decode()
-    return (
-        detail
-        if len(detail.encode()) <= _LARGEST_DETAIL or not entries
-        else _report_detail(report, entries // 2)
-    )
+    fits = len(detail.encode()) <= _LARGEST_DETAIL or not entries
+    return detail if fits else _report_detail(report, entries // 2)
 
 
 def _lost(future: Future[Counter[str]], batch: Sequence[Entry]) -> Counter[str]:

@@ -28,7 +28,7 @@ from gluebrake.aws.findings import (
     with_state,
     without_response,
 )
-from gluebrake.aws.run_pages import is_last_page, run_pages
+from gluebrake.aws.listings import is_last_page, run_pages
 from gluebrake.error_codes import DENIED, INVALID, NO_ANSWER, NOT_FOUND
 from gluebrake.model import ActiveRuns, Finding, Observation, RunFacts, StopBatch, StopTarget
 
@@ -191,7 +191,7 @@ class Glue:
     def _is_protected(self, job_name: str, budget: CallBudget) -> bool:
         """Return whether the job has the protect tag. IAM compares tag keys without regard to case."""
         response = self._call(self.client.get_tags, budget, ResourceArn=self.job_arn_prefix + job_name)
-        return self.protect_tag.casefold() in glue_responses.tag_keys(response)
+        return glue_responses.has_tag(response, self.protect_tag)
 
     def _each(
         self, work: Callable[[Group, CallBudget], Group], groups: Sequence[Group], budget: CallBudget

@@ -91,6 +91,11 @@ def job_definitions(response: Mapping[str, Any]) -> dict[str, JobDefinition]:
     }
 
 
+def has_tag(response: Mapping[str, Any], key: str) -> bool:
+    """Return whether a job has the tag, whatever its value is."""
+    return key.casefold() in tag_keys(response)
+
+
 def tag_keys(response: Mapping[str, Any]) -> frozenset[str]:
     """Return a job's tag keys, folded as IAM compares them: without regard to case.
 

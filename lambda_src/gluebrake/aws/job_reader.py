@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gluebrake.aws import glue_responses
 from gluebrake.aws.call_budget import NotStartedError, botocore_retries
 from gluebrake.aws.findings import CallError
-from gluebrake.aws.run_pages import is_last_page, run_pages
+from gluebrake.aws.listings import is_last_page, name_pages, run_pages
 from gluebrake.error_codes import NO_ANSWER, THROTTLED
 from gluebrake.grouping import chunked
 from gluebrake.model import JobDefinition, JobReading, RunFacts
@@ -23,7 +23,6 @@ from gluebrake.model import JobDefinition, JobReading, RunFacts
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
-JOBS_IN_A_LISTING: Final = 1000
 JOBS_IN_A_CALL: Final = 25
 """BatchGetJobs has no documented limit. BatchStopJobRun's is 25."""
 
@@ -90,20 +89,8 @@ class JobReader:
 
     def job_names(self, tags: Mapping[str, str]) -> list[str]:
         """List the jobs that have all the tags. Raise CallError or NotStartedError if not all can be listed."""
-        parameters: dict[str, Any] = {"MaxResults": JOBS_IN_A_LISTING, **({"Tags": dict(tags)} if tags else {})}
-        names: list[str] = []
-        while True:
-            response = self._call(self.client.list_jobs, self.pace, **parameters)
-            page = glue_responses.job_names(response)
-            if page is None:
-                raise CallError(NO_ANSWER, "Glue's answer has no list of jobs")
-            names += page
-            token = glue_responses.next_token(response)
-            if not token:
-                return names
-            if token == parameters.get("NextToken"):
-                raise CallError(NO_ANSWER, "Glue gave the same NextToken twice, so the list has no end")
-            parameters["NextToken"] = token
+        pages = name_pages(partial(self._call, self.client.list_jobs, self.pace), tags)
+        return [name for page in pages for name in page]
 
     def read(self, job_name: str, oldest_active: datetime) -> JobReading:
         """Read a job's runs, until no further one can be active: none that started before the time is.
@@ -163,7 +150,7 @@ class JobReader:
         # For a job without tags Glue gives an empty object. An answer that has none shows nothing.
         if not isinstance(response.get("Tags"), Mapping):
             raise CallError(NO_ANSWER, "Glue's answer has no tags")
-        return self.protect_tag.casefold() in glue_responses.tag_keys(response)
+        return glue_responses.has_tag(response, self.protect_tag)
 
     def _call(self, operation: Callable[..., Any], pace: Pace, **parameters: Any) -> Mapping[str, Any]:
         """Call, and again after throttling, until it succeeds or the pace ends."""

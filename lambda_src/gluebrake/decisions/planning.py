@@ -32,9 +32,9 @@ class Limits(Struct, frozen=True):
 
     def rejection(self, job_name: str) -> tuple[Outcome, str, str] | None:
         """Return the outcome, code and reason for a job of which no run may be stopped."""
-        if any(matches(pattern, job_name) for pattern in self.protected_jobs):
+        if matches_any(self.protected_jobs, job_name):
             return Outcome.PROTECTED, "Protected", "the job matches protectedJobs"
-        if not any(matches(pattern, job_name) for pattern in self.jobs):
+        if not matches_any(self.jobs, job_name):
             return Outcome.NOT_ALLOWED, "NotAllowed", "the job matches none of jobs"
         return None
 
@@ -86,6 +86,11 @@ def merge(requests: Iterable[ParsedRequest]) -> list[StopTarget]:
             key = (parsed.request.job_name, run_id, parsed.request.dry_run)
             by_target.setdefault(key, []).append(parsed)
     return [_target(JobRun(job_name, run_id), merged) for (job_name, run_id, _), merged in by_target.items()]
+
+
+def matches_any(patterns: Iterable[str], name: str) -> bool:
+    """Return whether `name` matches one of the patterns."""
+    return any(matches(pattern, name) for pattern in patterns)
 
 
 def matches(pattern: str, name: str) -> bool:

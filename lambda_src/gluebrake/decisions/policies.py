@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from gluebrake.decisions.dpu_usage import dpus
-from gluebrake.decisions.planning import matches
+from gluebrake.decisions.planning import matches_any
 from gluebrake.model import JobReading, RunFacts
 from gluebrake.policies import DuePolicy, Policy
 
@@ -100,9 +100,7 @@ class Judgement(Struct, frozen=True, gc=False):
 
 def means_job(policy: Policy, job_name: str) -> bool:
     """Return whether a policy means a job by its name."""
-    return any(matches(pattern, job_name) for pattern in policy.jobs) and not any(
-        matches(pattern, job_name) for pattern in policy.exclude
-    )
+    return matches_any(policy.jobs, job_name) and not matches_any(policy.exclude, job_name)
 
 
 def judge(policies: Sequence[DuePolicy], job: JobReading) -> Judgement:

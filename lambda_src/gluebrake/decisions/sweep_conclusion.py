@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 import msgspec
@@ -66,14 +66,18 @@ def conclude(
         (_reported(c, definitions[c.job_name], is_protected) for c, reason in typed if not reason),
         attrgetter("policy"),
     )
+    left_by_policy = grouped(left, attrgetter("policy"))
+    considered = grouped(((name, judged) for judged in judgements for name in judged.policies), itemgetter(0))
     reports: list[PolicyReport] = []
     runs: list[ReportedRun] = []
     requested: set[tuple[str, str]] = set()
     for due in policies:
-        found = _with_requests(due, by_policy.get(due.policy.name, []), requested)
+        name = due.policy.name
+        found = _with_requests(due, by_policy.get(name, []), requested)
         requested |= {(run.job_name, run.job_run_id) for run in found if run.stop_requested}
         runs += found
-        reports.append(_report(due, found, judgements, left))
+        judged = [judgement for _, judgement in considered.get(name, ())]
+        reports.append(_report(due, found, judged, left_by_policy.get(name, ())))
     requests = _requests(policies, runs, ids_in_a_request)
     return Conclusion(tuple(reports), tuple(runs), tuple(left), tuple(requests))
 
@@ -140,22 +144,18 @@ def _with_requests(
 ) -> list[ReportedRun]:
     """Mark the runs whose stop is requested: none if the policy only reports or exceeds its cap."""
     policy = due.policy
-    if policy.mode != "stop" or len(_stoppable(runs)) > policy.max_runs:
+    if policy.mode != "stop" or sum(run.is_stoppable for run in runs) > policy.max_runs:
         return [*runs]
-    to_stop = {id(run) for run in _stoppable(runs) if (run.job_name, run.job_run_id) not in requested}
-    return [replace(run, stop_requested=True) if id(run) in to_stop else run for run in runs]
-
-
-def _stoppable(runs: Iterable[ReportedRun]) -> list[ReportedRun]:
-    """Return the runs that count against the cap."""
-    return [run for run in runs if not run.warning and not run.not_stopped]
+    return [
+        replace(run, stop_requested=run.is_stoppable and (run.job_name, run.job_run_id) not in requested)
+        for run in runs
+    ]
 
 
 def _report(
-    due: DuePolicy, runs: Sequence[ReportedRun], judgements: Iterable[Judgement], left: Iterable[Left]
+    due: DuePolicy, runs: Sequence[ReportedRun], considered: Sequence[Judgement], left: Iterable[Left]
 ) -> PolicyReport:
-    policy, stoppable = due.policy, len(_stoppable(runs))
-    considered = [judgement for judgement in judgements if policy.name in judgement.policies]
+    policy, stoppable = due.policy, sum(run.is_stoppable for run in runs)
     return PolicyReport(
         policy=policy.name,
         hash=policy.hash,
@@ -170,7 +170,7 @@ def _report(
         max_runs=policy.max_runs,
         over_cap=stoppable > policy.max_runs,
         stop_requested=sum(run.stop_requested for run in runs),
-        not_matched=dict(Counter(str(run.reason) for run in left if run.policy == policy.name)),
+        not_matched=dict(Counter(str(run.reason) for run in left)),
     )
 
 

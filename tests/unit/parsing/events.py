@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from gluebrake.contract import STOP_REQUESTED
+from msgspec import UNSET
+
+from gluebrake.contract import STOP_REQUESTED, Selection, StopRequest
 from gluebrake.model import Message
 from tests.support.fakes.aws_server import ACCOUNT, REGION
 
@@ -31,6 +33,18 @@ TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 # CloudWatch writes `+0000`, not `+00:00`.
 _CHANGED: Final = "2026-03-14T09:26:53.589+0000"
 _BEFORE: Final = "2026-03-14T07:02:11.004+0000"
+
+
+def of_alarm(*run_ids: str, at: datetime = CHANGED_AT, **changes: Any) -> StopRequest:
+    """Build the request of an alarm: for the runs, or for every run that was active at that time."""
+    fields = {
+        "job_name": JOB,
+        "job_run_ids": run_ids or UNSET,
+        "select": UNSET if run_ids else Selection(started_before=at),
+        "reason": f"alarm {ALARM}: {REASON}",
+        "requested_by": ALARM_ARN,
+    }
+    return StopRequest(**{**fields, **changes})
 
 
 def message(body: str | Json, **changes: Any) -> Message:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
 import pytest
-from msgspec import UNSET
 from msgspec.structs import replace
 
-from gluebrake.contract import Selection, StopRequest
+from gluebrake.contract import StopRequest
 from gluebrake.model import ParsedRequest
 from gluebrake.parsing.alarm_metrics import EXAMPLE
 from tests.support.builders import AWS_ENVIRONMENT, Ignored, Invalid, parse_one
 from tests.unit.parsing.events import (
-    ALARM,
     ALARM_ARN,
     CHANGED_AT,
     ELAPSED_TIME,
     EXPRESSION,
-    JOB,
     MUTED,
     QUERY,
-    REASON,
     RUN,
     SENT_AT,
     Json,
@@ -40,6 +35,7 @@ from tests.unit.parsing.events import (
     metric,
     metric_math_trigger,
     notification,
+    of_alarm,
     query,
     state_of_alarm,
     trigger,
@@ -57,18 +53,6 @@ TRUSTING: Final = replace(AWS_ENVIRONMENT, alarm_accounts=(MONITORING,), alarm_n
 """An environment that allows one more account and one more namespace."""
 
 ELSEWHERE_ARN: Final = ALARM_ARN.replace(HERE, MONITORING)
-
-
-def request(*run_ids: str, at: datetime = CHANGED_AT, **changes: Any) -> StopRequest:
-    """Build the request of an alarm: for the runs, or for every run that was active at that time."""
-    fields = {
-        "job_name": JOB,
-        "job_run_ids": run_ids or UNSET,
-        "select": UNSET if run_ids else Selection(started_before=at),
-        "reason": f"alarm {ALARM}: {REASON}",
-        "requested_by": ALARM_ARN,
-    }
-    return StopRequest(**{**fields, **changes})
 
 
 def forms(of: dict[str, str] | None = None) -> dict[str, Json]:
@@ -134,12 +118,12 @@ class TestContributors:
     @pytest.mark.parametrize("event", forms().values(), ids=forms())
     def test_run_of_the_contributor_is_stopped(self, event: Json) -> None:
         """Each form names the job and the run, and the request names the run."""
-        assert requested(event) == request(RUN)
+        assert requested(event) == of_alarm(RUN)
 
     @pytest.mark.parametrize("event", forms(attributes(None)).values(), ids=forms())
     def test_contributor_without_a_run_selects_active_runs(self, event: Json) -> None:
         """A query that groups by job alone means the runs that were active when the state changed."""
-        assert requested(event) == request(at=CHANGED_AT)
+        assert requested(event) == of_alarm(at=CHANGED_AT)
 
     @pytest.mark.parametrize("event", forms(attributes("ALL")).values(), ids=forms())
     def test_sum_over_the_runs_requests_nothing(self, event: Json) -> None:
@@ -170,11 +154,11 @@ class TestContributors:
     )
     def test_any_metric_of_glue_and_any_function_is_allowed(self, expression: str) -> None:
         """Keywords ignore case, and quotes around Glue are optional."""
-        assert requested(on_query(expression)) == request(RUN)
+        assert requested(on_query(expression)) == of_alarm(RUN)
 
     def test_example_in_the_errors_is_allowed(self) -> None:
         """The query that the errors show is the one that works."""
-        assert requested(on_query(EXAMPLE)) == request(RUN)
+        assert requested(on_query(EXAMPLE)) == of_alarm(RUN)
         assert "has an event of its own" in why_ignored(alarm_event(alarm_data(query(EXAMPLE))))
 
     @pytest.mark.parametrize(
@@ -293,7 +277,7 @@ class TestSilenced:
 
     def test_mute_detail_that_is_null_silences_nothing(self) -> None:
         """A null means that no mute rule is active."""
-        assert requested(alarm_event(alarm_data(muteDetail=None))) == request()
+        assert requested(alarm_event(alarm_data(muteDetail=None))) == of_alarm()
 
     @pytest.mark.parametrize("mute_detail", [True, "muted", [MUTED], {"mutedByArn": 5}])
     def test_mute_detail_of_another_type_stops_nothing(self, mute_detail: Any) -> None:
@@ -336,7 +320,7 @@ class TestWhoseMetric:
     )
     def test_any_metric_of_an_allowed_namespace_counts(self, event: Json) -> None:
         """A namespace in alarmNamespaces counts like Glue's, with any metric name."""
-        assert requested(event, TRUSTING) == request(RUN)
+        assert requested(event, TRUSTING) == of_alarm(RUN)
         assert "allowed: Glue;" in why_invalid(event)
 
     def test_metric_of_an_allowed_namespace_needs_a_job(self) -> None:
@@ -349,7 +333,7 @@ class TestWhoseMetric:
     def test_foreign_metric_beside_one_of_glue_is_a_baseline(self) -> None:
         """A metric that speaks for no run does not make an alarm ambiguous."""
         entries = metric(dimensions(RUN)), metric(dimensions("ALL", "baseline"), name="Started"), EXPRESSION
-        assert requested(alarm_event(alarm_data(*entries))) == request(RUN)
+        assert requested(alarm_event(alarm_data(*entries))) == of_alarm(RUN)
 
     def test_metrics_of_two_jobs_in_two_namespaces_are_ambiguous(self) -> None:
         """An allowed namespace is compared like Glue's."""
@@ -388,7 +372,7 @@ class TestWhoseAlarm:
     def test_request_of_a_monitoring_account_names_its_alarm(self) -> None:
         """The request is that of an alarm of this account, and says whose alarm it is."""
         event = monitoring(metric(accountId=HERE))
-        assert requested(event, TRUSTING) == request(requested_by=ELSEWHERE_ARN)
+        assert requested(event, TRUSTING) == of_alarm(requested_by=ELSEWHERE_ARN)
 
     @pytest.mark.parametrize("aws_environment", [AWS_ENVIRONMENT, TRUSTING])
     @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from tests.unit.parsing.events import (
     ALARM,
     ALARM_ARN,
     BUDGET,
-    CHANGED_AT,
     COST_ANOMALY,
     DYNAMODB_RECORDS,
     ELAPSED_TIME,
@@ -50,6 +49,7 @@ from tests.unit.parsing.events import (
     metric,
     metric_math_trigger,
     notification,
+    of_alarm,
     request,
     run_status,
     sqs_record,
@@ -75,18 +75,6 @@ def of_run_status(**changes: Any) -> StopRequest:
         "job_run_ids": (RUN,),
         "reason": "runs longer than its NotifyDelayAfter of 45 minutes: Job is in RUNNING state",
         "requested_by": "aws.glue",
-    }
-    return StopRequest(**{**fields, **changes})
-
-
-def of_alarm(*run_ids: str, at: datetime = CHANGED_AT, **changes: Any) -> StopRequest:
-    """Build the request of an alarm: for the runs, or for every run that was active at that time."""
-    fields = {
-        "job_name": JOB,
-        "job_run_ids": run_ids or UNSET,
-        "select": UNSET if run_ids else Selection(started_before=at),
-        "reason": f"alarm {ALARM}: {REASON}",
-        "requested_by": ALARM_ARN,
     }
     return StopRequest(**{**fields, **changes})
 
