@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from benchmarks.streams import Request
-from gluebrake.aws.run_pages import PAGE
+from gluebrake.aws.listings import PAGE
 from gluebrake.handlers.confirm import ConfirmDependencies
 from gluebrake.handlers.stop import StopDependencies
 from tests.support.fakes.exchange import Json
