@@ -100,7 +100,9 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _STOP, Route.DEAD_LETTER, "The job matches none of the patterns in `jobs`."
     ),
     Outcome.NOT_FOUND: OutcomeFacts(
-        _STOP, Route.DEAD_LETTER, "Glue knows no such job or run, asked twice with a delay between."
+        _STOP,
+        Route.DEAD_LETTER,
+        "Glue knows no such job or run: asked twice with a delay, or once for a name with `*`.",
     ),
     Outcome.INVALID_REQUEST: OutcomeFacts(
         (*_STOP, *_CONFIRM, *_SWEEP), Route.DEAD_LETTER, "The message cannot be read as a request."

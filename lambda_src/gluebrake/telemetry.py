@@ -60,7 +60,7 @@ class Telemetry:
 
     def __init__(self, service: str, *, observe: bool = False) -> None:
         self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
-        # The lines of a function that only observes differ from those that stops leave.
+        # Otherwise the lines of a function that observes would look like dry runs that a sender requested.
         if observe:
             self._logger.append_keys(observe=True)
         # These are emitted as zeros as well, so that their alarms have data.
