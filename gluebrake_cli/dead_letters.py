@@ -11,13 +11,13 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA, StopRequest
-from gluebrake.decisions import planning
 from gluebrake.grouping import grouped
 from gluebrake.model import AwsEnvironment, Message
 from gluebrake.parsing import dispatcher, provenance, stop_request
 from gluebrake.parsing.context import Context
 from gluebrake.parsing.errors import ParsingError
 from gluebrake.parsing.messages import parse_message
+from gluebrake.patterns import matches_any
 from gluebrake_cli.reasons import CRASHED, INVOCATION_FAILED, NO_ERROR_CODE, explanation
 
 Attributes = Mapping[str, Mapping[str, Any]]
@@ -78,7 +78,7 @@ class Filter(Struct, frozen=True):
 
 
 def _matches_any(patterns: Sequence[str], text: str) -> bool:
-    return not patterns or any(planning.matches(pattern, text) for pattern in patterns)
+    return not patterns or matches_any(patterns, text)
 
 
 class ReasonGroup(Struct, frozen=True):

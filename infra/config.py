@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, Struct, field
 
-from gluebrake.decisions.planning import matches_any
+from gluebrake.patterns import matches_any
 from gluebrake.policies import Policy
 from gluebrake.settings import AccountId, Mistake, Namespace, Pattern, Seconds, mistakes
 from infra import policy_rules

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from gluebrake.decisions.planning import matches_any
+from gluebrake.patterns import matches_any
 from infra.names import CANARY_JOB, topic_output
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 from msgspec import UNSET
 
-from gluebrake.decisions.planning import matches
 from gluebrake.handlers import stop
 from gluebrake.handlers.stop import StopDependencies
 from gluebrake.model import ParsedRequest
+from gluebrake.patterns import matches
 from tests.integration.conftest import MakeDependencies
 from tests.support.builders import Invalid, parse_one
 from tests.support.fakes.aws_server import FakeAws

@@ -18,9 +18,10 @@ from gluebrake.dispatch import StageResult, dispatch
 from gluebrake.handlers import confirm, stop
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import stop_request
+from gluebrake.parsing.messages import parse_messages
 from gluebrake.settings import environment
 from tests.benchmarks.conftest import MESSAGES, messages_of
-from tests.support.builders import SETTINGS, parse_requests
+from tests.support.builders import SETTINGS
 from tests.support.fakes.exchange import Call
 from tests.support.fakes.faults import Throttle
 from tests.support.simulated_aws import SimulatedAws
@@ -90,7 +91,7 @@ class TestOwnCpu:
     def test_every_run_succeeds_with_stubs(self, service: str, outcome: Outcome) -> None:
         """Each run has the outcome that takes the most work: submitted, or stopped and measured."""
         dependencies = with_stubs(function_process.dependencies(service), one_run_requests(MESSAGES))
-        requests, unusable = parse_requests(
+        requests, unusable = parse_messages(
             messages_of(service), stop_request.parse, dependencies.aws_environment
         )
         assert not unusable

@@ -142,6 +142,8 @@ def test_a_message_that_is_no_request_becomes_a_dead_letter(observing_deployment
     """Nothing tells whether a message that cannot be read is a dry run, so it is kept as always."""
     observing_deployment.send(f"please stop {job}")
     eventually(lambda: observing_deployment.dead_letter(job))
+    # A dead letter is a problem that `gluebrake status` shows with exit code 1.
+    observing_deployment.aws.sqs.purge_queue(QueueUrl=observing_deployment.outputs["DeadLetterQueueUrl"])
 
 
 @pytest.mark.parametrize(

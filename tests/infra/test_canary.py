@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluebrake.contract import NAMESPACE
-from gluebrake.decisions.planning import matches, matches_any
+from gluebrake.patterns import matches, matches_any
 from gluebrake.settings import StopSettings, load
 from infra import canary_job
 from infra.config import Config

@@ -36,6 +36,7 @@ def test_infra_imports_only_names_tables_and_settings(path: Path) -> None:
         "gluebrake.contract",
         "gluebrake.model",
         "gluebrake.outcomes",
+        "gluebrake.patterns",
         "gluebrake.policies",
         "gluebrake.settings",
         "gluebrake.stages",

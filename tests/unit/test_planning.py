@@ -16,9 +16,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from gluebrake.contract import Selection, StopRequest
-from gluebrake.decisions.planning import Plan, as_dry_run, matches, merge, plan
+from gluebrake.decisions.planning import Plan, as_dry_run, merge, plan
 from gluebrake.model import Message, ParsedRequest, RunResult, StopTarget
 from gluebrake.outcomes import Outcome
+from gluebrake.patterns import matches
 from tests.support.builders import (
     EVENT_VIA,
     NOON,

@@ -21,6 +21,7 @@ from gluebrake.model import (
     StopTarget,
 )
 from gluebrake.outcomes import Outcome
+from gluebrake.patterns import matches_any
 
 
 class Limits(Struct, frozen=True):
@@ -86,26 +87,6 @@ def merge(requests: Iterable[ParsedRequest]) -> list[StopTarget]:
             key = (parsed.request.job_name, run_id, parsed.request.dry_run)
             by_target.setdefault(key, []).append(parsed)
     return [_target(JobRun(job_name, run_id), merged) for (job_name, run_id, _), merged in by_target.items()]
-
-
-def matches_any(patterns: Iterable[str], name: str) -> bool:
-    """Return whether `name` matches one of the patterns."""
-    return any(matches(pattern, name) for pattern in patterns)
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Return whether `name` matches. `*` is any text, every other character is itself."""
-    first, *middle, last = pattern.split("*") if "*" in pattern else (pattern, None)
-    if last is None:
-        return name == first
-    end = len(name) - len(last)
-    at = len(first)
-    for part in middle:
-        found = name.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return at <= end and name.startswith(first) and name.endswith(last)
 
 
 def _runs_to_stop(parsed: ParsedRequest) -> int:

@@ -14,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 from gluebrake.decisions.dpu_usage import dpus
-from gluebrake.decisions.planning import matches_any
 from gluebrake.model import JobReading, RunFacts
+from gluebrake.patterns import matches_any
 from gluebrake.policies import DuePolicy, Policy
 
 LEAST_HISTORY: Final = 10
