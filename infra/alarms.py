@@ -15,7 +15,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from gluebrake.model import Count
+from gluebrake.metrics import Count
 from gluebrake.outcomes import OUTCOMES, Outcome
 from infra.config import Config
 from infra.metrics import (

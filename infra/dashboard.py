@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from gluebrake.model import Count, Measure
+from gluebrake.metrics import Count, Measure
 from gluebrake.outcomes import Outcome, outcomes_of
 from infra.alarms import Monitored
 from infra.config import Config

@@ -11,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from gluebrake.contract import NAMESPACE
-from gluebrake.model import Count, Measure
+from gluebrake.metrics import Count, Measure
 from gluebrake.outcomes import Outcome
 
 PERIOD: Final = cdk.Duration.minutes(5)

@@ -13,7 +13,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from gluebrake.model import Measure
+from gluebrake.metrics import Measure
 from gluebrake.outcomes import Outcome
 
 QUERIES: Final = {

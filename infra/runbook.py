@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from gluebrake.model import Count
+from gluebrake.metrics import Count
 from gluebrake.outcomes import OUTCOMES, Outcome
 from gluebrake.stages import STAGES
 from infra.config import Config

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from gluebrake.aws.call_budget import CallBudget
 from gluebrake.decisions.outcome_events import outcome_events
 from gluebrake.decisions.routing import outgoing_messages
-from gluebrake.model import Count, MessageResult, OutgoingMessage, RunResult
+from gluebrake.metrics import Count
+from gluebrake.model import MessageResult, OutgoingMessage, RunResult
 from gluebrake.wiring import Dependencies
 
 if TYPE_CHECKING:

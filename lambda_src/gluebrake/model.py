@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from msgspec import UNSET, Struct
 
 from gluebrake.contract import StopRequest
+from gluebrake.metrics import Measure
 from gluebrake.outcomes import Outcome
 from gluebrake.stages import Queue
 
@@ -18,35 +19,6 @@ MAX_RUNS_PER_CALL: Final = 25
 
 TERMINAL_STATES: Final = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
 """A run in one of these states is over. Any other state counts as active, also one that Glue adds later."""
-
-
-@unique
-class Count(StrEnum):
-    """What an invocation counts besides outcomes; the value is the metric's name."""
-
-    RUNS_REQUESTED = "RunsRequested"
-    DUPLICATE_RUNS = "DuplicateRuns"
-    STOP_CALLS = "StopCalls"
-    STATE_READS = "StateReads"
-    UNEXPECTED_ERRORS = "UnexpectedErrors"
-    OUTCOME_EVENTS_LOST = "OutcomeEventsLost"
-    SWEEPS_COMPLETED = "SweepsCompleted"
-    SWEEP_INCOMPLETE = "SweepIncomplete"
-    POLICY_OVER_CAP = "PolicyOverCap"
-    RUNS_MATCHED = "RunsMatched"
-    STOPS_REQUESTED = "StopsRequested"
-
-
-@unique
-class Measure(StrEnum):
-    """What is measured of a run that stopped; the value is the metric's name."""
-
-    TIME_TO_STOP = "TimeToStop"
-    """Seconds from submission to Glue's CompletedOn."""
-    DPUS_RELEASED = "DpusReleased"
-    """Data processing units that the run had allocated."""
-    DPU_HOURS_CONSUMED = "DpuHoursConsumed"
-    """DPU-hours that the run used."""
 
 
 class JobRun(Struct, frozen=True, order=True, gc=False):

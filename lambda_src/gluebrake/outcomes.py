@@ -58,12 +58,29 @@ class Outcome(StrEnum):
         return OUTCOMES[self].route in {Route.END, Route.DEAD_LETTER}
 
 
+@unique
+class NoticeKind(StrEnum):
+    """What a notice is about; the value is the configuration's."""
+
+    STOPPED = "stopped"
+    """A run that was stopped."""
+    NOT_STOPPED = "notStopped"
+    """A run, or a request, that could not be stopped."""
+    POLICIES = "policies"
+    """What a sweep found that somebody has to know."""
+
+
 class OutcomeFacts(NamedTuple):
-    """What is known of an outcome: the names of its stages, its route, its meaning in one sentence."""
+    """What is known of an outcome: the names of its stages, its route, its meaning in one sentence.
+
+    An outcome with a `notice` is in the notice of its invocation, unless the request is a dry run. A message
+    that cannot be read has none, so that a notice on a queue of the stack leads to no other.
+    """
 
     stages: tuple[str, ...]
     route: Route
     meaning: str
+    notice: NoticeKind | None = None
 
 
 _STOP: Final = ("stop",)
@@ -97,23 +114,30 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         (*_STOP, *_SWEEP), Route.END, "The message is understood and requests nothing, such as an alarm in OK."
     ),
     Outcome.NOT_ALLOWED: OutcomeFacts(
-        _STOP, Route.DEAD_LETTER, "The job matches none of the patterns in `jobs`."
+        _STOP, Route.DEAD_LETTER, "The job matches none of the patterns in `jobs`.", NoticeKind.NOT_STOPPED
     ),
     Outcome.NOT_FOUND: OutcomeFacts(
         _STOP,
         Route.DEAD_LETTER,
         "Glue knows no such job or run: asked twice with a delay, or once for a name with `*`.",
+        NoticeKind.NOT_STOPPED,
     ),
     Outcome.INVALID_REQUEST: OutcomeFacts(
         (*_STOP, *_CONFIRM, *_SWEEP), Route.DEAD_LETTER, "The message cannot be read as a request."
     ),
     Outcome.TOO_MANY_RUNS: OutcomeFacts(
-        _STOP, Route.DEAD_LETTER, "The request means more than `maxRunsPerRequest` runs; none was stopped."
+        _STOP,
+        Route.DEAD_LETTER,
+        "The request means more than `maxRunsPerRequest` runs; none was stopped.",
+        NoticeKind.NOT_STOPPED,
     ),
     Outcome.FAILED: OutcomeFacts(
-        _STOP, Route.DEAD_LETTER, "The run could not be stopped: retries are exhausted, or the error is final."
+        _STOP,
+        Route.DEAD_LETTER,
+        "The run could not be stopped: retries are exhausted, or the error is final.",
+        NoticeKind.NOT_STOPPED,
     ),
-    Outcome.STOPPED: OutcomeFacts(_CONFIRM, Route.END, "The run is STOPPED."),
+    Outcome.STOPPED: OutcomeFacts(_CONFIRM, Route.END, "The run is STOPPED.", NoticeKind.STOPPED),
     Outcome.FINISHED_BEFORE_STOP: OutcomeFacts(
         _CONFIRM, Route.END, "The run ended in another state before the stop took effect."
     ),
@@ -121,12 +145,16 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _CONFIRM, Route.NEXT_POLL, "The run has not stopped yet, or its state could not be read."
     ),
     Outcome.STOP_TIMED_OUT: OutcomeFacts(
-        _CONFIRM, Route.DEAD_LETTER, "The run had not stopped when `confirmDeadlineSeconds` had passed."
+        _CONFIRM,
+        Route.DEAD_LETTER,
+        "The run had not stopped when `confirmDeadlineSeconds` had passed.",
+        NoticeKind.NOT_STOPPED,
     ),
     Outcome.UNCONFIRMED: OutcomeFacts(
         _CONFIRM,
         Route.DEAD_LETTER,
         "The run was submitted, but its state could not be read until twice the deadline had passed.",
+        NoticeKind.NOT_STOPPED,
     ),
     Outcome.SWEPT: OutcomeFacts(_SWEEP, Route.END, "The policies that the message names were applied."),
     Outcome.SWEEP_LATE: OutcomeFacts(

@@ -12,7 +12,8 @@ from gluebrake.aws.call_budget import CallBudget
 from gluebrake.decisions.invoke_response import invoke_response
 from gluebrake.dispatch import StageResult, dispatch
 from gluebrake.lambda_event import LambdaEvent
-from gluebrake.model import Count, Message, MessageResult, RunResult
+from gluebrake.metrics import Count
+from gluebrake.model import Message, MessageResult, RunResult
 from gluebrake.parsing.context import Parser, R
 from gluebrake.parsing.messages import parse_messages
 from gluebrake.wiring import Dependencies

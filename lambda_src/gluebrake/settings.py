@@ -8,6 +8,9 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_ori
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
+from gluebrake.outcomes import NoticeKind
+from gluebrake.prices import Prices
+
 PREFIX: Final = "GLUEBRAKE_"
 
 # Lambda updates a function's code before its configuration, so new code runs with old variables for a moment.
@@ -41,6 +44,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     job_arn_prefix: Annotated[str, Meta(pattern=r"^arn:[^:]+:glue:[^:]+:[^:]+:job/\Z")]
     max_runs_per_request: Annotated[int, Meta(ge=1)]
     calls_at_once: Annotated[int, Meta(ge=1, le=50)]
+    price_per_dpu_hour: Prices = Prices()
+    notice_topic_arn: str = ""
+    notify_on: tuple[NoticeKind, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that no first delay of a backoff exceeds its longest."""

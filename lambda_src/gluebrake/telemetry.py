@@ -14,7 +14,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from msgspec import UNSET, Struct, UnsetType
 
 from gluebrake.contract import NAMESPACE
-from gluebrake.model import Count, Measure, MessageResult, RunResult
+from gluebrake.metrics import Count, Measure
+from gluebrake.model import MessageResult, RunResult
 from gluebrake.outcomes import Outcome, failures_of
 
 if TYPE_CHECKING:

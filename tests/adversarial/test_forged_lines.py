@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from gluebrake.handlers import stop
 from gluebrake.handlers.stop import StopDependencies
-from gluebrake.model import Count, Measure, RunResult
+from gluebrake.metrics import Count, Measure
+from gluebrake.model import RunResult
 from gluebrake.outcomes import Outcome
 from gluebrake.telemetry import Telemetry
 from tests.integration.conftest import MakeDependencies

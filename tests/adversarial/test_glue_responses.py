@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from gluebrake.aws import glue_responses
 from gluebrake.aws.findings import read_response
 from gluebrake.decisions.confirm_outcomes import measures
-from gluebrake.model import Finding, Measure, Observation
+from gluebrake.metrics import Measure
+from gluebrake.model import Finding, Observation
 from tests.support.builders import NOON, Invalid, message, parse_one, target
 from tests.support.fakes.exchange import Answer, Call, Json, Reply, ServiceError
 from tests.support.fakes.faults import Refused

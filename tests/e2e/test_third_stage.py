@@ -30,7 +30,7 @@ from gluebrake import runtime, wiring
 from gluebrake.decisions.routing import RetryPolicy
 from gluebrake.dispatch import StageResult
 from gluebrake.lambda_event import Bookkeeping
-from gluebrake.model import Count
+from gluebrake.metrics import Count
 from gluebrake.parsing import stop_request
 from gluebrake.settings import Settings, load
 from gluebrake.stages import Queue

@@ -34,10 +34,12 @@ def test_infra_imports_only_names_tables_and_settings(path: Path) -> None:
     assert imported <= {
         "gluebrake.__version__",
         "gluebrake.contract",
+        "gluebrake.metrics",
         "gluebrake.model",
         "gluebrake.outcomes",
         "gluebrake.patterns",
         "gluebrake.policies",
+        "gluebrake.prices",
         "gluebrake.settings",
         "gluebrake.stages",
     }

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from gluebrake.model import Measure
+from gluebrake.metrics import Measure
 from tests.support.fakes.exchange import Json
 from tests.support.fakes.faults import EntriesFailed, Fault, LostAnswer, Refused, Reset, Throttle
 from tests.support.simulated_aws import STOP, Context, Delivery, SimulatedAws

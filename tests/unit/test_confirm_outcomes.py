@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from gluebrake.decisions.confirm_outcomes import age_seconds, decide_confirmations, measures
 from gluebrake.error_codes import FINAL
-from gluebrake.model import TERMINAL_STATES, Finding, Measure, Observation, RunFacts, RunResult
+from gluebrake.metrics import Measure
+from gluebrake.model import TERMINAL_STATES, Finding, Observation, RunFacts, RunResult
 from gluebrake.outcomes import Outcome
 from tests.support.builders import ACTIVE_STATES, NOON, STATES, finding
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from gluebrake.aws.call_budget import CallBudget
 from gluebrake.dispatch import StageResult, dispatch
 from gluebrake.handlers.stop import StopDependencies
-from gluebrake.model import Count
+from gluebrake.metrics import Count
 from gluebrake.outcomes import Outcome
 from tests.support.builders import NOON, message_result, result
 from tests.support.fakes.aws_server import FakeAws

@@ -24,7 +24,7 @@ AWS: Final = frozenset({"boto3", "botocore", "aws_lambda_powertools"})
 
 # The lowest first. A part imports parts of lower layers only, and a package its own modules.
 LAYERS: Final = (
-    {"error_codes", "grouping", "patterns", "stages"},
+    {"error_codes", "grouping", "metrics", "patterns", "prices", "stages"},
     {"outcomes"},
     {"contract", "sweep_contract"},
     {"model", "policies"},

@@ -11,7 +11,8 @@ from hypothesis import given
 
 from gluebrake.contract import StopOutcome
 from gluebrake.decisions.outcome_events import outcome_events
-from gluebrake.model import Measure, MessageResult, RunResult
+from gluebrake.metrics import Measure
+from gluebrake.model import MessageResult, RunResult
 from gluebrake.outcomes import OUTCOMES, Outcome, Route
 from gluebrake.parsing import dispatcher, stop_request
 from gluebrake.parsing.provenance import LONGEST_VIA

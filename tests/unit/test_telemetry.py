@@ -15,7 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gluebrake.model import Count, Measure, MessageResult, RunResult
+from gluebrake.metrics import Count, Measure
+from gluebrake.model import MessageResult, RunResult
 from gluebrake.outcomes import Outcome, failures_of
 from gluebrake.telemetry import Telemetry
 from tests.support.builders import EVENT_VIA, SENDER_ID, message_result, result, target

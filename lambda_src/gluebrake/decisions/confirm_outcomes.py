@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from gluebrake.decisions.dpu_usage import dpu_hours, dpus
-from gluebrake.model import TERMINAL_STATES, Finding, Measure, Observation, RunFacts, RunResult, StopTarget
+from gluebrake.metrics import Measure
+from gluebrake.model import TERMINAL_STATES, Finding, Observation, RunFacts, RunResult, StopTarget
 from gluebrake.outcomes import Outcome
 
 # A failed read proves nothing, so confirmation continues for a second deadline. After a pause of the function

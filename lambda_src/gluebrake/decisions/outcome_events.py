@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from gluebrake.contract import StopOutcome
-from gluebrake.model import Measure, MessageResult, RunResult
+from gluebrake.metrics import Measure
+from gluebrake.model import MessageResult, RunResult
 
 # Ten events of the longest texts, with each character as six bytes of JSON, stay below PutEvents' 256 kB.
 _LONGEST_TEXT: Final = 1024

@@ -23,7 +23,8 @@ from gluebrake.decisions.stop_outcomes import decide_listing, decide_stops
 from gluebrake.dispatch import StageResult
 from gluebrake.grouping import grouped
 from gluebrake.lambda_event import Bookkeeping
-from gluebrake.model import Count, Message, MessageResult, ParsedRequest
+from gluebrake.metrics import Count
+from gluebrake.model import Message, MessageResult, ParsedRequest
 from gluebrake.parsing import dispatcher
 from gluebrake.settings import StopSettings, load
 from gluebrake.stages import Queue

@@ -19,7 +19,8 @@ from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, RetryPolicy
 from gluebrake.decisions.sweep_conclusion import stop_messages
 from gluebrake.dispatch import StageResult
 from gluebrake.lambda_event import Bookkeeping
-from gluebrake.model import Count, Message
+from gluebrake.metrics import Count
+from gluebrake.model import Message
 from gluebrake.parsing import sweep_request
 from gluebrake.policies import POLICIES_FILE, DueRequest, Policy
 from gluebrake.settings import SweepSettings, load
