@@ -117,6 +117,7 @@ def _sweep(dependencies: SweepDependencies, reader: JobReader) -> Sweep:
         reader,
         limits=dependencies.limits,
         ids_in_a_request=dependencies.ids_in_a_message,
+        prices=dependencies.prices,
         # The seed of the account would put exactly the jobs with a stuck run last.
         shuffle=Random(SEED + 1).shuffle,  # noqa: S311 - not used for security
     )

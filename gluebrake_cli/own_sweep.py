@@ -14,6 +14,7 @@ from gluebrake.aws.job_reader import JobReader, Pace
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import IDS_IN_A_MESSAGE
 from gluebrake.policies import DuePolicy, Policy, Trigger
+from gluebrake.prices import Prices
 from gluebrake.settings import PREFIX, SettingsError, load
 from gluebrake.sweeping import sweep
 from gluebrake_cli.errors import OperatorError
@@ -31,6 +32,7 @@ class _Settings(Struct, frozen=True, rename=lambda name: PREFIX + name.upper()):
     protected_jobs: tuple[str, ...]
     protect_tag: str
     max_runs_per_request: Annotated[int, Meta(ge=1)]
+    price_per_dpu_hour: Prices = Prices()
 
 
 def sweep_jobs(
@@ -44,6 +46,7 @@ def sweep_jobs(
         _reader(deployment, settings),
         limits=Limits(settings.jobs, settings.protected_jobs, settings.max_runs_per_request),
         ids_in_a_request=ids_in_a_request,
+        prices=settings.price_per_dpu_hour,
         shuffle=random.shuffle,
         progress=progress,
     )

@@ -24,6 +24,9 @@ STOP_OUTCOME: Final = "Glue Job Run Stop Outcome"
 SWEEP_REPORT: Final = "Glue Sweep Report"
 """The EventBridge detail-type of a report event, which a sweep publishes."""
 
+NOTICE: Final = "Gluebrake Notice"
+"""The event type of a notice, in the metadata of its form for chat clients."""
+
 OUTCOME_SOURCE: Final = "gluebrake"
 """The EventBridge source of outcome events and report events."""
 
@@ -178,5 +181,24 @@ class StopOutcome(Struct, frozen=True, gc=False, kw_only=True, rename="camel", o
         Annotated[float, Meta(ge=0)] | None, Meta(description="Data processing units that the run had.")
     ] = None
     dpu_hours_consumed: Annotated[
-        Annotated[float, Meta(ge=0)] | None, Meta(description="DPU-hours that the run used until it stopped.")
+        Annotated[float, Meta(ge=0)] | None, Meta(description="DPU-hours that the run used until it ended.")
+    ] = None
+    estimated_cost_usd: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="An estimate of the cost of these DPU-hours in US dollars, by the configured prices."),
+    ] = None
+    further_cost_usd_at_most: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            description="An estimate of what a stopped run could have cost besides, at most: until its Timeout."
+            " Do not add these up: a retry of the run can cost it again."
+        ),
+    ] = None
+    dpu_hours_at_most: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="An upper bound of the DPU-hours that the run, which is active, has used."),
+    ] = None
+    estimated_cost_usd_at_most: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="An estimate of the cost of that upper bound in US dollars."),
     ] = None

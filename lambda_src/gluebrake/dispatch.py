@@ -1,17 +1,21 @@
-"""Send what the results of a stage lead to: messages, log lines, metrics, outcome events."""
+"""Send what the results of a stage lead to: messages, log lines, metrics, outcome events, a notice."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from gluebrake.aws.call_budget import CallBudget
+from gluebrake.decisions import notices
+from gluebrake.decisions.notice_message import notice_message
+from gluebrake.decisions.notices import Section
 from gluebrake.decisions.outcome_events import outcome_events
 from gluebrake.decisions.routing import outgoing_messages
 from gluebrake.metrics import Count
 from gluebrake.model import MessageResult, OutgoingMessage, RunResult
+from gluebrake.outcomes import NoticeKind
 from gluebrake.wiring import Dependencies
 
 if TYPE_CHECKING:
@@ -28,6 +32,8 @@ class StageResult(NamedTuple):
     messages: Sequence[OutgoingMessage] = ()
     """Messages that follow from the stage's work as a whole, not from a single result."""
     report: SweepReport | None = None
+    sections: Sequence[Section] = ()
+    """What a notice says of the stage's work as a whole."""
 
 
 def dispatch(stage_result: StageResult, dependencies: Dependencies, budget: CallBudget) -> frozenset[str]:
@@ -35,7 +41,7 @@ def dispatch(stage_result: StageResult, dependencies: Dependencies, budget: Call
 
     Return the ids of the messages that SQS has to redeliver, since what they led to could not be sent.
     """
-    time, results, message_results, counts, messages, report = stage_result
+    time, results, message_results, counts, messages, report, _ = stage_result
     routed = outgoing_messages(
         results, message_results, dependencies.retry_policy, now=time, jitter=dependencies.jitter
     )
@@ -48,3 +54,41 @@ def dispatch(stage_result: StageResult, dependencies: Dependencies, budget: Call
         lost = Counter(lost) + Counter(dependencies.event_bus.publish_report(report, budget.leftover_seconds()))
     dependencies.telemetry.record_lost_events(lost)
     return undelivered
+
+
+def notify(
+    dispatched: Iterable[tuple[StageResult, frozenset[str]]], dependencies: Dependencies, budget: CallBudget
+) -> None:
+    """Publish one notice of an invocation: of each stage result, with the ids of its undelivered messages.
+
+    It is the invocation's last call, because nothing depends on it. No error of it has any other effect.
+    """
+    if not dependencies.notice_topic.arn:
+        return
+    try:
+        lost = _publish_notice(dispatched, dependencies, budget)
+    except Exception as error:  # noqa: BLE001 - the results of the stage stand, whatever happens here
+        lost = type(error).__name__
+    dependencies.telemetry.record_lost_notice(lost)
+
+
+def _publish_notice(
+    dispatched: Iterable[tuple[StageResult, frozenset[str]]], dependencies: Dependencies, budget: CallBudget
+) -> str:
+    sections = _sections([*dispatched], dependencies.notify_on)
+    if not sections:
+        return ""
+    notice = notice_message(sections, dependencies.aws_environment)
+    return dependencies.notice_topic.publish(notice, budget.leftover_seconds())
+
+
+def _sections(
+    dispatched: Sequence[tuple[StageResult, frozenset[str]]], kinds: frozenset[NoticeKind]
+) -> list[Section]:
+    of_outcomes = notices.of_outcomes(
+        [result for stage_result, _ in dispatched for result in stage_result.results],
+        [result for stage_result, _ in dispatched for result in stage_result.message_results],
+        {message_id for _, undelivered in dispatched for message_id in undelivered},
+        kinds,
+    )
+    return [*(section for stage_result, _ in dispatched for section in stage_result.sections), *of_outcomes]

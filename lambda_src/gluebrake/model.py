@@ -165,6 +165,7 @@ class RunFacts(Struct, frozen=True, gc=False):
     worker_type: str = ""
     number_of_workers: int | None = None
     execution_class: str = ""
+    timeout_minutes: int | None = None
     trigger_name: str = ""
     previous_run_id: str = ""
     arguments: Mapping[str, Any] = {}
@@ -221,7 +222,9 @@ class RunResult(Struct, frozen=True, gc=False):
     error: str = ""
     state: str = ""
     measures: Mapping[Measure, float | None] = {}
-    """Of a run that stopped; None where Glue does not report it."""
+    """What is measured of the run; None where Glue does not report it."""
+    run: RunFacts | None = None
+    """What Glue reported of the run, if its state was read."""
 
 
 class MessageResult(Struct, frozen=True, gc=False):
@@ -243,6 +246,13 @@ class OutgoingMessage(Struct, frozen=True, gc=False):
     message_ids: frozenset[str]
     attributes: dict[str, str]
     delay_seconds: int = 0
+
+
+class Notice(Struct, frozen=True, gc=False):
+    """A notice: the Subject and the Message of SNS's Publish with the MessageStructure `json`."""
+
+    subject: str
+    message: str
 
 
 class JobReading(Struct, frozen=True, gc=False):

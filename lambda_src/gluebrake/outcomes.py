@@ -67,7 +67,7 @@ class NoticeKind(StrEnum):
     NOT_STOPPED = "notStopped"
     """A run, or a request, that could not be stopped."""
     POLICIES = "policies"
-    """What a sweep found that somebody has to know."""
+    """What a sweep found that needs attention."""
 
 
 class OutcomeFacts(NamedTuple):
@@ -111,7 +111,9 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _STOP, Route.END, "A dry run found the run active: a real request would stop it."
     ),
     Outcome.IGNORED: OutcomeFacts(
-        (*_STOP, *_SWEEP), Route.END, "The message is understood and requests nothing, such as an alarm in OK."
+        (*_STOP, *_CONFIRM, *_SWEEP),
+        Route.END,
+        "The message is understood and requests nothing, such as an alarm in OK.",
     ),
     Outcome.NOT_ALLOWED: OutcomeFacts(
         _STOP, Route.DEAD_LETTER, "The job matches none of the patterns in `jobs`.", NoticeKind.NOT_STOPPED

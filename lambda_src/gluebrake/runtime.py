@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 from gluebrake import lambda_event
 from gluebrake.aws.call_budget import CallBudget
 from gluebrake.decisions.invoke_response import invoke_response
-from gluebrake.dispatch import StageResult, dispatch
+from gluebrake.decisions.run_cost import with_cost
+from gluebrake.dispatch import StageResult, dispatch, notify
 from gluebrake.lambda_event import LambdaEvent
 from gluebrake.metrics import Count
-from gluebrake.model import Message, MessageResult, RunResult
+from gluebrake.model import Message
 from gluebrake.parsing.context import Parser, R
 from gluebrake.parsing.messages import parse_messages
 from gluebrake.wiring import Dependencies
@@ -29,9 +30,8 @@ Work = Callable[[Sequence[tuple[Message, R]], D, CallBudget], StageResult]
 class _Processed(NamedTuple):
     """What became of a group of messages; SQS redelivers those in `undelivered`."""
 
+    stage_result: StageResult
     undelivered: frozenset[str]
-    results: Sequence[RunResult] = ()
-    message_results: Sequence[MessageResult] = ()
 
 
 class DispatchError(RuntimeError):
@@ -57,6 +57,7 @@ def invoke(event: Any, context: Any, dependencies: D, *, parse: Parser[R], work:
         # With the call budget exhausted, no further message can start a call, so none can crash the function.
         if more and not budget.close_when_late():
             _delete_completed(group, processed[-1].undelivered, dependencies)
+    notify(processed, dependencies, budget)
     dependencies.telemetry.flush(_call_counts(budget))
     return _response(parsed_event, processed)
 
@@ -69,8 +70,8 @@ def _response(event: LambdaEvent, processed: Sequence[_Processed]) -> dict[str, 
     if undelivered:
         raise DispatchError("not every result of this request could be sent; invoke the function again")
     return invoke_response(
-        [result for group in processed for result in group.results],
-        [result for group in processed for result in group.message_results],
+        [result for group in processed for result in group.stage_result.results],
+        [result for group in processed for result in group.stage_result.message_results],
     )
 
 
@@ -110,7 +111,8 @@ def _run_isolated(
         return _run(messages, dependencies, budget, parse, work)
     except Exception as error:  # noqa: BLE001 - no exception may cause the redelivery of other messages
         dependencies.telemetry.record_exception(error)
-        return _Processed(frozenset(message.message_id for message in messages))
+        undelivered = frozenset(message.message_id for message in messages)
+        return _Processed(StageResult(dependencies.clock()), undelivered)
 
 
 def _run(
@@ -119,10 +121,11 @@ def _run(
     requests, unusable = parse_messages(messages, parse, dependencies.aws_environment)
     budget.unusable_messages = len(unusable)
     stage_result = work(requests, dependencies, budget)
-    message_results = [*unusable, *stage_result.message_results]
-    stage_result = stage_result._replace(message_results=message_results)
-    undelivered = dispatch(stage_result, dependencies, budget)
-    return _Processed(undelivered, stage_result.results, message_results)
+    stage_result = stage_result._replace(
+        results=[with_cost(result, dependencies.prices, stage_result.time) for result in stage_result.results],
+        message_results=[*unusable, *stage_result.message_results],
+    )
+    return _Processed(stage_result, dispatch(stage_result, dependencies, budget))
 
 
 def _call_counts(budget: CallBudget) -> dict[Count, int]:

@@ -39,7 +39,11 @@ class Stage(NamedTuple):
         return self.name.capitalize()
 
 
-_DISPATCH: Final = {"sqs": ("DeleteMessageBatch", "SendMessageBatch"), "events": ("PutEvents",)}
+_DISPATCH: Final = {
+    "sqs": ("DeleteMessageBatch", "SendMessageBatch"),
+    "events": ("PutEvents",),
+    "sns": ("Publish",),
+}
 """What every stage calls to send results on."""
 
 STAGES: Final[Mapping[str, Stage]] = {

@@ -35,8 +35,16 @@ class ReportedRun(Struct, frozen=True, gc=False, kw_only=True, rename="camel", o
         Annotated[float, Meta(ge=0)] | None,
         Meta(description="An upper bound of the DPU-hours that the run used until the due time."),
     ] = None
+    estimated_cost_usd_at_most: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="An estimate of the cost of these DPU-hours in US dollars, by the configured prices."),
+    ] = None
     trigger_name: Annotated[str, Meta(description="The Glue trigger that started the run.")] = ""
     warning: Annotated[bool, Meta(description="The run is only near the policy's limit.")] = False
+    newly_matched: Annotated[
+        bool,
+        Meta(description="Whether the run crossed the limit since the sweep before. True without a rate(…)."),
+    ] = False
     not_stopped: Annotated[
         str, Meta(description="Why the policy does not request to stop the run though it matches.")
     ] = ""

@@ -19,6 +19,7 @@ from gluebrake.decisions.policies import Judgement, judge, means_job
 from gluebrake.decisions.sweep_conclusion import Conclusion, conclude
 from gluebrake.grouping import grouped
 from gluebrake.policies import STREAMING, DuePolicy
+from gluebrake.prices import Prices
 from gluebrake.sweep_contract import SweepReport
 
 # A run ends after seven days; a streaming run only in the next weekly maintenance window after that:
@@ -54,12 +55,13 @@ class Sweep(Struct, frozen=True):
         )
 
 
-def sweep(  # noqa: PLR0913 - the last four are passed by name
+def sweep(  # noqa: PLR0913 - the last five are passed by name
     policies: Sequence[DuePolicy],
     reader: JobReader,
     *,
     limits: Limits,
     ids_in_a_request: int,
+    prices: Prices,
     shuffle: Callable[[list[str]], None],
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Sweep:
@@ -79,7 +81,9 @@ def sweep(  # noqa: PLR0913 - the last four are passed by name
     matched = list(dict.fromkeys(judgement.job_name for judgement in judgements if judgement.candidates))
     definitions, definition_errors = reader.definitions(matched)
     protected, tag_errors = reader.protected(name for name in matched if name in definitions)
-    conclusion = conclude(policies, judgements, definitions, protected, ids_in_a_request)
+    conclusion = conclude(
+        policies, judgements, definitions, protected, ids_in_a_request=ids_in_a_request, prices=prices
+    )
     not_read = tuple(sorted(judgement.job_name for judgement in judgements if not judgement.complete))
     return Sweep(conclusion, not_read, (*errors, *definition_errors, *tag_errors), tuple(sorted(left_out)))
 

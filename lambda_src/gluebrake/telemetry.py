@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from msgspec import UNSET, Struct, UnsetType
 
 from gluebrake.contract import NAMESPACE
-from gluebrake.metrics import Count, Measure
+from gluebrake.metrics import METRICS_OF_STOPPED_RUNS, Count, Measure
 from gluebrake.model import MessageResult, RunResult
 from gluebrake.outcomes import Outcome, failures_of
 
@@ -86,7 +86,8 @@ class Telemetry:
         """
         for result in results:
             self._log(_run_line(result, undelivered), result.measures)
-            self._measure(result.measures)
+            if result.outcome is Outcome.STOPPED:
+                self._measure(result.measures)
         for message_result in message_results:
             self._log(_message_line(message_result, undelivered), {})
         outcomes = Counter[str](dict.fromkeys(self._failures, 0))
@@ -118,6 +119,12 @@ class Telemetry:
             self._logger.warning("OutcomeEventsLost", extra={"error_code": code, "events": count})
         self._count({Count.OUTCOME_EVENTS_LOST: sum(lost.values())})
 
+    def record_lost_notice(self, error_code: str) -> None:
+        """Log and count a notice that could not be published. Without an error code, none was lost."""
+        if error_code:
+            self._logger.warning("NoticesLost", extra={"error_code": error_code})
+        self._count({Count.NOTICES_LOST: int(bool(error_code))})
+
     def flush(self, counts: Mapping[Count, int]) -> None:
         """Write the metrics of the invocation, with `counts`."""
         self._count({Count.UNEXPECTED_ERRORS: 0, **counts})
@@ -137,8 +144,8 @@ class Telemetry:
             self._values[metric].append(count)
 
     def _measure(self, measures: Mapping[Measure, float | None]) -> None:
-        for measure, value in measures.items():
-            if value is not None:
+        for measure in METRICS_OF_STOPPED_RUNS:
+            if (value := measures.get(measure)) is not None:
                 self._values[measure].append(value)
 
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,10 +15,13 @@ from botocore.config import Config
 
 from gluebrake.aws.event_bus import EventBus
 from gluebrake.aws.glue import Glue
+from gluebrake.aws.notice_topic import NoticeTopic
 from gluebrake.aws.sqs import Queues
 from gluebrake.decisions.routing import RetryPolicy
 from gluebrake.lambda_event import Bookkeeping
 from gluebrake.model import AwsEnvironment
+from gluebrake.outcomes import NoticeKind
+from gluebrake.prices import Prices
 from gluebrake.settings import Settings
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
@@ -39,6 +42,9 @@ class Dependencies:
     retry_policy: RetryPolicy
     bookkeeping: Bookkeeping
     queue: Queue
+    prices: Prices
+    notice_topic: NoticeTopic
+    notify_on: frozenset[NoticeKind]
     jitter: Callable[[], float] = random.random
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -89,6 +95,12 @@ def event_bus(settings: Settings) -> EventBus:
         job_arn_prefix=settings.job_arn_prefix,
         calls_at_once=settings.calls_at_once,
     )
+
+
+def notice_topic(settings: Settings) -> NoticeTopic:
+    """Make the topic for notices. Its client is made when the first notice is published."""
+    config = partial(_client_config, settings, attempts=2, read_timeout=5)
+    return NoticeTopic(cache(lambda: boto3.client("sns", config=config())), arn=settings.notice_topic_arn)
 
 
 def _client_config(settings: Settings, *, attempts: int, read_timeout: float) -> Any:

@@ -14,6 +14,7 @@ import pytest
 from docs.generate import DOCS
 from gluebrake.model import RunFacts
 from gluebrake.policies import DuePolicy, Policy, Trigger
+from gluebrake.prices import Prices
 from gluebrake.sweep_contract import PolicyReport
 from gluebrake.sweeping import Sweep, sweep
 from infra import schedules
@@ -95,6 +96,7 @@ def _swept(policy: Policy) -> Sweep:
         WorldReader(WORLD),  # type: ignore[arg-type]
         limits=WORLD.limits,
         ids_in_a_request=IDS_IN_A_REQUEST,
+        prices=Prices(),
         shuffle=lambda _names: None,
     )
 

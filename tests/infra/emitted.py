@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import boto3
 
+from gluebrake import contract
 from gluebrake.aws.job_reader import JobReader, Pace
 from gluebrake.handlers import sweep
 from gluebrake.lambda_event import Bookkeeping
@@ -32,6 +34,8 @@ Metric = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, name, dimensions."""
 
 _IGNORED: Final = '{"detail-type": "Glue Job State Change", "source": "aws.glue", "id": "1", "detail": {}}'
+
+_NOTICE: Final = json.dumps({"version": "1.0", "source": "custom", "metadata": {"eventType": contract.NOTICE}})
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def simulate_all_outcomes(*, sweeps: bool = False) -> Emitted:
 
 def _add_runs(simulation: SimulatedAws) -> None:
     glue = simulation.aws.glue
-    glue.add_run("etl", "stops", WorkerType="G.1X", NumberOfWorkers=10)
+    glue.add_run("etl", "stops", WorkerType="G.1X", NumberOfWorkers=10, Timeout=480)
     glue.add_run("etl", "hangs", stopping_seconds=None)
     glue.add_run("etl", "fails", stops_as="FAILED")
     glue.add_run("etl", "finished", state="SUCCEEDED")
@@ -106,6 +110,7 @@ def _send_requests(simulation: SimulatedAws) -> None:
     for body in ('{"JobName": "etl-idle", "Select": {}}', _IGNORED, "stop everything!"):
         simulation.put(body)
     simulation.confirm_queue.put(stop_request(""))
+    simulation.confirm_queue.put(_NOTICE)
 
 
 def _sweep(simulation: SimulatedAws) -> None:
@@ -128,6 +133,9 @@ def _sweep_dependencies(simulation: SimulatedAws) -> sweep.SweepDependencies:
         aws_environment=stop.aws_environment,
         queues=stop.queues,
         event_bus=stop.event_bus,
+        prices=stop.prices,
+        notice_topic=stop.notice_topic,
+        notify_on=stop.notify_on,
         telemetry=Telemetry("sweep"),
         retry_policy=stop.retry_policy,
         bookkeeping=Bookkeeping("sweep", 1, frozenset()),

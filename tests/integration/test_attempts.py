@@ -159,7 +159,7 @@ def test_rejected_job_is_not_listed(settings: dict[str, Any], outcome: str, dead
         assert simulation.counts[outcome] == 1
         bodies = [body for body, *_ in simulation.dead_letters()]
         assert [body["IncludeAttempts"] for body in bodies] == [True] * dead_letters
-        assert {call.operation for call in simulation.aws.calls} <= {"SendMessageBatch", "PutEvents"}
+        assert {call.operation for call in simulation.aws.calls} <= {"SendMessageBatch", "PutEvents", "Publish"}
 
 
 def test_attempts_over_the_limit_stop_nothing() -> None:

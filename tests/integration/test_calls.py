@@ -66,10 +66,10 @@ class TestWithoutFaults:
         simulation.deliver_due(STOP)
         assert sorted(len(run_ids) for _, run_ids in simulation.stop_calls()) == sizes
 
-    def test_polls_need_a_page_for_each_job_and_an_event_call_for_ten_outcomes(
+    def test_polls_need_a_page_for_each_job_an_event_call_for_ten_outcomes_and_one_notice(
         self, simulation: SimulatedAws
     ) -> None:
-        """1,000 messages in one invocation of CONFIRM share the calls that read states and publish outcomes."""
+        """1,000 messages in one invocation of CONFIRM share the calls that read, publish and notify."""
         for number in range(1000):
             job_name, run_id = f"job-{number % 5}", f"jr_{number}"
             simulation.aws.glue.add_run(job_name, run_id, state="STOPPED")
@@ -77,7 +77,7 @@ class TestWithoutFaults:
         invocation = simulation.deliver_due(CONFIRM)
         assert invocation.counts["Stopped"] == 1000
         calls = Counter(call.operation for call in invocation.calls)
-        assert calls == {"GetJobRuns": 5, "PutEvents": 1000 // 10}
+        assert calls == {"GetJobRuns": 5, "PutEvents": 1000 // 10, "Publish": 1}
 
     def test_retried_runs_share_calls_again(self, simulation: SimulatedAws) -> None:
         """Runs of a call are retried in one message, so their second attempt needs no more calls."""
@@ -327,6 +327,7 @@ class TestThrottling:
                 "BatchStopJobRun",
                 "SendMessageBatch",
                 "PutEvents",
+                "Publish",
             }
             assert {(code, error, attempts) for _, code, error, attempts in simulation.dead_letters()} == {
                 ("ThrottlingException", "Rate exceeded", "7")

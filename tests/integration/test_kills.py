@@ -41,7 +41,8 @@ BEFORE_AND_AFTER: Final = pytest.mark.parametrize("after", [False, True], ids=["
 
 @BEFORE_AND_AFTER
 @pytest.mark.parametrize(
-    "operation", ["BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch", "PutEvents"]
+    "operation",
+    ["BatchStopJobRun", "GetJobRuns", "GetJobRun", "GetTags", "SendMessageBatch", "PutEvents", "Publish"],
 )
 def test_killed_stop_function_loses_nothing(simulation: SimulatedAws, operation: str, *, after: bool) -> None:
     """STOP is killed before or after a call. Its messages are redelivered, and have the same results."""
@@ -58,7 +59,7 @@ def test_killed_stop_function_loses_nothing(simulation: SimulatedAws, operation:
 
 
 @BEFORE_AND_AFTER
-@pytest.mark.parametrize("operation", ["GetJobRuns", "GetJobRun", "SendMessageBatch", "PutEvents"])
+@pytest.mark.parametrize("operation", ["GetJobRuns", "GetJobRun", "SendMessageBatch", "PutEvents", "Publish"])
 def test_killed_confirm_function_loses_nothing(
     simulation: SimulatedAws, operation: str, *, after: bool
 ) -> None:

@@ -162,6 +162,7 @@ def test_confirm_isolates_candidates_too(simulation: SimulatedAws) -> None:
         "DeleteMessageBatch",
         "GetJobRun",
         "PutEvents",
+        "Publish",
     ]
     assert [line["job_run_id"] for line in invocation.outcomes] == ["jr_2", "jr_3", "jr_1"]
     assert (invocation.counts["Stopped"], invocation.counts["StateReads"]) == (3, 2)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gluebrake.handlers import confirm, stop, sweep
+from gluebrake.outcomes import NoticeKind
 from gluebrake.settings import environment
 from tests.support.builders import SETTINGS
-from tests.support.fakes.aws_server import REGION
+from tests.support.fakes.aws_server import REGION, TOPIC_ARN
 from tests.support.simulated_aws import CONFIRM, STOP, Context, SimulatedAws
 
 ROOT: Final = Path(__file__).parents[2]
@@ -33,6 +34,8 @@ def environment_of(simulation: SimulatedAws) -> dict[str, str]:
         "stop_queue_url": simulation.stop_queue.url,
         "confirm_queue_url": simulation.confirm_queue.url,
         "dead_letter_queue_url": simulation.dead_letter_queue.url,
+        "notice_topic_arn": TOPIC_ARN,
+        "notify_on": tuple(NoticeKind),
         **SETTINGS,
     }
     aws = {

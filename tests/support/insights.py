@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 _WORD: Final = re.compile(
-    "and|as|asc|by|coalesce|count|count_distinct|desc|fields|filter|in|ispresent|latest|limit|parse|sort|stats"
+    "and|as|asc|by|coalesce|count|count_distinct|desc|fields|filter|in|ispresent|latest|limit|parse|sort|stats|sum"
 )
 
 

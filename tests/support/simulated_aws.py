@@ -18,6 +18,7 @@ import boto3
 
 from gluebrake.aws.event_bus import EventBus
 from gluebrake.aws.glue import Glue
+from gluebrake.aws.notice_topic import NoticeTopic
 from gluebrake.aws.sqs import Queues
 from gluebrake.contract import STOP_REQUESTED
 from gluebrake.decisions.planning import Limits
@@ -25,10 +26,12 @@ from gluebrake.decisions.routing import Backoff, RetryPolicy
 from gluebrake.handlers import confirm, stop
 from gluebrake.lambda_event import Bookkeeping
 from gluebrake.model import AwsEnvironment
+from gluebrake.outcomes import NoticeKind
+from gluebrake.prices import Prices
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
 from tests.support.fakes import sqs
-from tests.support.fakes.aws_server import ACCOUNT, BUS, REGION, FakeAws
+from tests.support.fakes.aws_server import ACCOUNT, BUS, REGION, TOPIC_ARN, FakeAws
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Call, Json
 
@@ -140,6 +143,7 @@ class SimulatedAws:
     skew: timedelta = timedelta()
     """How far the functions' clock is ahead of the clock of SQS and Glue."""
     outcome_events: bool = True
+    notices: bool = True
     observe: bool = False
     """Whether STOP reads each request as a dry run. Powertools marks the lines of later tests in the process,
     unless the loggers are removed."""
@@ -336,6 +340,11 @@ class SimulatedAws:
                 job_arn_prefix=JOB_ARN_PREFIX,
                 calls_at_once=self.calls_at_once,
             ),
+            prices=Prices(),
+            notice_topic=NoticeTopic(
+                cache(lambda: boto3.client("sns", **options)), arn=TOPIC_ARN if self.notices else ""
+            ),
+            notify_on=frozenset(NoticeKind),
             telemetry=Telemetry(STOP, observe=self.observe),
             limits=Limits(tuple(self.jobs), tuple(self.protected_jobs), self.max_runs_per_request),
             retry_policy=RetryPolicy(

@@ -11,6 +11,7 @@ from gluebrake.decisions.policies import Judgement, judge
 from gluebrake.decisions.sweep_conclusion import Conclusion, conclude
 from gluebrake.model import JobDefinition, JobReading, RunFacts
 from gluebrake.policies import DuePolicy, Policy, Trigger
+from gluebrake.prices import Prices
 from tests.support.builders import NOON
 
 ETL: Final = JobDefinition("glueetl")
@@ -47,6 +48,7 @@ def concluded(
     definitions: Mapping[str, JobDefinition] | None = None,
     protected: Mapping[str, bool] | None = None,
     ids_in_a_request: int = IDS_IN_A_REQUEST,
+    prices: Prices | None = None,
 ) -> Conclusion:
     """Judge jobs by all the policies and conclude. By default each job is an ETL job that is not protected."""
     judgements: list[Judgement] = [judge(policies, job) for job in readings]
@@ -56,7 +58,8 @@ def concluded(
         judgements,
         dict.fromkeys(names, ETL) if definitions is None else definitions,
         dict.fromkeys(names, False) if protected is None else protected,
-        ids_in_a_request,
+        ids_in_a_request=ids_in_a_request,
+        prices=prices or Prices(),
     )
 
 

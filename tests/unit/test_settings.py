@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, Struct, structs
 
+from gluebrake.outcomes import NoticeKind
+from gluebrake.prices import Prices
 from gluebrake.settings import (
     PREFIX,
     ConfirmSettings,
@@ -33,7 +35,15 @@ SHARED: Final[dict[str, Any]] = {
 }
 """The values that every function reads, in the order of the fields."""
 
+SHARED_OPTIONAL: Final[dict[str, Any]] = {
+    "price_per_dpu_hour": Prices(),
+    "notice_topic_arn": "",
+    "notify_on": (),
+}
+"""The values that every function reads if they are there, with their defaults, in the order of the fields."""
+
 OPTIONAL: Final[dict[str, Any]] = {
+    **SHARED_OPTIONAL,
     "observe": False,
     "alarm_namespaces": (),
     "alarm_accounts": (),
@@ -43,6 +53,7 @@ OPTIONAL: Final[dict[str, Any]] = {
 
 CONFIRM: Final[dict[str, Any]] = {
     **SHARED,
+    **SHARED_OPTIONAL,
     "confirm_queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/confirm",
     "confirm_seconds": (15, 300),
     "confirm_deadline_seconds": 1800,
@@ -103,6 +114,8 @@ class TestReading:
                 "calls_at_once": st.integers(1, 50),
                 "max_attempts": st.integers(1, 100),
                 "observe": st.booleans(),
+                "price_per_dpu_hour": st.builds(Prices, st.floats(0, 1000) | st.none()),
+                "notify_on": st.lists(st.sampled_from(NoticeKind)).map(tuple),
                 "alarm_namespaces": st.lists(st.text(min_size=1, max_size=9), max_size=3).map(tuple),
                 "alarm_accounts": st.lists(st.from_regex(r"[0-9]{12}", fullmatch=True)).map(tuple),
                 "retry_seconds": st.tuples(st.integers(1, 900), st.integers(1, 900)).map(sorted).map(tuple),
@@ -120,7 +133,9 @@ class TestReading:
         """A variable is named after its field, and its value is text."""
         written = environment(VALUES)
         assert written.keys() == {_variable(name) for name in StopSettings.__struct_fields__}
-        assert {*environment(SHARED)} == {_variable(name) for name in Settings.__struct_fields__}
+        assert {*environment({**SHARED, **SHARED_OPTIONAL})} == {
+            _variable(name) for name in Settings.__struct_fields__
+        }
         assert all(isinstance(value, str) for value in written.values())
         assert written["GLUEBRAKE_RETRY_SECONDS"] == "[5,900]"
 

@@ -13,6 +13,7 @@ from gluebrake.decisions.policies import NotMatched, NotStopped
 from gluebrake.decisions.sweep_conclusion import Conclusion, stop_messages
 from gluebrake.model import JobDefinition, RunFacts
 from gluebrake.policies import Trigger
+from gluebrake.prices import Prices
 from gluebrake.stages import Queue
 from gluebrake.sweep_contract import PolicyReport, ReportedRun
 from tests.support.builders import NOON
@@ -55,10 +56,17 @@ class TestReportedRuns:
                 minutes=90,
                 usual_minutes=10,
                 dpu_hours_at_most=15,
+                estimated_cost_usd_at_most=15 * 0.44,
+                newly_matched=True,
                 trigger_name="nightly",
                 stop_requested=True,
             ),
         )
+
+    def test_without_a_price_there_are_no_dollars(self) -> None:
+        """The DPU-hours are reported without them."""
+        (reported,) = concluded([due()], reading(run()), prices=Prices(standard=None)).runs
+        assert (reported.dpu_hours_at_most, reported.estimated_cost_usd_at_most) == (10, None)
 
     def test_what_is_not_known_is_left_out(self) -> None:
         """A run without DPUs, history and trigger has none of them in the report."""
@@ -70,6 +78,7 @@ class TestReportedRuns:
             "state",
             "startedOn",
             "minutes",
+            "newlyMatched",
             "stopRequested",
         }
 

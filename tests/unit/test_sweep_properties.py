@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gluebrake.aws.job_reader import JobReader, Pace
 from gluebrake.decisions.sweep_conclusion import Conclusion
+from gluebrake.prices import Prices
 from gluebrake.sweeping import Sweep, sweep
 from tests.support.builders import NOON
 from tests.support.fakes.aws_server import ACCOUNT, REGION, FakeAws
@@ -34,7 +35,12 @@ def _sweep(world: World, reader: JobReader, *, turned: bool = False) -> Sweep:
         names.sort(reverse=turned)
 
     return sweep(
-        world.policies, reader, limits=world.limits, ids_in_a_request=IDS_IN_A_REQUEST, shuffle=shuffle
+        world.policies,
+        reader,
+        limits=world.limits,
+        ids_in_a_request=IDS_IN_A_REQUEST,
+        prices=Prices(),
+        shuffle=shuffle,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gluebrake.aws.job_reader import JobReader, Pace
 from gluebrake.policies import DuePolicy
+from gluebrake.prices import Prices
 from gluebrake.sweeping import Sweep, sweep
 from tests.support.builders import NOON, limits
 from tests.support.fakes.aws_server import ACCOUNT, REGION, FakeAws
@@ -38,7 +39,12 @@ def reader(aws: FakeAws, watch: Stopwatch) -> JobReader:
 
 
 def _sweep(reader: JobReader, *policies: DuePolicy, **changes: Any) -> Sweep:
-    options: dict[str, Any] = {"limits": limits(), "ids_in_a_request": 25, "shuffle": lambda _names: None}
+    options: dict[str, Any] = {
+        "limits": limits(),
+        "ids_in_a_request": 25,
+        "prices": Prices(),
+        "shuffle": lambda _names: None,
+    }
     return sweep(policies, reader, **{**options, **changes})
 
 

@@ -66,6 +66,7 @@ def run_facts(run: Any) -> RunFacts | None:
         worker_type=_text(run.get("WorkerType")),
         number_of_workers=_whole_number(run.get("NumberOfWorkers")),
         execution_class=_text(run.get("ExecutionClass")),
+        timeout_minutes=_whole_number(run.get("Timeout")),
         trigger_name=_text(run.get("TriggerName")),
         previous_run_id=_id(run.get("PreviousRunId")),
         arguments=_mapping(run.get("Arguments")),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from gluebrake.decisions.dpu_usage import dpu_hours, dpus
+from gluebrake.decisions.dpu_usage import dpus
 from gluebrake.metrics import Measure
 from gluebrake.model import TERMINAL_STATES, Finding, Observation, RunFacts, RunResult, StopTarget
 from gluebrake.outcomes import Outcome
@@ -54,7 +54,6 @@ def measures(finding: Finding) -> dict[Measure, float | None]:
     return {
         Measure.TIME_TO_STOP: max(0.0, took.total_seconds()) if took is not None else None,
         Measure.DPUS_RELEASED: dpus(run),
-        Measure.DPU_HOURS_CONSUMED: dpu_hours(run),
     }
 
 
@@ -70,4 +69,4 @@ def _result(
     measures: Mapping[Measure, float | None] | None = None,
 ) -> RunResult:
     error = finding.error if error is None else error
-    return RunResult(finding.target, outcome, finding.code, error, finding.state, measures or {})
+    return RunResult(finding.target, outcome, finding.code, error, finding.state, measures or {}, finding.run)

@@ -61,6 +61,10 @@ def _of_run(result: RunResult, now: datetime) -> StopOutcome:
         time_to_stop_seconds=result.measures.get(Measure.TIME_TO_STOP),
         dpus_released=result.measures.get(Measure.DPUS_RELEASED),
         dpu_hours_consumed=result.measures.get(Measure.DPU_HOURS_CONSUMED),
+        estimated_cost_usd=result.measures.get(Measure.ESTIMATED_COST_USD),
+        further_cost_usd_at_most=result.measures.get(Measure.FURTHER_COST_USD_AT_MOST),
+        dpu_hours_at_most=result.measures.get(Measure.DPU_HOURS_AT_MOST),
+        estimated_cost_usd_at_most=result.measures.get(Measure.ESTIMATED_COST_USD_AT_MOST),
     )
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gluebrake.decisions.dpu_usage import dpus
 from gluebrake.model import JobReading, RunFacts
 from gluebrake.patterns import matches_any
-from gluebrake.policies import DuePolicy, Policy
+from gluebrake.policies import DuePolicy, Policy, Trigger
 
 LEAST_HISTORY: Final = 10
 """The successful runs of a job that `maxTimesUsual` needs."""
@@ -77,6 +77,8 @@ class Candidate(Struct, frozen=True, gc=False):
     run: RunFacts
     usual_seconds: float | None
     is_warning: bool
+    is_new: bool
+    """Whether the run crossed the limit since the sweep before. Without a rate it is always true."""
 
 
 class Left(Struct, frozen=True, gc=False):
@@ -113,7 +115,8 @@ def judge(policies: Sequence[DuePolicy], job: JobReading) -> Judgement:
             reason = _not_matched(due, job, run, usual)
             is_warning = reason is NotMatched.WITHIN_LIMIT and _is_warning(due, run, usual)
             if reason is None or is_warning:
-                candidates.append(Candidate(due, job.job_name, run, usual, is_warning))
+                is_new = is_warning or _is_new(due, run, usual)
+                candidates.append(Candidate(due, job.job_name, run, usual, is_warning, is_new))
             else:
                 left.append(Left(due.policy.name, job.job_name, run, reason))
     names = tuple(due.policy.name for due in policies)
@@ -163,8 +166,23 @@ def _is_warning(due: DuePolicy, run: RunFacts, usual: float | None) -> bool:
     policy = due.policy
     if policy.warn_at_percent is None or policy.period is None:
         return False
-    age, warned_at = age_at_due(due, run), _limit(policy, run, usual) * (policy.warn_at_percent / 100)
-    return age - policy.period < warned_at <= age
+    return _crossed(due, run, _limit(policy, run, usual) * (policy.warn_at_percent / 100))
+
+
+def _is_new(due: DuePolicy, run: RunFacts, usual: float | None) -> bool:
+    """Return whether the run crossed the limit in the period that ends at the due time.
+
+    Without a rate there is no such period, and each signal and each command stands by itself.
+    """
+    if due.policy.period is None or due.trigger is not Trigger.SCHEDULE:
+        return True
+    return _crossed(due, run, _limit(due.policy, run, usual))
+
+
+def _crossed(due: DuePolicy, run: RunFacts, limit: timedelta) -> bool:
+    """Return whether the run reached an age in the period that ends at the due time."""
+    age, period = age_at_due(due, run), due.policy.period or timedelta()
+    return age - period < limit <= age
 
 
 def age_at_due(due: DuePolicy, run: RunFacts) -> timedelta:

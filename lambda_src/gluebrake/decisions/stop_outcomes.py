@@ -43,7 +43,7 @@ def _stop_result(finding: Finding, outcome: Outcome) -> RunResult:
         error = GLUE_MAY_RETRY
     elif outcome is Outcome.NOT_FOUND:
         error = _no_pattern(finding.target.run.job_name) or error
-    return RunResult(finding.target, outcome, finding.code, error, finding.state)
+    return RunResult(finding.target, outcome, finding.code, error, finding.state, run=finding.run)
 
 
 def _stop_outcome(finding: Finding, max_attempts: int) -> Outcome:

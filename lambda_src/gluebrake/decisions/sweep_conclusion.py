@@ -13,11 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gluebrake.contract import VIA, StopRequest
-from gluebrake.decisions.dpu_usage import dpus
+from gluebrake.decisions import run_cost
 from gluebrake.decisions.policies import Candidate, Judgement, Left, NotMatched, NotStopped, age_at_due
 from gluebrake.grouping import chunked, grouped
 from gluebrake.model import JobDefinition, OutgoingMessage, RunFacts
 from gluebrake.policies import DuePolicy
+from gluebrake.prices import Prices
 from gluebrake.stages import Queue
 from gluebrake.sweep_contract import PolicyReport, ReportedRun
 
@@ -40,12 +41,14 @@ class Conclusion(Struct, frozen=True):
     requests: tuple[PolicyRequest, ...]
 
 
-def conclude(
+def conclude(  # noqa: PLR0913 - the last two are passed by name
     policies: Sequence[DuePolicy],
     judgements: Sequence[Judgement],
     definitions: Mapping[str, JobDefinition],
     is_protected: Mapping[str, bool],
+    *,
     ids_in_a_request: int,
+    prices: Prices,
 ) -> Conclusion:
     """Apply the jobs' types and tags, then the caps. Request to stop what the policies in `stop` mode match.
 
@@ -63,7 +66,7 @@ def conclude(
         ),
     ]
     by_policy = grouped(
-        (_reported(c, definitions[c.job_name], is_protected) for c, reason in typed if not reason),
+        (_reported(c, definitions[c.job_name], is_protected, prices) for c, reason in typed if not reason),
         attrgetter("policy"),
     )
     left_by_policy = grouped(left, attrgetter("policy"))
@@ -102,20 +105,24 @@ def _wrong_type(candidate: Candidate, definitions: Mapping[str, JobDefinition]) 
     return None if definition.type in candidate.due.policy.types else NotMatched.OTHER_TYPE
 
 
-def _reported(candidate: Candidate, definition: JobDefinition, is_protected: Mapping[str, bool]) -> ReportedRun:
-    run, allocated = candidate.run, dpus(candidate.run)
-    hours = age_at_due(candidate.due, run) / timedelta(hours=1)
+def _reported(
+    candidate: Candidate, definition: JobDefinition, is_protected: Mapping[str, bool], prices: Prices
+) -> ReportedRun:
+    run = candidate.run
+    hours = run_cost.dpu_hours_at_most(run, candidate.due.due)
     return ReportedRun(
         policy=candidate.due.policy.name,
         job_name=candidate.job_name,
         job_run_id=run.run_id,
         state=run.state,
         started_on=run.started_on or candidate.due.due,
-        minutes=hours * 60,
+        minutes=age_at_due(candidate.due, run) / timedelta(minutes=1),
         usual_minutes=None if candidate.usual_seconds is None else candidate.usual_seconds / 60,
-        dpu_hours_at_most=None if allocated is None else hours * allocated,
+        dpu_hours_at_most=hours,
+        estimated_cost_usd_at_most=run_cost.cost(hours, run_cost.price(run, prices)),
         trigger_name=run.trigger_name,
         warning=candidate.is_warning,
+        newly_matched=candidate.is_new,
         not_stopped=_not_stopped(candidate, definition, is_protected) or "",
     )
 

@@ -83,6 +83,9 @@ def build_dependencies(environ: Mapping[str, str]) -> ConfirmDependencies:
         glue=wiring.glue(settings),
         queues=wiring.queues(settings, {Queue.CONFIRM: settings.confirm_queue_url}),
         event_bus=wiring.event_bus(settings),
+        prices=settings.price_per_dpu_hour,
+        notice_topic=wiring.notice_topic(settings),
+        notify_on=frozenset(settings.notify_on),
         telemetry=Telemetry("confirm"),
         retry_policy=RetryPolicy(
             delays={Queue.CONFIRM: Backoff(*settings.confirm_seconds, first_attempt=0)},

@@ -116,6 +116,9 @@ def build_dependencies(environ: Mapping[str, str]) -> StopDependencies:
             settings, {Queue.STOP: settings.stop_queue_url, Queue.CONFIRM: settings.confirm_queue_url}
         ),
         event_bus=wiring.event_bus(settings),
+        prices=settings.price_per_dpu_hour,
+        notice_topic=wiring.notice_topic(settings),
+        notify_on=frozenset(settings.notify_on),
         telemetry=Telemetry("stop", observe=settings.observe),
         limits=Limits(settings.jobs, settings.protected_jobs, settings.max_runs_per_request),
         retry_policy=RetryPolicy(

@@ -17,6 +17,7 @@ from gluebrake.decisions.due_policies import due_policies
 from gluebrake.decisions.planning import Limits
 from gluebrake.decisions.routing import IDS_IN_A_MESSAGE, RetryPolicy
 from gluebrake.decisions.sweep_conclusion import stop_messages
+from gluebrake.decisions.sweep_notices import of_report
 from gluebrake.dispatch import StageResult
 from gluebrake.lambda_event import Bookkeeping
 from gluebrake.metrics import Count
@@ -71,16 +72,19 @@ def work(
         dependencies.make_reader(budget),
         limits=dependencies.limits,
         ids_in_a_request=dependencies.ids_in_a_message,
+        prices=dependencies.prices,
         shuffle=dependencies.shuffle,
     )
     message_ids = frozenset(result.message.message_id for result in results)
     budget.reserve_for_dispatch(len(swept.conclusion.requests) + len(results))
+    report = swept.report(dependencies.clock())
     return StageResult(
         now,
         message_results=results,
         counts=_counts(swept),
         messages=stop_messages(swept.conclusion, message_ids),
-        report=swept.report(dependencies.clock()),
+        report=report,
+        sections=of_report(report, dependencies.notify_on),
     )
 
 
@@ -104,6 +108,9 @@ def build_dependencies(environ: Mapping[str, str]) -> SweepDependencies:
         aws_environment=wiring.aws_environment(settings),
         queues=wiring.queues(settings, {Queue.STOP: settings.stop_queue_url}),
         event_bus=wiring.event_bus(settings),
+        prices=settings.price_per_dpu_hour,
+        notice_topic=wiring.notice_topic(settings),
+        notify_on=frozenset(settings.notify_on),
         telemetry=Telemetry("sweep"),
         retry_policy=RetryPolicy(delays={}, deadline_seconds=0),
         bookkeeping=Bookkeeping("sweep", 1, frozenset(settings.trusted_sender_ids)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gluebrake.model import AwsEnvironment, Message, MessageResult, NotARequest
 from gluebrake.outcomes import Outcome
-from gluebrake.parsing import provenance
+from gluebrake.parsing import notice, provenance
 from gluebrake.parsing.context import Context, Parser, R
 from gluebrake.parsing.errors import ParsingError
 
@@ -37,7 +37,10 @@ def parse_messages(
 def parse_message(message: Message, parse: Parser[R], aws_environment: AwsEnvironment) -> list[R] | NotARequest:
     """Parse one message. Raise ParsingError, and nothing else, if it cannot be used."""
     try:
-        return parse(message.body.encode(), Context(aws_environment, message.sent_at))
+        body = message.body.encode()
+        if notice.is_notice(body):
+            return NotARequest("this is a notice of Gluebrake")
+        return parse(body, Context(aws_environment, message.sent_at))
     except UnicodeEncodeError as error:
         raise ParsingError("the body: has half of a surrogate pair, so it is not Unicode text") from error
     except OverflowError as error:

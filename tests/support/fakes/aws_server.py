@@ -1,4 +1,4 @@
-"""The parts of Glue, SQS and EventBridge that Gluebrake uses, served on a loopback socket."""
+"""The parts of Glue, SQS, EventBridge and SNS that Gluebrake uses, served on a loopback socket."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from tests.support.fakes.exchange import Call, Json, Reply, ServiceError
 from tests.support.fakes.faults import Faults
 from tests.support.fakes.glue import Glue
 from tests.support.fakes.server import Server
+from tests.support.fakes.sns import Sns
 from tests.support.fakes.sqs import Sqs
 
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "123456789012"
 BUS: Final = "gluebrake-bus"
+TOPIC_ARN: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:gluebrake-notices"
 
 
 class FakeAws(Server):
-    """A server of Glue, SQS and EventBridge for clients. It runs while the context is entered.
+    """A server of Glue, SQS, EventBridge and SNS for clients. It runs while the context is entered.
 
-    Set up `glue`, `sqs`, `events` and `faults` between calls, since the server's thread handles calls. An
-    exception in a fault or in the fake is raised again when the context exits. With `tls` the server speaks
-    TLS, as AWS does.
+    Set up the services and `faults` between calls, since the server's thread handles calls. An exception in a
+    fault or in the fake is raised again when the context exits. With `tls` the server speaks TLS, as AWS does.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class FakeAws(Server):
         self.glue = Glue(clock=clock, region=REGION, account=ACCOUNT)
         self.sqs = Sqs(clock=clock, region=REGION, account=ACCOUNT)
         self.events = Events(BUS)
+        self.sns = Sns(TOPIC_ARN)
         self.faults = Faults()
         self.calls: list[Call] = []
         self._operations: dict[str, Callable[[Json], Json]] = {
@@ -54,6 +56,7 @@ class FakeAws(Server):
             "ChangeMessageVisibilityBatch": self.sqs.change_message_visibility_batch,
             "GetQueueAttributes": self.sqs.get_queue_attributes,
             "PutEvents": self.events.put_events,
+            "Publish": self.sns.publish,
         }
 
     @property

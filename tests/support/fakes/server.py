@@ -1,4 +1,4 @@
-"""An HTTP server for AWS's JSON protocol, on the loopback interface, in a thread of this process."""
+"""An HTTP server for AWS's JSON and query protocols, on the loopback interface, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from itertools import count
 from threading import Thread
 from types import TracebackType
 from typing import Any, Final, Self, cast
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
 
 from tests.support.fakes.exchange import Call, Ending, Reply
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *\w+\.(\w+)", re.IGNORECASE)
+_FORM: Final = re.compile(rb"\r\ncontent-type: *application/x-www-form-urlencoded", re.IGNORECASE)
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on, for 0 seconds: closing sends RST in place of FIN
 
 
@@ -94,6 +97,22 @@ def _cause(context: dict[str, Any]) -> BaseException:
     return context.get("exception") or RuntimeError(context["message"])
 
 
+def _xml(reply: Reply) -> str:
+    """Write a reply in the query protocol. Its parts are texts.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Examples
+    """
+    payload = reply.payload
+    if "__type" in payload:
+        error = {"Code": payload["__type"], "Message": payload["message"]}
+        return f"<ErrorResponse><Error>{_elements(error)}</Error></ErrorResponse>"
+    return f"<PublishResponse><PublishResult>{_elements(payload)}</PublishResult></PublishResponse>"
+
+
+def _elements(values: dict[str, str]) -> str:
+    return "".join(f"<{name}>{escape(value)}</{name}>" for name, value in values.items())
+
+
 class _Connection(asyncio.Protocol):
     """One client's connection. Requests follow each other, each with a Content-Length."""
 
@@ -102,6 +121,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._received = bytearray()
+        self._is_query = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -124,8 +144,12 @@ class _Connection(asyncio.Protocol):
         end = body_at + (int(length[1]) if length else 0)
         if len(self._received) < end:
             return None
-        body = self._received[body_at:end]
+        body = bytes(self._received[body_at:end])
         del self._received[:end]
+        self._is_query = bool(_FORM.search(head))
+        if self._is_query:
+            parameters = dict(parse_qsl(body.decode(), strict_parsing=True))
+            return Call(parameters.pop("Action"), parameters)
         # A call in another protocol has no target header and may not be JSON. The fake refuses it as unknown.
         return Call(target[1].decode(), json.loads(body or b"{}")) if target else Call("", {})
 
@@ -141,7 +165,7 @@ class _Connection(asyncio.Protocol):
             self._write(reply)
 
     def _write(self, reply: Reply) -> None:
-        body = json.dumps(reply.payload).encode()
+        body = (_xml(reply) if self._is_query else json.dumps(reply.payload)).encode()
         sent = body[: reply.sent_bytes]
         length = len(body if reply.whole_length else sent)
         header = f"x-amzn-query-error: {reply.query_error}\r\n" if reply.query_error else ""

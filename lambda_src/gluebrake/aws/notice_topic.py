@@ -1,0 +1,48 @@
+"""The only module that calls SNS: publishes notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from gluebrake.aws.call_budget import fan_out
+from gluebrake.model import Notice
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+_SHORTEST_CALL_SECONDS: Final = 1.0
+_NO_TIME: Final = "NoTime"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class NoticeTopic:
+    """The topic for notices; an empty ARN publishes none. The first notice makes the client."""
+
+    make_client: Callable[[], SNSClient]
+    arn: str
+
+    def publish(self, notice: Notice, seconds: float) -> str:
+        """Publish a notice for at most so many seconds. Return why it was lost, as an error code, or nothing.
+
+        Nothing depends on a notice, so nothing is retried and no exception is raised.
+        """
+        if seconds < _SHORTEST_CALL_SECONDS:
+            return _NO_TIME
+        ((_, published),) = fan_out(self._publish, [notice], workers=1, seconds=seconds)
+        if not published.done() or published.cancelled():
+            return _NO_TIME
+        error = published.exception()
+        return _code(error) if error else ""
+
+    def _publish(self, notice: Notice) -> None:
+        self.make_client().publish(
+            TopicArn=self.arn, Subject=notice.subject, Message=notice.message, MessageStructure="json"
+        )
+
+
+def _code(error: BaseException) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
