@@ -1,8 +1,11 @@
 """Glue job runs with AWS's ids, states, limits, pages and events, in place of ministack's.
 
-A run is a process of this machine. Two arguments that AWS does not have give a run what a test cannot wait for.
-With `--refuse-to-stop` a run stays STOPPING, as some runs do on AWS. With `--started-minutes-ago 90` its
-StartedOn is 90 minutes earlier. So the run has an age at once, which its ExecutionTime includes.
+A run is a process of this machine. Arguments that AWS does not have give a run what a test cannot wait for:
+
+- With `--refuse-to-stop` it stays STOPPING, as some runs do on AWS.
+- With `--failed-stops 2` its first two stops fail with an error of Glue.
+- With `--started-minutes-ago 90` its StartedOn is 90 minutes earlier. So the run has an age at once, which its
+  ExecutionTime includes.
 """
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
@@ -17,6 +20,7 @@ import secrets
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
@@ -35,6 +39,7 @@ MINUTE_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_MINUTE_SECONDS", "
 """The length of a minute of NotifyDelayAfter on this machine."""
 
 REFUSE: Final = "--refuse-to-stop"
+FAILED_STOPS: Final = "--failed-stops"
 STARTED_MINUTES_AGO: Final = "--started-minutes-ago"
 PROTECT_TAG: Final = "GLUEBRAKE_PROTECT_TAG"
 CALLS_FILE: Final = "glue-calls.jsonl"
@@ -44,6 +49,8 @@ Response = tuple[int, dict[str, str], bytes]
 
 _lock = threading.Lock()
 _processes: dict[str, subprocess.Popen[str]] = {}
+_stops: Counter[str] = Counter()
+"""How often each run was to be stopped while it was RUNNING."""
 
 
 def install(directory: Path) -> None:
@@ -218,6 +225,9 @@ def _stop(run: Run | None) -> dict[str, str] | None:
         if run["JobRunState"] != "RUNNING":
             text = "Job Run cannot be stopped in current state."
             return {"ErrorCode": "JobRunCannotBeStoppedException", "ErrorMessage": text}
+        _stops[run["Id"]] += 1
+        if _stops[run["Id"]] <= int(run["Arguments"].get(FAILED_STOPS, 0)):
+            return {"ErrorCode": "InternalServiceException", "ErrorMessage": "Internal service error."}
         run.update(JobRunState="STOPPING", LastModifiedOn=_now())
         if REFUSE not in run["Arguments"]:
             timer = threading.Timer(STOPPING_SECONDS, _processes[run["Id"]].kill)

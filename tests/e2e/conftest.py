@@ -82,11 +82,13 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def _up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[Deployment]:
+def up(directory: Path, config: Mapping[str, Any], **environ: str) -> Iterator[Deployment]:
+    """Deploy. By default no batch waits longer than a second, as that of CONFIRM would."""
     config_file, json_file = directory / "config.json", directory / "up.json"
     config_file.write_text(json.dumps(config))
     command = [sys.executable, "-m", "local", "up", "--config", str(config_file), "--json", str(json_file)]
-    env = {**os.environ, **environ, "GLUEBRAKE_LOCAL_RECORDS": str(directory / "records")}
+    records = {"GLUEBRAKE_LOCAL_RECORDS": str(directory / "records")}
+    env = {**os.environ, "GLUEBRAKE_LOCAL_WINDOW_SECONDS": "1", **environ, **records}
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
             eventually(lambda: json_file.exists() or process.poll() is not None)
@@ -105,7 +107,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     """Deploy with the emulator's default configuration, but with short delays."""
     default = json.loads(CONFIG.read_text())
     short_delays = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1], "confirmDeadlineSeconds": 2}
-    with _up(tmp_path_factory.mktemp("up"), default | short_delays) as deployment:
+    with up(tmp_path_factory.mktemp("up"), default | short_delays) as deployment:
         yield deployment
 
 
@@ -117,7 +119,7 @@ def signal_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depl
     """
     signals = {"stopOnRunStatus": ["status-*"], "stopOnAlarms": ["glue-"]}
     short_delays = {"retrySeconds": [1, 900], "confirmSeconds": [1, 1]}
-    with _up(
+    with up(
         tmp_path_factory.mktemp("signals"),
         signals | short_delays,
         GLUEBRAKE_LOCAL_MINUTE_SECONDS="1",
@@ -136,7 +138,7 @@ def observing_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         "policies": [sweep_policies.OBSERVED],
     }
     directory = tmp_path_factory.mktemp("observing")
-    with _up(directory, config, GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as deployment:
+    with up(directory, config) as deployment:
         yield deployment
 
 
@@ -144,19 +146,20 @@ def observing_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 def sweeping_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Deploy with guardrail policies. SWEEP waits one second for further messages, instead of 20."""
     directory = tmp_path_factory.mktemp("sweeping")
-    with _up(directory, sweep_policies.CONFIG, GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as deployment:
+    with up(directory, sweep_policies.CONFIG) as deployment:
         yield deployment
 
 
 @pytest.fixture
 def high_volume_deployment(tmp_path: Path) -> Iterator[Deployment]:
     """Deploy for high volume: a batch is full with a thousand messages."""
-    with _up(tmp_path, {"batchSize": 1000, "batchWindowSeconds": 60}) as deployment:
+    config = {"batchSize": 1000, "batchWindowSeconds": 60}
+    with up(tmp_path, config, GLUEBRAKE_LOCAL_WINDOW_SECONDS="60") as deployment:
         yield deployment
 
 
 @pytest.fixture
 def removable_deployment(tmp_path: Path) -> Iterator[Deployment]:
     """Deploy for a test that deletes the stack."""
-    with _up(tmp_path, {}) as deployment:
+    with up(tmp_path, {}) as deployment:
         yield deployment

@@ -141,6 +141,15 @@ def test_failing_script_fails_its_run(emulator: Emulator, job: str) -> None:
     assert "soon" in _run(emulator, job, run_id)["ErrorMessage"]
 
 
+def test_first_stops_of_a_run_can_fail(emulator: Emulator, job: str) -> None:
+    """A run with `--failed-stops 2` is stopped by the third stop, and is RUNNING until then."""
+    (run_id,) = jobs.start(emulator.aws, job, 1, {"--failed-stops": "2"})
+    for _ in range(2):
+        assert _stop(emulator, job, run_id) == ([], {run_id: "InternalServiceException"})
+        assert _run(emulator, job, run_id)["JobRunState"] == "RUNNING"
+    assert _stop(emulator, job, run_id) == ([run_id], {})
+
+
 def test_run_can_refuse_to_stop(emulator: Emulator, job: str) -> None:
     """A run with `--refuse-to-stop` stays STOPPING, even after a run that was stopped later is STOPPED."""
     refusing = emulator.aws.glue.start_job_run(JobName=job, Arguments={"--refuse-to-stop": "1"})["JobRunId"]

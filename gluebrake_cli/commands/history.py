@@ -1,0 +1,94 @@
+"""`gluebrake history`: show which runs were stopped, when, by whom and why, and what they had used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+from rich.console import Group as Lines
+
+from gluebrake_cli import durations, history_query, history_report, history_tables, output, tables
+from gluebrake_cli.errors import NOT_OK
+from gluebrake_cli.history_query import Search
+from gluebrake_cli.options import AsJson, examples, find_deployment
+
+EXAMPLES: Final = examples(
+    "gluebrake history --run jr_0a1b",
+    "gluebrake history --job 'nightly-*' --since 30d",
+    "gluebrake history --policy runaway --since 24h",
+    "gluebrake history --requested-by '*alice*' --since 2026-11-24T03:00:00Z --json",
+)
+
+Run = Annotated[
+    str,
+    typer.Option(
+        "--run",
+        metavar="RUN_ID",
+        help="Everything about this run, and about Glue's retries of it.",
+    ),
+]
+Job = Annotated[str, typer.Option("--job", metavar="NAME", help="Only this job; * matches any text.")]
+Since = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="How far back: 90m, 2h, 7d, or a time such as 2026-11-24T03:00:00Z."),
+]
+RequestedBy = Annotated[
+    str,
+    typer.Option(metavar="TEXT", help="Only requests with this RequestedBy, a claim; * matches any text."),
+]
+Policy = Annotated[
+    str, typer.Option(metavar="NAME", help="Only requests of this guardrail policy, or that claim to be.")
+]
+Limit = Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many runs to show. The sum counts all.")]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="DURATION",
+        parser=durations.seconds,
+        show_default="60s",
+        help="When to stop the query and give up: 90s, 5m, or a number of seconds.",
+    ),
+]
+
+
+def history(
+    context: typer.Context,
+    *,
+    run: Run = "",
+    job: Job = "",
+    since: Since = "7d",
+    requested_by: RequestedBy = "",
+    policy: Policy = "",
+    limit: Limit = 20,
+    timeout: Timeout = 60.0,
+    json: AsJson = False,
+) -> None:
+    """Show which runs were stopped, when, by whom and why, how each ended, and about how much it cost.
+
+    All options that are given must hold. With --run, every step is shown.
+
+    Who requested a stop is a fact or a claim: SQS reports the sender, which
+    is a fact. RequestedBy and the text of an event or a notification are
+    claims. A policy is a fact if the role of SWEEP sent the request.
+
+    One query of CloudWatch Logs Insights reads the logs of STOP and CONFIRM.
+    AWS bills it by the data that it scans, which is shown.
+
+    Exit code 0 also means that nothing was found. Exit code 1 means that the
+    query did not end in time, or found more lines than it can return.
+    """
+    now = datetime.now(UTC)
+    search = Search(
+        since=history_query.since(since, now), run=run, job=job, requested_by=requested_by, policy=policy
+    )
+    deployment = find_deployment(context)
+    with output.stderr.status("Searching the log"):
+        report = history_report.read(deployment, search, now, timeout)
+    if json:
+        shown = {"stack": deployment.stack, **report.as_json(limit)}
+        output.write_json(deployment.aws_environment, shown)
+    else:
+        heading = tables.heading(deployment.stack, deployment.aws_environment, observes=deployment.observes)
+        output.show(Lines(*heading, history_tables.screen(report, limit)))
+    raise typer.Exit(NOT_OK if report.problems else 0)
