@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -25,6 +26,8 @@ _UNITS: Final[Mapping[str, MetricUnit]] = {Measure.TIME_TO_STOP: MetricUnit.Seco
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 _VALUES_OF_A_METRIC: Final = 100
+
+_NO_MEASURES: Final[Mapping[Measure, float | None]] = {}
 
 # CloudWatch Logs cuts a line at 256 kB. A run with the longest names has some 2 kB.
 _RUNS_IN_A_LINE: Final = 100
@@ -84,12 +87,15 @@ class Telemetry:
 
         A target is done as soon as one of its messages is.
         """
+        self._log(
+            [
+                *((_run_line(result, undelivered), result.measures) for result in results),
+                *((_message_line(result, undelivered), _NO_MEASURES) for result in message_results),
+            ]
+        )
         for result in results:
-            self._log(_run_line(result, undelivered), result.measures)
             if result.outcome is Outcome.STOPPED:
                 self._measure(result.measures)
-        for message_result in message_results:
-            self._log(_message_line(message_result, undelivered), {})
         outcomes = Counter[str](dict.fromkeys(self._failures, 0))
         outcomes.update(result.outcome for result in results)
         outcomes.update(result.outcome for result in message_results)
@@ -133,11 +139,31 @@ class Telemetry:
             sys.stdout.write(_encode(self._metrics.serialize_metric_set(metrics=metrics)) + "\n")
         self._values.clear()
 
-    def _log(self, line: ResultLine, measures: Mapping[Measure, float | None]) -> None:
-        fields = msgspec.to_builtins(line)
-        fields |= {name.value: "unknown" if value is None else value for name, value in measures.items()}
-        log = self._logger.warning if line.outcome in self._failures else self._logger.info
-        log(line.outcome.value, extra=fields)
+    def _log(self, lines: Sequence[tuple[ResultLine, Mapping[Measure, float | None]]]) -> None:
+        """Write the lines together, each as Logger would write it.
+
+        Logger would take longer for a line than the rest of an invocation takes for a run. So it formats one
+        line for each level, and the lines differ from that by their own fields only.
+        """
+        shared = {level: self._fields_of_logger(level) for level in (logging.INFO, logging.WARNING)}
+        written: list[str] = []
+        for line, measures in lines:
+            level = logging.WARNING if line.outcome in self._failures else logging.INFO
+            if level < self._logger.log_level:
+                continue
+            fields = {**shared[level], "message": line.outcome, **msgspec.to_builtins(line)}
+            for name, value in measures.items():
+                fields[name.value] = "unknown" if value is None else value
+            written.append(_encode(fields))
+        stream = cast("logging.StreamHandler[TextIO]", self._logger.registered_handler).stream
+        stream.write("".join(f"{line}\n" for line in written))
+        stream.flush()
+
+    def _fields_of_logger(self, level: int) -> dict[str, Any]:
+        """Return the fields that Logger adds to each line of a level."""
+        record = logging.LogRecord(self._logger.name, level, "", 0, "", None, None)
+        fields: dict[str, Any] = msgspec.json.decode(self._logger.registered_formatter.format(record))
+        return fields
 
     def _count(self, counts: Mapping[Count, int] | Mapping[str, int]) -> None:
         for metric, count in counts.items():

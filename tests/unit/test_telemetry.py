@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any, Final
@@ -131,6 +132,42 @@ class TestLines:
             }.items()
         )
         assert line["message_ids"] == ["m-1", "m-2"]
+
+    @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.STOP_SUBMITTED])
+    @pytest.mark.parametrize("observe", [False, True])
+    def test_line_is_what_logger_itself_would_write(
+        self,
+        log: StringIO,
+        emitted: Emitted,
+        outcome: Outcome,
+        *,
+        observe: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Lines are written together and without Logger, and have its format and its fields."""
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")
+        telemetry = _telemetry(log, observe=observe)
+        telemetry.start_invocation(SimpleNamespace(aws_request_id="request-1"))
+        _record(telemetry, result(outcome))
+        ((line,), _) = emitted()
+        own = {"level", "message", "timestamp", "service", "function_request_id", "observe", "xray_trace_id"}
+        fields = {name: value for name, value in line.items() if name not in own}
+        log_by_logger = telemetry._logger.warning if outcome.is_failure else telemetry._logger.info  # noqa: SLF001
+        log_by_logger(outcome.value, extra=fields)
+        ((of_logger,), _) = emitted()
+        first, second = (datetime.fromisoformat(each.pop("timestamp")) for each in (line, of_logger))
+        assert line == of_logger
+        assert timedelta() <= second - first < timedelta(seconds=10)
+
+    @pytest.mark.parametrize(("level", "messages"), [("INFO", ["Failed", "Stopped"]), ("WARNING", ["Failed"])])
+    def test_level_of_logger_holds(
+        self, log: StringIO, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, level: str, messages: list[str]
+    ) -> None:
+        """With a higher level, successes are not in the log."""
+        monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", level)
+        _record(_telemetry(log), result(Outcome.FAILED), result(Outcome.STOPPED))
+        (lines, _) = emitted()
+        assert [line["message"] for line in lines] == messages
 
     @pytest.mark.parametrize("via", ["", EVENT_VIA])
     def test_line_has_the_envelope_of_the_request(
