@@ -12,7 +12,8 @@ OUTPUTS: Final = (
     *("DeadLetterQueueUrl", "DeadLetterQueueArn", "EventBusName", "EventBusArn"),
     *("StopFunctionName", "StopFunctionArn", "ConfirmFunctionName"),
     *("SweepQueueUrl", "SweepQueueArn", "SweepFunctionName"),
-    *("SignalTopicArn", "AlarmTopicArn", "ProducerPolicyArn", "DashboardName", "CanaryJobName"),
+    *("SignalTopicArn", "AlarmTopicArn", "NoticeTopicArn"),
+    *("ProducerPolicyArn", "DashboardName", "CanaryJobName"),
 )
 """The stack's outputs that become variables."""
 

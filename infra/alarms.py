@@ -17,6 +17,7 @@ from constructs import Construct
 
 from gluebrake.metrics import Count
 from gluebrake.outcomes import OUTCOMES, Outcome
+from gluebrake.stages import Queue
 from infra.config import Config
 from infra.metrics import (
     PERIOD,
@@ -121,23 +122,25 @@ def _total(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.IMet
 def _count_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
     unexpected = [count_metric(service, Count.UNEXPECTED_ERRORS) for service in monitored.functions]
     lost = [count_metric(service, Count.OUTCOME_EVENTS_LOST) for service in monitored.functions]
+    lost_notices = [count_metric(service, Count.NOTICES_LOST) for service in monitored.functions]
     return {
         "UnexpectedErrors": AlarmSpec(metric=sum_of("unexpected errors", unexpected)),
         "OutcomeEventsLost": AlarmSpec(metric=sum_of("outcome events lost", lost)),
+        "NoticesLost": AlarmSpec(metric=sum_of("notices lost", lost_notices)),
     }
 
 
 def _queue_alarms(config: Config, queues: Queues) -> dict[str, AlarmSpec]:
     # A message waits at most for the longest delay, plus one visibility timeout after a crash. An older message
     # shows that the queue is not consumed.
-    hidden = queues.visibility_timeout.to_seconds()
+    hidden = {name: timeout.to_seconds() for name, timeout in queues.visibility_timeouts.items()}
     first, longest = config.retry_seconds
     retry_delay = min(longest, first << max(config.max_attempts - 2, 0))
     poll_delay = config.confirm_seconds[1]
     stop_age, confirm_age = map(oldest_message_age, (queues.stop_queue, queues.confirm_queue))
     return {
-        "StopQueueStalls": AlarmSpec(metric=stop_age, threshold=retry_delay + hidden),
-        "ConfirmQueueStalls": AlarmSpec(metric=confirm_age, threshold=poll_delay + hidden),
+        "StopQueueStalls": AlarmSpec(metric=stop_age, threshold=retry_delay + hidden[Queue.STOP]),
+        "ConfirmQueueStalls": AlarmSpec(metric=confirm_age, threshold=poll_delay + hidden[Queue.CONFIRM]),
     }
 
 

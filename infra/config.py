@@ -13,8 +13,10 @@ from typing import Annotated, Any, Final, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, Struct, field
 
+from gluebrake.outcomes import NoticeKind
 from gluebrake.patterns import matches_any
 from gluebrake.policies import Policy
+from gluebrake.prices import Prices
 from gluebrake.settings import AccountId, Mistake, Namespace, Pattern, Seconds, mistakes
 from infra import policy_rules
 from infra.config_rules import RULES
@@ -76,6 +78,7 @@ _Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _Rate = Annotated[str, Meta(pattern=r"^rate\((1 hour|([2-9]|[1-8][0-9]|9[0-6]) hours|1 day|[2-4] days)\)\Z")]
 
+_NoticeKind = Annotated[NoticeKind, Meta(description='"stopped", "notStopped" or "policies"')]
 _Policy = Annotated[Policy, Meta(description="a guardrail policy: an object as in docs/schemas/policies.json")]
 
 # So does the alarm SweepsMissing. With a longer rate it could fire between two sweeps.
@@ -113,6 +116,13 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = ()
     alarm_accounts: Annotated[tuple[_Account, ...], Meta(description="a list of AWS account ids")] = ()
     alarm_email: Annotated[_Email | None, Meta(description="an e-mail address, or null for none")] = None
+    notify_email: Annotated[_Email | None, Meta(description="an e-mail address, or null for none")] = None
+    notify_on: Annotated[tuple[_NoticeKind, ...], Meta(description="a list of kinds of notices")] = (
+        *NoticeKind,
+    )
+    price_per_dpu_hour: Annotated[
+        Prices, Meta(description="an object with any of standard, flex and memoryOptimized")
+    ] = Prices()
     # Each policy can need a schedule, and a template can have 500 resources.
     policies: Annotated[
         tuple[_Policy, ...], Meta(max_length=100, description="a list of at most 100 guardrail policies")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # AWS limits a function's environment (4 kB), a role's policies (10 kB), a function's policy (20 kB) and an
 # event pattern (2,048 characters). Each maximum leaves room for the other variables, statements and fields.
-_MAX_LISTS_IN_ENVIRONMENT: Final = 3000
+_MAX_LISTS_OF_STOP: Final = 2500
+_MAX_LISTS_OF_SWEEP: Final = 3000
 _MAX_JOBS_IN_POLICY: Final = 8000
 _ARN_AROUND_A_JOB: Final = 60
 _MAX_ALARMS_IN_POLICY: Final = 17_000
@@ -61,7 +62,7 @@ RULES: Final[Sequence[Rule]] = (
     ),
     Rule(
         ("jobs", "protectedJobs", "alarmNamespaces", "alarmAccounts"),
-        lambda config: _variables(config) <= _MAX_LISTS_IN_ENVIRONMENT,
+        lambda config: _variables(config) <= _MAX_LISTS_OF_STOP,
         "too many for Lambda's environment (4 kB); use patterns of jobs",
     ),
     Rule(
@@ -82,7 +83,7 @@ RULES: Final[Sequence[Rule]] = (
     ),
     Rule(
         ("jobs", "protectedJobs", "policies"),
-        lambda config: not _topics(config) or _sweep_variables(config) <= _MAX_LISTS_IN_ENVIRONMENT,
+        lambda config: not _topics(config) or _sweep_variables(config) <= _MAX_LISTS_OF_SWEEP,
         "too many for Lambda's environment (4 kB), which has the topic of each policy with onSignal;"
         " use patterns of jobs, or fewer such policies",
     ),
@@ -112,7 +113,13 @@ def _job_arns(config: Config) -> int:
 
 def _variables(config: Config) -> int:
     lists = (config.jobs, config.protected_jobs, config.alarm_namespaces, config.alarm_accounts)
-    return sum(len(_json(names)) for names in lists)
+    return sum(map(_length, lists))
+
+
+def _length(names: Sequence[str]) -> int:
+    # Lambda measures the variables as one JSON text, in which the quotes of a list are escaped:
+    # https://github.com/github-aws-runners/terraform-aws-github-runner/issues/3594
+    return len(_json(_json(names)).encode())
 
 
 def _topics(config: Config) -> set[str]:
@@ -123,7 +130,7 @@ def _topics(config: Config) -> set[str]:
 def _sweep_variables(config: Config) -> int:
     # A topic's ARN has its policy's name as well.
     topics = sum(_ARN_AROUND_A_POLICY + 2 * len(name) for name in _topics(config))
-    return sum(len(_json(names)) for names in (config.jobs, config.protected_jobs)) + topics
+    return _length(config.jobs) + _length(config.protected_jobs) + topics
 
 
 def _filters(names: Sequence[str]) -> int:

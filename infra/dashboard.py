@@ -1,31 +1,33 @@
-"""The dashboard: the runbook's actions, alarm states, outcomes, queues and functions."""
+"""The dashboard: what was stopped and what it had cost, what waits, what failed, and the parts of the stack."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gluebrake.metrics import Count, Measure
-from gluebrake.outcomes import Outcome, outcomes_of
+from gluebrake.outcomes import OUTCOMES, NoticeKind, Outcome, failures_of, outcomes_of
+from gluebrake.stages import STAGES
 from infra.alarms import Monitored
-from infra.config import Config
 from infra.metrics import (
     PERIOD,
     count_metric,
     dead_letters,
+    depths,
     measure_metric,
     new_dead_letters,
     oldest_message_age,
+    sum_of,
 )
-from infra.queries import QUERIES
+from infra.queries import LAST_STOPS, QUERIES
 from infra.queues import Queues
-from infra.runbook import runbook
+
+Row = list[cloudwatch.IWidget]
 
 _COLUMNS: Final = 24
 """The width of a dashboard's grid."""
@@ -42,53 +44,92 @@ class Dashboard(cloudwatch.Dashboard):
         monitored: Monitored,
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
-        text = cloudwatch.TextWidget(
-            markdown=_instructions(monitored.config, folder=cdk.Stack.of(scope).stack_name),
-            width=16,
-            height=11,
-        )
-        alarm_states = cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=8, height=11)
+        config, functions = monitored.config, monitored.functions
         super().__init__(
             scope,
             construct_id,
             default_interval=cdk.Duration.hours(12),
             widgets=[
-                [text, alarm_states],
-                _outcome_widgets(monitored.functions),
-                _run_widgets(),
-                *([_sweep_widgets()] if monitored.config.policies else []),
-                _queue_widgets(monitored.queues),
-                _function_widgets(monitored.functions),
+                *([_observing()] if config.observe else []),
+                _headline(monitored.queues),
+                [
+                    *_outcomes(functions),
+                    cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=6, height=6),
+                ],
+                [_last_stops(functions)],
+                _runs(),
+                *([_sweeps()] if config.policies else []),
+                _queues(monitored.queues),
+                _functions(functions),
+                [_instructions(folder=cdk.Stack.of(scope).stack_name)],
             ],
         )
 
 
-def _instructions(config: Config, *, folder: str) -> str:
-    lines = [
-        *(["# This stack observes: it stops nothing (`observe: true`)", ""] if config.observe else []),
-        "## When an alarm fires",
-        *[f"- **{name}** {entry.action}" for name, entry in runbook(config).items()],
-        "",
-        f"Saved queries (Logs Insights, folder `{folder}`): {', '.join(f'`{name}`' for name in QUERIES)}.",
-        "The operator's command: `gluebrake --help`. The runbook: docs/operations.md.",
+def _observing() -> Row:
+    text = "# This stack observes: it stops nothing (`observe: true`)"
+    return [cloudwatch.TextWidget(markdown=text, width=_COLUMNS, height=1)]
+
+
+def _headline(queues: Queues) -> Row:
+    stopped = count_metric("confirm", Outcome.STOPPED).with_(label="stopped")
+    not_stopped = [
+        count_metric(stage, outcome)
+        for outcome, facts in OUTCOMES.items()
+        for stage in facts.stages
+        if facts.notice is NoticeKind.NOT_STOPPED
     ]
-    return "\n".join(lines)
-
-
-def _outcome_widgets(stages: Iterable[str]) -> list[cloudwatch.IWidget]:
-    outcomes = {stage: outcomes_of(stage) for stage in stages if outcomes_of(stage)}
+    waiting = [
+        sum_of(f"{name} queue", depths(name, queue), prefix=name) for name, queue in queues.work_queues.items()
+    ]
+    dead = dead_letters(queues.dead_letter_queue).with_(label="dead letters")
+    consumed = [
+        measure_metric(Measure.DPU_HOURS_CONSUMED, "Sum").with_(label="DPU-hours"),
+        measure_metric(Measure.ESTIMATED_COST_USD, "Sum").with_(label="estimated USD"),
+    ]
     return [
+        _numbers("Runs in the time range", [stopped, sum_of("not stopped", not_stopped)], whole_range=True),
+        _numbers("Messages that wait now", [*waiting, dead]),
+        _numbers("Used by stopped runs in the time range", consumed, whole_range=True),
+    ]
+
+
+def _outcomes(stages: Mapping[str, lambda_.Function]) -> Row:
+    """Return a graph for each stage that every stack has, and one for the failures of all stages.
+
+    Beside many successes, a single failure would not be seen.
+    """
+    required = [stage for stage in stages if outcomes_of(stage) and not STAGES[stage].is_optional]
+    successes = [
         _graph(
             f"Outcomes of {stage.upper()}",
-            [count_metric(stage, outcome) for outcome in decided],
-            width=_COLUMNS // len(outcomes),
+            [count_metric(stage, o) for o in outcomes_of(stage) if not o.is_failure],
+            width=_COLUMNS // 2 // len(required),
             stacked=True,
         )
-        for stage, decided in outcomes.items()
+        for stage in required
     ]
+    failures = [
+        count_metric(stage, outcome).with_(label=f"{outcome} at {stage.upper()}")
+        for stage in stages
+        for outcome in failures_of(stage)
+    ]
+    return [*successes, _graph("Failures", failures, width=6, stacked=True)]
 
 
-def _run_widgets() -> list[cloudwatch.IWidget]:
+def _last_stops(functions: Mapping[str, lambda_.Function]) -> cloudwatch.IWidget:
+    lines = QUERIES[LAST_STOPS].splitlines()
+    return cloudwatch.LogQueryWidget(
+        title="Last stops. SQS vouches for sender, nothing verifies claimed_by",
+        log_group_names=[function.log_group.log_group_name for function in functions.values()],
+        query_string="\n".join(line for line in lines if not line.startswith("#")),
+        view=cloudwatch.LogQueryVisualizationType.TABLE,
+        width=_COLUMNS,
+        height=8,
+    )
+
+
+def _runs() -> Row:
     requested, duplicates = (
         count_metric("stop", count) for count in (Count.RUNS_REQUESTED, Count.DUPLICATE_RUNS)
     )
@@ -101,47 +142,38 @@ def _run_widgets() -> list[cloudwatch.IWidget]:
     )
     times = [measure_metric(Measure.TIME_TO_STOP, statistic) for statistic in ("p50", "p95")]
     dpus = [measure_metric(measure, "Sum") for measure in (Measure.DPUS_RELEASED, Measure.DPU_HOURS_CONSUMED)]
+    dollars = measure_metric(Measure.ESTIMATED_COST_USD, "Sum")
     return [
         _graph("Runs requested", [requested, duplicates], width=6),
         _graph("BatchStopJobRun calls", [calls], right=[runs_per_call], width=6),
         _graph("Seconds from submission to STOPPED", times, width=6),
-        _graph("DPUs released, DPU-hours consumed", dpus, width=6),
+        _graph("DPUs released, DPU-hours and USD used", dpus, right=[dollars], width=6),
     ]
 
 
-def _sweep_widgets() -> list[cloudwatch.IWidget]:
+def _sweeps() -> Row:
     sweeps = (Count.SWEEPS_COMPLETED, Count.SWEEP_INCOMPLETE, Count.POLICY_OVER_CAP)
+    messages = [outcome for outcome in outcomes_of("sweep") if not outcome.is_failure]
     runs = (Count.RUNS_MATCHED, Count.STOPS_REQUESTED)
     return [
-        _graph("Sweeps", [count_metric("sweep", count) for count in sweeps], width=12),
-        _graph("Runs that policies match", [count_metric("sweep", count) for count in runs], width=12),
+        _graph("Runs that policies match", [count_metric("sweep", count) for count in runs], width=8),
+        _graph("Sweeps", [count_metric("sweep", count) for count in sweeps], width=8),
+        _graph("Outcomes of SWEEP", [count_metric("sweep", o) for o in messages], width=8, stacked=True),
     ]
 
 
-def _queue_widgets(queues: Queues) -> list[cloudwatch.IWidget]:
+def _queues(queues: Queues) -> Row:
     ages = [oldest_message_age(queue).with_(label=name) for name, queue in queues.work_queues.items()]
-    depths = [metric for name, queue in queues.work_queues.items() for metric in _depths(name, queue)]
+    messages = [metric for name, queue in queues.work_queues.items() for metric in depths(name, queue)]
     dead = queues.dead_letter_queue
     return [
         _graph("Age of the oldest message, seconds", ages, width=8),
-        _graph("Messages", depths, width=8),
+        _graph("Messages", messages, width=8),
         _graph("Dead letters", [dead_letters(dead)], right=[new_dead_letters(dead)], width=8),
     ]
 
 
-def _depths(name: str, queue: sqs.IQueue) -> Iterator[cloudwatch.IMetric]:
-    yield queue.metric_approximate_number_of_messages_visible(
-        statistic="Maximum", period=PERIOD, label=f"{name}: visible"
-    )
-    yield queue.metric_approximate_number_of_messages_delayed(
-        statistic="Maximum", period=PERIOD, label=f"{name}: delayed"
-    )
-    yield queue.metric_approximate_number_of_messages_not_visible(
-        statistic="Maximum", period=PERIOD, label=f"{name}: in flight"
-    )
-
-
-def _function_widgets(functions: Mapping[str, lambda_.Function]) -> list[cloudwatch.IWidget]:
+def _functions(functions: Mapping[str, lambda_.Function]) -> Row:
     durations = [
         function.metric_duration(statistic=statistic, period=PERIOD, label=f"{name} {statistic}")
         for name, function in functions.items()
@@ -152,14 +184,37 @@ def _function_widgets(functions: Mapping[str, lambda_.Function]) -> list[cloudwa
         for name, function in functions.items()
         for metric in ("Errors", "Throttles")
     ]
-    unexpected = [
-        count_metric(name, Count.UNEXPECTED_ERRORS).with_(label=f"{name} unexpected errors")
-        for name in functions
-    ]
     return [
-        _graph("Duration, milliseconds", durations, width=12),
-        _graph("Errors and throttles", [*errors, *unexpected], width=12),
+        _graph("Duration, milliseconds", durations, width=8),
+        _graph("Errors and throttles", [*errors, *_counts(functions, Count.UNEXPECTED_ERRORS)], width=8),
+        _graph(
+            "Lost outcome events and notices",
+            _counts(functions, Count.OUTCOME_EVENTS_LOST, Count.NOTICES_LOST),
+            width=8,
+        ),
     ]
+
+
+def _counts(services: Mapping[str, lambda_.Function], *counts: Count) -> list[cloudwatch.Metric]:
+    return [count_metric(name, count).with_(label=f"{name} {count}") for name in services for count in counts]
+
+
+def _instructions(*, folder: str) -> cloudwatch.TextWidget:
+    lines = [
+        "An alarm's description says what it means and what to do. The runbook: docs/operations.md.",
+        f"Saved queries (Logs Insights, folder `{folder}`): {', '.join(f'`{name}`' for name in QUERIES)}.",
+        "The operator's command: `gluebrake --help`.",
+    ]
+    return cloudwatch.TextWidget(markdown="\n\n".join(lines), width=_COLUMNS, height=3)
+
+
+def _numbers(
+    title: str, metrics: Sequence[cloudwatch.IMetric], *, whole_range: bool = False
+) -> cloudwatch.SingleValueWidget:
+    """Return a widget with the latest values, or with the values of the dashboard's whole time range."""
+    return cloudwatch.SingleValueWidget(
+        title=title, metrics=[*metrics], set_period_to_time_range=whole_range, width=_COLUMNS // 3, height=4
+    )
 
 
 def _graph(

@@ -44,9 +44,11 @@ def canary_stopped() -> cloudwatch.Metric:
     )
 
 
-def sum_of(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
-    """Return the sum of metrics, without those that have no data."""
-    by_id = {f"m{number}": metric for number, metric in enumerate(metrics)}
+def sum_of(
+    label: str, metrics: Sequence[cloudwatch.IMetric], *, prefix: str = "m"
+) -> cloudwatch.MathExpression:
+    """Return the sum of metrics, without those that have no data. Sums in one graph differ in `prefix`."""
+    by_id = {f"{prefix}{number}": metric for number, metric in enumerate(metrics)}
     return cloudwatch.MathExpression(
         expression=f"SUM([{', '.join(by_id)}])", using_metrics=by_id, label=label, period=PERIOD
     )
@@ -58,6 +60,21 @@ def oldest_message_age(queue: sqs.IQueue) -> cloudwatch.Metric:
     SQS leaves out a message that was received three times without being deleted.
     """
     return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=PERIOD)
+
+
+def depths(name: str, queue: sqs.IQueue) -> list[cloudwatch.Metric]:
+    """Return the numbers of a queue's messages: visible, delayed, and in flight."""
+    return [
+        queue.metric_approximate_number_of_messages_visible(
+            statistic="Maximum", period=PERIOD, label=f"{name}: visible"
+        ),
+        queue.metric_approximate_number_of_messages_delayed(
+            statistic="Maximum", period=PERIOD, label=f"{name}: delayed"
+        ),
+        queue.metric_approximate_number_of_messages_not_visible(
+            statistic="Maximum", period=PERIOD, label=f"{name}: in flight"
+        ),
+    ]
 
 
 def dead_letters(queue: sqs.IQueue) -> cloudwatch.Metric:

@@ -2,14 +2,12 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra import queries
 from infra.alarms import Monitored, create_alarms
 from infra.dashboard import Dashboard
-from infra.suppressions import suppress_nag
-from infra.topics import alarm_source, alarm_topic
+from infra.topics import alarm_source, alarm_topic, subscribe
 
 
 class Observability(Construct):
@@ -21,19 +19,15 @@ class Observability(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, monitored: Monitored) -> None:
         super().__init__(scope, construct_id)
         self.topic = alarm_topic(self, "AlarmTopic", sources=[alarm_source(cdk.Stack.of(self), "*")])
-        if monitored.config.alarm_email:
-            self._subscribe(monitored.config.alarm_email)
+        subscribe(
+            self.topic,
+            monitored.config.alarm_email,
+            without_dead_letters="A dead letter about a notification would fire an alarm, which sends the next"
+            " notification.",
+        )
         alarms = create_alarms(self, monitored)
         for alarm in alarms:
             alarm.add_alarm_action(actions.SnsAction(self.topic))
             alarm.add_ok_action(actions.SnsAction(self.topic))
         self.dashboard = Dashboard(self, "Dashboard", monitored=monitored, alarms=alarms)
         queries.save(self, [function.log_group for function in monitored.functions.values()])
-
-    def _subscribe(self, email: str) -> None:
-        subscription = self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        suppress_nag(
-            subscription,
-            "Serverless::Serverless-SNSRedrivePolicy",
-            reason="A dead letter about a notification would fire an alarm, which sends the next notification.",
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,14 +12,16 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from gluebrake import contract, settings
 from gluebrake.stages import Stage
 from infra.artifact import Artifact
+from infra.batching import batchings
 from infra.config import Config
 from infra.queues import Queues
-from infra.statements import allow_publish, iam_pattern, job_arn
+from infra.statements import allow_notices, allow_publish, iam_pattern, job_arn
 from infra.suppressions import suppress_checkov, suppress_nag
 
 TIMEOUT: Final = cdk.Duration.seconds(30)
@@ -39,23 +41,14 @@ class Foundation:
     artifact: Artifact
     queues: Queues
     bus: events.IEventBus
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batching:
-    """How Lambda receives messages: how many at most, for how long, and for how many invocations at once."""
-
-    size: int
-    window_seconds: int
-    max_concurrency: int
+    notice_topic: sns.ITopic
 
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
     """What differs from function to function.
 
-    By default, its code is that of the functions that every stack has, its batches are the configured ones, and
-    it publishes outcome events.
+    By default, its code is that of the functions that every stack has, and it publishes outcome events.
     """
 
     stage: Stage
@@ -63,7 +56,6 @@ class FunctionSpec:
     statements: Sequence[iam.PolicyStatement] = ()
     code: Path | None = None
     timeout: cdk.Duration = TIMEOUT
-    batching: Batching | None = None
     publishes: str = contract.STOP_OUTCOME
 
 
@@ -78,7 +70,7 @@ class QueueFunction(Construct):
         log_group = self._log_group(foundation.config)
         self.role = self._role(foundation, log_group, spec)
         self.function = self._function(foundation, log_group, spec)
-        self._add_event_source_mapping(foundation, spec.batching or _configured_batching(foundation.config))
+        self._add_event_source_mapping(foundation)
         suppress_nag(
             self.function,
             "AwsSolutions::AwsSolutions-L1",
@@ -126,6 +118,9 @@ class QueueFunction(Construct):
             "job_arn_prefix": job_arn(cdk.Stack.of(self), ""),
             "max_runs_per_request": config.max_runs_per_request,
             "calls_at_once": config.calls_at_once,
+            "price_per_dpu_hour": config.price_per_dpu_hour,
+            "notice_topic_arn": foundation.notice_topic.topic_arn if config.notify_on else "",
+            "notify_on": config.notify_on,
         }
 
     def _log_group(self, config: Config) -> logs.LogGroup:
@@ -151,8 +146,7 @@ class QueueFunction(Construct):
             actions=["logs:CreateLogStream", "logs:PutLogEvents"],
             resources=[log_group.log_group_arn],
         )
-        publish = [allow_publish(foundation.bus, spec.publishes)] if foundation.config.outcome_events else []
-        for statement in (*spec.statements, *publish, consume, log):
+        for statement in (*spec.statements, *_publish(foundation, spec), consume, log):
             role.add_to_policy(statement)
         suppress_nag(
             role,
@@ -166,7 +160,8 @@ class QueueFunction(Construct):
         )
         return role
 
-    def _add_event_source_mapping(self, foundation: Foundation, batching: Batching) -> None:
+    def _add_event_source_mapping(self, foundation: Foundation) -> None:
+        batching = batchings(foundation.config)[self.stage.queue]
         mapping = lambda_.EventSourceMapping(
             self,
             "Mapping",
@@ -197,12 +192,12 @@ def sender_ids(functions: Sequence[QueueFunction], config: Config) -> list[str]:
     return [cdk.Aws.ACCOUNT_ID] if config.target == "local" else role_ids
 
 
-def _configured_batching(config: Config) -> Batching:
-    return Batching(
-        size=config.batch_size,
-        window_seconds=config.batch_window_seconds,
-        max_concurrency=config.max_concurrency,
-    )
+def _publish(foundation: Foundation, spec: FunctionSpec) -> Iterator[iam.PolicyStatement]:
+    """Allow what the configuration switches on: events, and notices."""
+    if foundation.config.outcome_events:
+        yield allow_publish(foundation.bus, spec.publishes)
+    if foundation.config.notify_on:
+        yield allow_notices(foundation.notice_topic)
 
 
 def _wildcard_findings(config: Config) -> list[str]:

@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gluebrake.stages import STAGES, Queue
+from infra.batching import batchings
 from infra.config import Config
 from infra.suppressions import suppress_checkov, suppress_nag
 
@@ -34,11 +35,12 @@ class Queues(Construct):
         self.dead_letter_queue = self._dead_letter_queue()
         # AWS recommends six times the function's timeout plus the batch window:
         # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-        self.visibility_timeout = cdk.Duration.seconds(
-            6 * function_timeout.to_seconds() + config.batch_window_seconds
-        )
+        self.visibility_timeouts = {
+            queue: cdk.Duration.seconds(6 * function_timeout.to_seconds() + batching.window_seconds)
+            for queue, batching in batchings(config).items()
+        } | {Queue.SWEEP: _SWEEP_VISIBILITY}
         self.work_queues = {
-            stage.queue: self._work_queue(f"{stage.title}Queue")
+            stage.queue: self._work_queue(f"{stage.title}Queue", self.visibility_timeouts[stage.queue])
             for stage in STAGES.values()
             if not stage.is_optional
         }
@@ -93,14 +95,14 @@ class Queues(Construct):
         )
         return queue
 
-    def _work_queue(self, construct_id: str) -> sqs.Queue:
+    def _work_queue(self, construct_id: str, visibility_timeout: cdk.Duration) -> sqs.Queue:
         return sqs.Queue(
             self,
             construct_id,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=_WORK_RETENTION,
-            visibility_timeout=self.visibility_timeout,
+            visibility_timeout=visibility_timeout,
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVE_COUNT
             ),
@@ -113,7 +115,7 @@ class Queues(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=_SWEEP_RETENTION,
-            visibility_timeout=_SWEEP_VISIBILITY,
+            visibility_timeout=self.visibility_timeouts[Queue.SWEEP],
         )
         suppress_nag(
             queue,

@@ -1,6 +1,6 @@
 """The runbook: what each alarm watches, what it means and what to do, most urgent first.
 
-The alarms, the dashboard and the table in docs/operations.md are made of these texts.
+The alarms' descriptions and the table in docs/operations.md are made of these texts.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
     ),
     "ConfirmQueueStalls": RunbookEntry(
         "the age of the confirm queue's oldest message: over the longest delay between polls plus the"
-        " visibility timeout, by default 480 s",
+        " visibility timeout, by default 490 s",
         "Glue was asked to stop runs, but CONFIRM does not check whether they have stopped.",
         _check_consumer("CONFIRM"),
     ),
@@ -203,6 +203,14 @@ RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
         " not receive these outcomes.",
         "The log line `OutcomeEventsLost` has the error code, and the log has every outcome. Check the"
         " function's role, the PutEvents quota and the health of EventBridge.",
+    ),
+    "NoticesLost": RunbookEntry(
+        f"unless `notifyOn` is empty: `{Count.NOTICES_LOST}` of the functions",
+        "Notices could not be published. Stops are not affected, but no subscriber knows what was stopped,"
+        " what could not be stopped, or what policies found.",
+        "The log line `NoticesLost` has the error code. `gluebrake history` and the dashboard show what was"
+        " stopped. Check the function's role, the policy of the topic `NoticeTopicArn` and the health of SNS.",
+        exists=lambda config: bool(config.notify_on),
     ),
 }
 """Every alarm that a stack can have."""

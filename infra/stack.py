@@ -18,6 +18,7 @@ from infra.config import Config
 from infra.confirm_function import ConfirmFunction
 from infra.event_bus import RequestBus
 from infra.names import topic_output
+from infra.notice_topic import NoticeTopic
 from infra.observability import Observability
 from infra.producer_policy import ProducerPolicy
 from infra.queue_function import TIMEOUT, Foundation, QueueFunction, sender_ids, set_trusted_senders
@@ -39,7 +40,14 @@ class Gluebrake(cdk.Stack):
         super().__init__(scope, construct_id, description="Gluebrake: stops AWS Glue job runs in batches")
         queues = Queues(self, "Messaging", config=config, function_timeout=TIMEOUT)
         request_bus = RequestBus(self, "Intake", queues=queues)
-        foundation = Foundation(config=config, artifact=artifact, queues=queues, bus=request_bus.bus)
+        notice_topic = NoticeTopic(self, "NoticeTopic", email=config.notify_email)
+        foundation = Foundation(
+            config=config,
+            artifact=artifact,
+            queues=queues,
+            bus=request_bus.bus,
+            notice_topic=notice_topic,
+        )
         triggers = self._sweep_triggers(foundation) if config.policies else None
         functions = self._functions(foundation, triggers)
         signals = Signals(self, "Signals", config=config, queues=queues, stop_function=functions["stop"])
@@ -70,6 +78,7 @@ class Gluebrake(cdk.Stack):
                 "EventBusArn": request_bus.bus.event_bus_arn,
                 "SignalTopicArn": signals.topic.topic_arn,
                 "ProducerPolicyArn": producer_policy.managed_policy_arn,
+                "NoticeTopicArn": notice_topic.topic_arn,
                 "AlarmTopicArn": observability.topic.topic_arn,
                 "DashboardName": observability.dashboard.dashboard_name,
                 **{f"{STAGES[name].title}FunctionName": f.function_name for name, f in functions.items()},

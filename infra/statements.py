@@ -8,6 +8,7 @@ from typing import Any, Final
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from gluebrake import contract
@@ -41,6 +42,11 @@ def allow_publish(bus: events.IEventBus, detail_type: str) -> iam.PolicyStatemen
         resources=[bus.event_bus_arn],
         conditions=each_event({"events:source": contract.OUTCOME_SOURCE, "events:detail-type": detail_type}),
     )
+
+
+def allow_notices(topic: sns.ITopic) -> iam.PolicyStatement:
+    """Allow publishing notices."""
+    return iam.PolicyStatement(sid="PublishNotices", actions=["sns:Publish"], resources=[topic.topic_arn])
 
 
 def each_event(values: Mapping[str, str]) -> dict[str, Any]:

@@ -11,13 +11,11 @@ from constructs import Construct
 
 from gluebrake import contract
 from gluebrake.stages import STAGES
-from infra.queue_function import Batching, Foundation, FunctionSpec, QueueFunction
+from infra.queue_function import Foundation, FunctionSpec, QueueFunction
 from infra.statements import allow_glue, allow_send
 
 # Reading a thousand jobs takes some minutes. Lambda's limit is 15.
 _TIMEOUT: Final = cdk.Duration.minutes(15)
-# Schedules that are due at the same minute become one sweep, because their messages become one batch.
-_BATCHING: Final = Batching(size=10, window_seconds=20, max_concurrency=2)
 
 
 class SweepFunction(QueueFunction):
@@ -35,7 +33,6 @@ class SweepFunction(QueueFunction):
             stage=stage,
             code=foundation.artifact.sweep,
             timeout=_TIMEOUT,
-            batching=_BATCHING,
             publishes=contract.SWEEP_REPORT,
             environment={
                 "stop_queue_url": stop_queue.queue_url,

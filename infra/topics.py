@@ -1,4 +1,4 @@
-"""SNS topics to which CloudWatch alarms publish."""
+"""SNS topics to which CloudWatch alarms publish, and the subscription of an address to any topic."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.suppressions import suppress_checkov
+from infra.suppressions import suppress_checkov, suppress_nag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,16 @@ def alarm_topic(scope: Construct, construct_id: str, *, sources: Sequence[AlarmS
     if sources:
         topic.add_to_resource_policy(_allow_alarms(topic, sources))
     return topic
+
+
+def subscribe(topic: sns.Topic, email: str | None, *, without_dead_letters: str) -> None:
+    """Subscribe an address, if there is one. `without_dead_letters` is why lost mails leave no dead letter."""
+    if email:
+        suppress_nag(
+            topic.add_subscription(subscriptions.EmailSubscription(email)),
+            "Serverless::Serverless-SNSRedrivePolicy",
+            reason=without_dead_letters,
+        )
 
 
 def _allow_alarms(topic: sns.ITopic, sources: Sequence[AlarmSource]) -> iam.PolicyStatement:

@@ -150,7 +150,7 @@ class TestBed:
 @contextlib.contextmanager
 def deployed(**config: Any) -> Iterator[TestBed]:
     """Start an emulator, deploy the stack and insert the proxy. Stop all of it with the context."""
-    with running() as emulator, Proxy(emulator.aws.endpoint) as proxy:
+    with running(GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as emulator, Proxy(emulator.aws.endpoint) as proxy:
         file = emulator.directory / "chaos.json"
         file.write_text(json.dumps({**CONFIG, **config}))
         outputs = deploy(emulator.aws, synthesise(emulator, file).wait())

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from infra.config import Config
+from infra.queries import QUERIES
 from infra.runbook import runbook
 from local.aws import KEY, REGION
 from local.deployment import log_group
@@ -29,8 +30,13 @@ FUNCTIONS = ("StopFunctionName", "ConfirmFunctionName")
 
 @pytest.fixture(scope="module")
 def run_id(deployment: Deployment) -> str:
-    """Let a run be stopped and confirmed, and a message be refused. Return the run's id."""
-    (run_id,) = deployment.start("observed")
+    """Let a run be stopped and confirmed, another be left in a dry run, and a message be refused.
+
+    Return the stopped run's id.
+    """
+    run_id, active = deployment.start("observed", 2)
+    deployment.send(json.dumps({"JobName": "observed", "JobRunIds": [active], "DryRun": True}))
+    eventually(lambda: any(line["outcome"] == "WouldStop" for line in _lines_of_run(deployment, active)))
     request = {"JobName": "observed", "JobRunIds": [run_id], "Reason": "over budget", "RequestedBy": "operator"}
     deployment.send(json.dumps(request))
     deployment.aws.sns.publish(TopicArn=deployment.outputs["SignalTopicArn"], Message="not a stop request")
@@ -64,7 +70,7 @@ def test_saved_queries_read_fields_that_are_logged(deployment: Deployment, run_i
     assert _lines_of_run(deployment, run_id)
     fields = {field for line in _outcome_lines(deployment) for field in line}
     queries = _saved_queries(deployment)
-    assert len(queries) == 4
+    assert queries.keys() == {f"Gluebrake/{name}" for name in QUERIES}
     for name, query in queries.items():
         assert fields_of(query["QueryString"]) <= fields, name
 
@@ -107,7 +113,7 @@ def test_dashboard_exists(deployment: Deployment) -> None:
     """The output names a dashboard with the deployed queue and functions."""
     body = deployment.aws.cloudwatch.get_dashboard(DashboardName=deployment.outputs["DashboardName"])
     text = body["DashboardBody"]
-    assert len(json.loads(text)["widgets"]) == 13
+    assert json.loads(text)["widgets"][0]["properties"]["view"] == "singleValue"
     assert all(deployment.outputs[function] in text for function in FUNCTIONS)
     assert deployment.outputs["DeadLetterQueueUrl"].rpartition("/")[2] in text
 

@@ -61,6 +61,9 @@ def _dependencies():
         retry_policy=RetryPolicy(delays={}, deadline_seconds=0),
         bookkeeping=Bookkeeping("noop", 1, frozenset(settings.trusted_sender_ids)),
         queue=Queue.NOOP,
+        prices=settings.price_per_dpu_hour,
+        notice_topic=wiring.notice_topic(settings),
+        notify_on=frozenset(settings.notify_on),
     )
 '''
 
@@ -120,7 +123,7 @@ def _insert(file: Path, addition: str, *, before: str) -> None:
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
     """Start an emulator."""
-    with running() as emulator:
+    with running(GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as emulator:
         yield emulator
 
 

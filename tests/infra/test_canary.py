@@ -236,10 +236,9 @@ def test_the_alarm_fires_after_one_and_a_half_times_the_rate(
     assert timedelta(hours=hours) <= timedelta(days=7)
 
 
-def test_the_dashboard_has_the_alarm_and_its_action(daily: Template, template: Template) -> None:
-    """The entry of the runbook is on the dashboard only where the alarm exists."""
+def test_the_dashboard_has_the_state_of_the_alarm(daily: Template, template: Template) -> None:
+    """The alarm is on the dashboard only where it exists."""
     on, off = (plain(t.only("AWS::CloudWatch::Dashboard"))["DashboardBody"] for t in (daily, template))
-    assert "- **CanarySilent** Run `gluebrake verify`" in on
     assert "<ObservabilityCanarySilent.Arn>" in on
     assert "CanarySilent" not in off
 

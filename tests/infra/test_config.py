@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gluebrake.prices import Prices
 from gluebrake.settings import StopSettings, environment
 from gluebrake.settings import load as load_settings
 from infra.config import Config, ConfigError, load
@@ -17,6 +18,7 @@ _KEYS = sorted(field.encode_name for field in msgspec.structs.fields(Config))
 _JOB = "a job name or a pattern without brackets, 1 to 255 characters"
 _PREFIX = "a prefix of alarm names, 1 to 255 characters without *, ? and $, which are special in IAM"
 _NAMESPACE = "a CloudWatch namespace: 1 to 255 ASCII characters, the first not a colon"
+_PRICE = "US dollars for a DPU-hour, a number from 0 to 1000, or null for no estimates"
 _RATE = 'null for off, or a rate from "rate(1 hour)" to "rate(4 days)" in hours or days'
 
 
@@ -63,6 +65,9 @@ def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> Non
         "alarmAccounts": ["12345678901", 123456789012],
         "alarmEmail": "on-call",
         "canary": "rate(30 minutes)",
+        "notifyEmail": "",
+        "notifyOn": ["stopped", "failed"],
+        "pricePerDpuHour": {"standard": -1, "flex": "0.29", "memoryOptimized": True, "spot": 0.1},
     }
     assert _errors({"gluebrake": context, "config": str(file), "target": "mars"}) == [
         f'gluebrake.jobs[1]: "" should be {_JOB}',
@@ -85,6 +90,12 @@ def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> Non
         "gluebrake.alarmAccounts[1]: 123456789012 should be an AWS account id: 12 digits, in quotes",
         'gluebrake.alarmEmail: "on-call" should be an e-mail address, or null for none',
         f'gluebrake.canary: "rate(30 minutes)" should be {_RATE}',
+        'gluebrake.notifyEmail: "" should be an e-mail address, or null for none',
+        'gluebrake.notifyOn[1]: "failed" should be "stopped", "notStopped" or "policies"',
+        f"gluebrake.pricePerDpuHour.standard: -1 should be {_PRICE}",
+        f'gluebrake.pricePerDpuHour.flex: "0.29" should be {_PRICE}',
+        f"gluebrake.pricePerDpuHour.memoryOptimized: true should be {_PRICE}",
+        "gluebrake.pricePerDpuHour.spot: unknown; the fields are flex, memoryOptimized, standard",
         f"{file}: memoryMb: true should be a whole number from 128 to 10240",
         '-c target: "mars" should be "aws" or "local"',
         "batchSize, batchWindowSeconds: a batchSize over 10 needs a batchWindowSeconds of at least 1",
@@ -120,6 +131,11 @@ def test_all_errors_are_reported_at_once_with_their_paths(tmp_path: Path) -> Non
         ({"canary": "cron(0 3 * * ? *)"}, "gluebrake.canary"),
         ({"canary": 24}, "gluebrake.canary"),
         ({"canary": "rate(1 day)", "protectedJobs": ["x", "Glue*"]}, "canary, protectedJobs"),
+        ({"notifyEmail": "team@"}, "gluebrake.notifyEmail"),
+        ({"notifyOn": "stopped"}, "gluebrake.notifyOn"),
+        ({"notifyOn": None}, "gluebrake.notifyOn"),
+        ({"pricePerDpuHour": 0.44}, "gluebrake.pricePerDpuHour"),
+        ({"pricePerDpuHour": {"flex": 1000.5}}, "gluebrake.pricePerDpuHour.flex"),
         ({"architecture": "arm"}, "gluebrake.architecture"),
         ({"maxAttempts": None}, "gluebrake.maxAttempts"),
     ],
@@ -143,6 +159,26 @@ def test_lists_about_alarms_are_accepted_up_to_their_limit() -> None:
         tuple(lists["stopOnAlarms"]),
         tuple(lists["alarmAccounts"]),
     )
+
+
+def test_a_price_that_is_left_out_has_its_default() -> None:
+    """An object may have any of the prices. Null means that nothing is estimated for these workers."""
+    prices = {"flex": None, "memoryOptimized": 0.52}
+    config = load({"gluebrake": {"pricePerDpuHour": prices}}.get)
+    assert config.price_per_dpu_hour == Prices(standard=0.44, flex=None, memory_optimized=0.52)
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        ({}, ["stopped", "notStopped", "policies"]),
+        ({"notifyOn": []}, []),
+        ({"notifyOn": ["policies"]}, ["policies"]),
+    ],
+)
+def test_notices_are_of_the_configured_kinds(values: dict[str, Any], kinds: list[str]) -> None:
+    """By default they are of every kind. An empty list switches them off."""
+    assert list(load({"gluebrake": values}.get).notify_on) == kinds
 
 
 _RATES = {

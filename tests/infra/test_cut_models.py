@@ -102,7 +102,7 @@ def test_each_stage_can_call_its_operations(cut: Mapping[str, Path], stage: Stag
     for service, names in stage.operations.items():
         for operation in names:
             model = _model(service, data).operation_model(operation)
-            exchange = _exchange(data, model, status=200, body=b"{}")
+            exchange = _exchange(data, model, status=200, body=_answer(model, {}))
             assert exchange.result["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
@@ -119,7 +119,7 @@ def test_requests_and_responses_are_the_same(
 ) -> None:
     """With every parameter and every response field, both send the same bytes and return the same values."""
     model = _model(service, FULL).operation_model(operation)
-    body = json.dumps(_sample(model.output_shape, wire=True)).encode() if model.output_shape else b"{}"
+    body = _answer(model, _sample(model.output_shape, wire=True))
     full, shipped = (_exchange(data, model, status=200, body=body) for data in (FULL, cut[package]))
     assert shipped == full
     assert full.result.keys() > {"ResponseMetadata"}
@@ -133,8 +133,7 @@ def test_errors_are_the_same(cut: Mapping[str, Path], package: str, service: str
     known = {_code(shape): _sample(shape, wire=True) for shape in full_model.error_shapes}
     assert known
     for code in (*UNMODELLED_CODES, *known):
-        fields = {"message": "No.", **known.get(code, {}), "__type": f"com.amazonaws#{code}"}
-        body = json.dumps(fields).encode()
+        body = _error(model, code, {"message": "No.", **known.get(code, {})})
         full, shipped = (_exchange(data, model, status=400, body=body) for data in (FULL, cut[package]))
         assert shipped == full
         assert full.result[1]["Error"]["Code"] == code
@@ -148,7 +147,7 @@ def test_clients_send_to_the_same_hosts(
     """In every partition, and in an unknown Region, both send to the same URL."""
     model = _model(service, FULL).operation_model(PACKAGES[package][service][0])
     full, shipped = (
-        _exchange(data, model, status=200, body=b"{}", region=region)._replace(result=None)
+        _exchange(data, model, status=200, body=_answer(model, {}), region=region)._replace(result=None)
         for data in (FULL, cut[package])
     )
     assert shipped == full
@@ -188,6 +187,31 @@ def _endpoint(resolver: EndpointResolver, service: str, region: str, dual: bool,
         return resolver.construct_endpoint(service, region, use_dualstack_endpoint=dual, use_fips_endpoint=fips)
     except EndpointVariantError as error:
         return str(error)
+
+
+def _answer(model: OperationModel, fields: Mapping[str, Any]) -> bytes:
+    """Return a response's body. SNS has the query protocol, with XML. The other services have JSON."""
+    if not _has_xml(model):
+        return json.dumps(fields).encode()
+    return _xml({f"{model.name}Response": {f"{model.name}Result": fields}})
+
+
+def _error(model: OperationModel, code: str, fields: Mapping[str, Any]) -> bytes:
+    if not _has_xml(model):
+        return json.dumps({**fields, "__type": f"com.amazonaws#{code}"}).encode()
+    return _xml({"ErrorResponse": {"Error": {"Code": code, **fields}}})
+
+
+def _has_xml(model: OperationModel) -> bool:
+    return str(model.service_model.metadata["protocol"]) == "query"
+
+
+def _xml(elements: Mapping[str, Any]) -> bytes:
+    return b"".join(
+        b"<%b>%b</%b>"
+        % (name.encode(), _xml(value) if isinstance(value, dict) else value.encode(), name.encode())
+        for name, value in elements.items()
+    )
 
 
 def _exchange(

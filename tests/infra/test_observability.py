@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from itertools import combinations
 from typing import Any, Final
 
 import pytest
@@ -66,9 +65,13 @@ Metric = tuple[str, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def every_option(synthesised: Synthesise) -> Template:
-    """Return the template with every optional rule, an e-mail subscription and guardrail policies."""
+    """Return the template with every optional rule, e-mail subscriptions and guardrail policies."""
     return synthesised(
-        stopOnRunStatus=["etl"], stopOnAlarms=["Glue"], alarmEmail="on-call@example.com", policies=POLICIES
+        stopOnRunStatus=["etl"],
+        stopOnAlarms=["Glue"],
+        alarmEmail="on-call@example.com",
+        notifyEmail="team@example.com",
+        policies=POLICIES,
     )
 
 
@@ -241,17 +244,20 @@ def test_an_alarm_fires_on_the_first_failure(template: Template) -> None:
 def test_a_queue_stalls_only_beyond_every_configured_delay(
     synthesised: Synthesise, values: dict[str, Any]
 ) -> None:
-    """The threshold is the longest possible delay, plus one visibility timeout."""
+    """The threshold is the longest possible delay, plus one visibility timeout of the queue."""
     template, config = synthesised(**values), Config()
     attempts = values.get("maxAttempts", config.max_attempts)
     first, longest = values.get("retrySeconds", config.retry_seconds)
     retry = Backoff(first, longest, first_attempt=1)
-    hidden = template.only("AWS::SQS::Queue", "MessagingStopQueue")["VisibilityTimeout"]
+    hidden, confirm_hidden = (
+        template.only("AWS::SQS::Queue", f"Messaging{queue}")["VisibilityTimeout"]
+        for queue in ("StopQueue", "ConfirmQueue")
+    )
     longest_retry = max(retry.seconds(attempt, 1.0) for attempt in range(attempts))
     _, longest_poll_delay = values.get("confirmSeconds", config.confirm_seconds)
     alarms = _alarms(template)
     assert alarms["StopQueueStalls"]["Threshold"] == longest_retry + hidden
-    assert alarms["ConfirmQueueStalls"]["Threshold"] == longest_poll_delay + hidden
+    assert alarms["ConfirmQueueStalls"]["Threshold"] == longest_poll_delay + confirm_hidden
 
 
 def test_dead_letters_of_every_sender_are_counted(template: Template) -> None:
@@ -342,30 +348,6 @@ def test_an_alarm_of_the_stack_fires_no_other_alarm(every_option: Template) -> N
     environment = AwsEnvironment("123456789012", "eu-west-1")
     with pytest.raises(ParsingError, match="names no job"):
         parse_message(message(body=json.dumps(own[0])), dispatcher.parse, environment)
-
-
-def test_no_two_widgets_overlap(every_option: Template) -> None:
-    """Every widget is within the grid's 24 columns and overlaps no other."""
-    widgets = _widgets(every_option)
-    assert all(w["x"] + w["width"] <= 24 for w in widgets)
-    assert not [pair for pair in combinations(widgets, 2) if _overlap(*pair)]
-
-
-def _overlap(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    return all(
-        max(a[start], b[start]) < min(a[start] + a[size], b[start] + b[size])
-        for start, size in (("x", "width"), ("y", "height"))
-    )
-
-
-def test_the_dashboard_has_the_action_for_each_alarm(template: Template) -> None:
-    """The text names each alarm's action, the queries and the operator's command, beside the alarm states."""
-    text, states, *_ = (widget["properties"] for widget in _widgets(template))
-    for name, entry in runbook(Config()).items():
-        assert f"- **{name}** {entry.action}\n" in text["markdown"]
-    assert all(f"`{name}`" in text["markdown"] for name in QUERIES)
-    assert "gluebrake" in text["markdown"]
-    assert states["alarms"] == [f"<Observability{name}.Arn>" for name in runbook(Config())]
 
 
 def test_queries_are_saved_over_both_logs(template: Template) -> None:

@@ -16,12 +16,14 @@ import botocore.loaders
 import botocore.model
 import pytest
 from botocore.exceptions import BotoCoreError
+from msgspec.structs import replace
 
 from gluebrake import error_codes
 from gluebrake.outcomes import Outcome
+from gluebrake.prices import Prices
 from gluebrake.stages import operations
 from infra import canary_job
-from infra.config import load
+from infra.config import Config, load
 from infra.queries import QUERIES
 from infra.runbook import RUNBOOK
 from tests.infra.conftest import POLICIES, Synthesise
@@ -171,6 +173,7 @@ def test_named_outputs_exist(template: Template) -> None:
     assert named - {"DeadLetterQueueSourceArn"} == {
         "DashboardName",
         "AlarmTopicArn",
+        "NoticeTopicArn",
         "ProducerPolicyArn",
         "CanaryJobName",
     }
@@ -235,8 +238,25 @@ def test_the_documented_configuration_of_observe_is_valid() -> None:
     assert load({"gluebrake": _example("The first week: observe")}.get).observe
 
 
+def test_the_documented_prices_are_the_defaults() -> None:
+    """The example under the heading adds a price for the workers that have none by default."""
+    prices = load({"gluebrake": _example("Prices")}.get).price_per_dpu_hour
+    assert replace(prices, memory_optimized=None) == Prices()
+    assert prices.memory_optimized
+
+
+def test_the_documented_delays_until_confirmation_are_those_of_the_template(template: Template) -> None:
+    """The page has the first delay, and the batch and the window of CONFIRM."""
+    mapping = template.only("AWS::Lambda::EventSourceMapping", "Confirm")
+    size, window = mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]
+    text = " ".join(_TEXT.split())
+    assert f"by default {Config().confirm_seconds[0]} seconds after the stop." in text
+    assert f"up to {size:,} messages that arrive within {window} seconds" in text
+    assert f"adds up to {window} seconds to the time until `Stopped`" in text
+
+
 def _example(heading: str) -> Any:
-    (example,) = re.findall(rf"^## {heading}\n.*?^```json\n(.+?)^```$", _TEXT, re.DOTALL | re.MULTILINE)
+    (example,) = re.findall(rf"^##+ {heading}\n.*?^```json\n(.+?)^```$", _TEXT, re.DOTALL | re.MULTILINE)
     return json.loads(example)
 
 

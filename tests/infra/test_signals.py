@@ -302,9 +302,12 @@ def test_the_topic_allows_only_alarms_with_a_prefix(with_rules: Template) -> Non
 
 
 def test_topics_have_no_encryption_key(template: Template) -> None:
-    """CloudWatch cannot publish with the AWS managed key of SNS, so a topic has no property at all."""
+    """CloudWatch cannot publish with the AWS managed key of SNS, so a topic has no property at all.
+
+    A role would need a permission for the key of the notice topic.
+    """
     topics = template.resources("AWS::SNS::Topic")
-    assert {name[:-8] for name in topics} == {"SignalsTopic", "ObservabilityAlarmTopic"}
+    assert {name[:-8] for name in topics} == {"SignalsTopic", "ObservabilityAlarmTopic", "NoticeTopic"}
     assert not any("Properties" in topic for topic in topics.values())
 
 

@@ -15,11 +15,13 @@ from msgspec.structs import fields
 from syrupy.assertion import SnapshotAssertion
 
 from gluebrake import __version__, contract
+from gluebrake.outcomes import NoticeKind
+from gluebrake.prices import Prices
 from gluebrake.settings import ConfirmSettings, Settings, StopSettings, load
 from gluebrake_cli.shell import OUTPUTS
 from infra.names import CANARY_JOB
 from infra.statements import iam_pattern
-from tests.infra.conftest import ROLE, Synthesise
+from tests.infra.conftest import POLICIES, ROLE, Synthesise
 from tests.infra.template import Template, plain
 
 _SOURCES = Path(__file__).parents[2] / "lambda_src"
@@ -63,6 +65,14 @@ _PUBLISH = {
 }
 
 
+_NOTIFY = {
+    "Sid": "PublishNotices",
+    "Effect": "Allow",
+    "Action": "sns:Publish",
+    "Resource": "<NoticeTopic>",
+}
+
+
 def _policy(template: Template, function: str) -> list[Any]:
     statements: list[Any] = template.only("AWS::IAM::Policy", function)["PolicyDocument"]["Statement"]
     return statements
@@ -94,6 +104,7 @@ def test_the_stop_role_has_only_the_permissions_that_stop_needs(template: Templa
         _allow("SendToStopQueue", "sqs:SendMessage", _STOP_QUEUE),
         _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM_QUEUE),
         _PUBLISH,
+        _NOTIFY,
         *_common_statements(_STOP_QUEUE, "Stop"),
     ]
 
@@ -104,6 +115,7 @@ def test_the_confirm_role_can_read_runs_and_stop_none(template: Template) -> Non
         _allow("ReadJobRuns", ["glue:GetJobRun", "glue:GetJobRuns"], f"{_JOB}*"),
         _allow("SendToConfirmQueue", "sqs:SendMessage", _CONFIRM_QUEUE),
         _PUBLISH,
+        _NOTIFY,
         *_common_statements(_CONFIRM_QUEUE, "Confirm"),
     ]
 
@@ -206,6 +218,9 @@ _COMMON_SETTINGS: dict[str, Any] = {
     "calls_at_once": 8,
     "confirm_seconds": (15, 300),
     "confirm_deadline_seconds": 1800,
+    "price_per_dpu_hour": Prices(),
+    "notice_topic_arn": "<NoticeTopic>",
+    "notify_on": tuple(NoticeKind),
 }
 _STOP_SETTINGS = StopSettings(
     **_COMMON_SETTINGS,
@@ -229,6 +244,33 @@ def test_a_function_can_read_its_environment(template: Template, function: str, 
     variables = _variables(template, function)
     assert load(type(expected), variables) == expected
     assert set(variables) == {field.encode_name for field in fields(expected)} - _ONLY_WITH_POLICIES
+
+
+_ROLE_ID = "AROAEXAMPLEEXAMPLE123"
+_LONGEST_NAME = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/" + "x" * 60
+
+
+@pytest.mark.parametrize(
+    ("function", "config"),
+    [
+        ("Stop", {"jobs": ["j" * 100] * 23, "policies": POLICIES}),
+        ("Stop", {"jobs": ["a-*"] * 75, "protectedJobs": ["é" * 20] * 40}),
+        ("Stop", {"alarmNamespaces": ["n" * 250] * 8, "alarmAccounts": ["123456789012"] * 16}),
+        (
+            "Sweep",
+            {"policies": [{**POLICIES[4], "name": f"{n}".zfill(64)} for n in range(9)], "jobs": ["j" * 85] * 9},
+        ),
+    ],
+)
+def test_the_longest_lists_fit_into_lambdas_environment(
+    synthesised: Synthesise, function: str, config: dict[str, Any]
+) -> None:
+    """Lambda measures the variables as one JSON text of at most 4 kB, whatever the resources' names are."""
+    prices = {"standard": 123.45678901234567, "flex": 123.45678901234567, "memoryOptimized": 123.45678901234567}
+    template = synthesised(**config, pricePerDpuHour=prices)
+    variables = json.dumps(_variables(template, function), ensure_ascii=False, separators=(",", ":"))
+    variables = re.sub(r"<\w+\.RoleId>", _ROLE_ID, variables)
+    assert len(re.sub(r"<\w+>", _LONGEST_NAME, variables).encode()) <= 4096
 
 
 @both_functions
@@ -257,21 +299,34 @@ def test_a_function_is_created_after_its_roles_policy(template: Template) -> Non
     assert [len(policies & set(function["DependsOn"])) for function in functions] == [1, 1]
 
 
-@both_functions
-@pytest.mark.parametrize(("size", "window"), [(10, 0), (1000, 5), (10_000, 300)])
+@pytest.mark.parametrize(
+    ("configured", "function", "batch"),
+    [
+        ((10, 0), "Stop", (10, 0)),
+        ((10, 0), "Confirm", (1000, 10)),
+        ((1000, 5), "Stop", (1000, 5)),
+        ((1000, 5), "Confirm", (1000, 10)),
+        ((10_000, 300), "Stop", (10_000, 300)),
+        ((10_000, 300), "Confirm", (10_000, 300)),
+    ],
+)
 def test_a_message_stays_hidden_while_its_batch_is_processed(
-    synthesised: Synthesise, function: str, size: int, window: int
+    synthesised: Synthesise, configured: tuple[int, int], function: str, batch: tuple[int, int]
 ) -> None:
-    """The visibility timeout is six times the function's timeout, plus the batch window."""
+    """The visibility timeout is six times the function's timeout, plus the batch window.
+
+    CONFIRM gathers at least 1,000 messages for at least 10 seconds, or what is configured if it is more.
+    """
+    size, window = configured
     template = synthesised(batchSize=size, batchWindowSeconds=window, maxConcurrency=7)
     timeout = template.only("AWS::Lambda::Function", function)["Timeout"]
     queue = template.only("AWS::SQS::Queue", f"Messaging{function}Queue")
-    assert queue["VisibilityTimeout"] == 6 * timeout + window
+    assert queue["VisibilityTimeout"] == 6 * timeout + batch[1]
     assert template.only("AWS::Lambda::EventSourceMapping", function) == {
         "EventSourceArn": f"<Messaging{function}Queue.Arn>",
         "FunctionName": f"<{function}Function>",
-        "BatchSize": size,
-        "MaximumBatchingWindowInSeconds": window,
+        "BatchSize": batch[0],
+        "MaximumBatchingWindowInSeconds": batch[1],
         "ScalingConfig": {"MaximumConcurrency": 7},
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
     }
@@ -399,6 +454,7 @@ def test_outputs_name_the_resources_to_use(template: Template) -> None:
         "EventBusArn": "<IntakeBus.Arn>",
         "SignalTopicArn": "<SignalsTopic>",
         "ProducerPolicyArn": "<ProducerPolicy>",
+        "NoticeTopicArn": "<NoticeTopic>",
         "AlarmTopicArn": "<ObservabilityAlarmTopic>",
         "DashboardName": "<ObservabilityDashboard>",
         "StopFunctionName": "<StopFunction>",

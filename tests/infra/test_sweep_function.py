@@ -9,7 +9,9 @@ import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 from msgspec.structs import fields
 
+from gluebrake.outcomes import NoticeKind
 from gluebrake.policies import Policy
+from gluebrake.prices import Prices
 from gluebrake.settings import StopSettings, SweepSettings, load
 from infra.config import load as load_config
 from tests.infra.conftest import POLICIES, Synthesise
@@ -75,8 +77,9 @@ class TestWithoutPolicies:
         assert {name for name in changed if not name.startswith("Observability")} == {"StopFunction"}
         assert {name.removeprefix("Observability") for name in changed} - {"StopFunction"} == {
             *("Dashboard", "RequestsRefused", "DeliveriesLost", "RecursionDropped", "FunctionErrors"),
-            *("FunctionThrottles", "UnexpectedErrors", "OutcomeEventsLost"),
-            *("WhoStoppedThisRun", "FailuresByReason", "SlowestStops", "RequestsBySender"),
+            *("FunctionThrottles", "UnexpectedErrors", "OutcomeEventsLost", "NoticesLost"),
+            *("LastStops", "WhoStoppedThisRun", "FailuresByReason", "SlowestStops"),
+            *("CostByJob", "RequestsBySender"),
         }
 
 
@@ -134,6 +137,12 @@ class TestRole:
         context = {"events:source": [source], "events:detail-type": [detail_type]}
         assert _may(sweeping, "events:PutEvents", "<IntakeBus.Arn>", **context) is allowed
 
+    def test_it_can_publish_notices_only_on_their_topic(self, sweeping: Template) -> None:
+        """It can start no sweep by a signal, and request no stop by the signal topic."""
+        topics = [f"<{name[:-8]}>" for name in sweeping.resources("AWS::SNS::Topic")]
+        assert len(topics) == len(POLICIES)
+        assert [t for t in topics if _may(sweeping, "sns:Publish", t)] == ["<NoticeTopic>"]
+
     def test_without_outcome_events_it_publishes_nothing(self, configured: Template) -> None:
         """The switch for events covers reports."""
         context = {"events:source": ["gluebrake"], "events:detail-type": ["Glue Sweep Report"]}
@@ -158,6 +167,9 @@ class TestFunction:
             jobs=("*",),
             protected_jobs=(),
             protect_tag="gluebrake:protect",
+            price_per_dpu_hour=Prices(),
+            notice_topic_arn="<NoticeTopic>",
+            notify_on=tuple(NoticeKind),
             signal_topics={
                 "<SweepTriggersTopicdevbudget>": "dev-budget",
                 "<SweepTriggersTopicbell>": "bell",

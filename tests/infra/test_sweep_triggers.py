@@ -272,7 +272,8 @@ class TestTopics:
         assert not is_accepted("sns.amazonaws.com", "<SignalsTopic>")
 
     def test_schedules_alone_need_no_topic(self, scheduled: Template) -> None:
-        """Only the signal topic of stop requests and the alarm topic exist, and no topic is allowed to send."""
-        assert len(scheduled.resources("AWS::SNS::Topic")) == 2
+        """Only the topics of every stack exist, and no topic is allowed to send."""
+        topics = {name[:-8] for name in scheduled.resources("AWS::SNS::Topic")}
+        assert topics == {"SignalsTopic", "ObservabilityAlarmTopic", "NoticeTopic"}
         (tls,) = scheduled.only("AWS::SQS::QueuePolicy", "MessagingSweepQueue")["PolicyDocument"]["Statement"]
         assert tls["Effect"] == "Deny"

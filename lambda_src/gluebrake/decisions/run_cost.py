@@ -19,6 +19,7 @@ from gluebrake.prices import Prices
 
 _MEMORY_OPTIMIZED: Final = "R."
 _HOUR: Final = 3600
+_DECIMALS: Final = 6
 
 
 def with_cost(result: RunResult, prices: Prices, now: datetime) -> RunResult:
@@ -31,7 +32,7 @@ def with_cost(result: RunResult, prices: Prices, now: datetime) -> RunResult:
 def measures(run: RunFacts, prices: Prices, now: datetime) -> dict[Measure, float]:
     """Measure what a run used: as a sum if it is over, as an upper bound if it is active."""
     values = _of_ended(run, prices) if run.is_over else _of_active(run, prices, now)
-    return {measure: value for measure, value in values.items() if value is not None}
+    return {measure: round(value, _DECIMALS) for measure, value in values.items() if value is not None}
 
 
 def price(run: RunFacts, prices: Prices) -> float | None:
