@@ -15,6 +15,7 @@ from gluebrake_cli.commands import (
     doctor,
     drop,
     env,
+    history,
     policies,
     redrive,
     status,
@@ -34,7 +35,8 @@ app: Final = typer.Typer(
     name=NAME,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 success; 1 a problem was found, or not everything was done; 2 wrong usage. "
+    epilog="Exit codes: 0 success; 1 a problem was found, or not everything was done; 2 wrong usage; "
+    "3 a run may still be running. "
     "docs/ops.md has more.",
 )
 
@@ -66,7 +68,7 @@ def main(
     """Stop AWS Glue job runs, show the requests that failed and why, and redrive them.
 
     Uses your AWS credentials and Region. For the emulator of `make local`, first run:
-    eval "$(python -m local env)".
+    eval "$(.venv/bin/python -m local env)".
     """
     context.obj = context.obj or partial(_connect, stack=stack, profile=profile, region=region)
 
@@ -83,6 +85,7 @@ app.command(epilog=policies.EXAMPLES)(policies.policies)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(epilog=redrive.EXAMPLES)(redrive.redrive)
 app.command(epilog=drop.EXAMPLES)(drop.drop)
+app.command(epilog=history.EXAMPLES)(history.history)
 app.command(epilog=status.EXAMPLES)(status.status)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=verify.EXAMPLES)(verify.verify)

@@ -11,12 +11,16 @@ from gluebrake.error_codes import DENIED, NOT_FOUND, THROTTLED
 NOT_OK: Final = 1
 """The exit code for an error, a problem or an incomplete result. Wrong usage exits with 2."""
 
+STILL_RUNNING: Final = 3
+"""The exit code for a stop request that was sent, after which a run may still be running."""
+
 PERMISSIONS: Final = {
     "BatchGetJobs": "glue:BatchGetJobs",
     "BatchStopJobRun": "glue:BatchStopJobRun",
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "DeleteMessageBatch": "sqs:DeleteMessage",
     "DescribeAlarms": "cloudwatch:DescribeAlarms",
+    "DescribeLogGroups": "logs:DescribeLogGroups",
     "DescribeStacks": "cloudformation:DescribeStacks",
     "FilterLogEvents": "logs:FilterLogEvents",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
@@ -26,6 +30,7 @@ PERMISSIONS: Final = {
     "GetJobRuns": "glue:GetJobRuns",
     "GetMetricData": "cloudwatch:GetMetricData",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetQueryResults": "logs:GetQueryResults",
     "GetResources": "tag:GetResources",
     "GetRolePolicy": "iam:GetRolePolicy",
     "GetSchedule": "scheduler:GetSchedule",
@@ -40,6 +45,8 @@ PERMISSIONS: Final = {
     "ReceiveMessage": "sqs:ReceiveMessage",
     "SendMessageBatch": "sqs:SendMessage",
     "StartJobRun": "glue:StartJobRun",
+    "StartQuery": "logs:StartQuery",
+    "StopQuery": "logs:StopQuery",
     "TagResource": "glue:TagResource",
     "UntagResource": "glue:UntagResource",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, Self
 
@@ -18,6 +18,12 @@ from gluebrake_cli.sections import Sections
 # CloudWatch Logs returns the oldest events first. So windows are searched from now backwards, until they hold
 # enough outcomes: a busy minute has hundreds, a quiet day hardly one.
 WINDOWS: Final = (timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=3), timedelta(days=1))
+
+_READ_DEAD_LETTERS: Final = "`gluebrake dead-letters --by-reason` shows why, and what to do."
+ENABLE_MAPPING: Final = (
+    "While it is not Enabled, the function consumes no message of its queue."
+    " `gluebrake doctor` prints the command that enables it."
+)
 
 
 class QueueDepth(Struct, frozen=True, kw_only=True):
@@ -47,6 +53,8 @@ class Alarm(Struct, frozen=True):
     name: str
     state: str
     description: str
+    title: str = ""
+    """The name by which docs/operations.md knows it."""
 
 
 class MappingState(Struct, frozen=True):
@@ -55,6 +63,13 @@ class MappingState(Struct, frozen=True):
     function: str
     state: str
     uuid: str
+
+
+class Problem(Struct, frozen=True):
+    """What needs attention, and what to do about it."""
+
+    text: str
+    remedy: str = ""
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -72,15 +87,22 @@ class Health(Struct, frozen=True, kw_only=True):
     unknown: Mapping[str, str]
 
     @property
-    def problems(self) -> list[str]:
-        """What needs attention, a text each."""
-        disabled = [mapping for mapping in self.mappings if mapping.state != "Enabled"]
-        return [
-            *([f"dead letters: {self._dead_letters}"] if self._dead_letters else []),
-            *(f"alarm: {alarm.name}" for alarm in self.alarms if alarm.state == "ALARM"),
-            *(f"the {mapping.function} function's mapping is {mapping.state}" for mapping in disabled),
-            *(f"{section}: {error}" for section, error in self.unknown.items()),
-        ]
+    def problems(self) -> list[Problem]:
+        """What needs attention."""
+        return [*self._problems()]
+
+    def _problems(self) -> Iterator[Problem]:
+        if number := self._dead_letters:
+            letters = f"{number} dead letter{'' if number == 1 else 's'}"
+            yield Problem(f"{letters}: requests that could not be carried out", _READ_DEAD_LETTERS)
+        for alarm in self.alarms:
+            if alarm.state == "ALARM":
+                yield Problem(f"the alarm {alarm.title or alarm.name} is in ALARM", alarm.description)
+        for mapping in self.mappings:
+            if mapping.state != "Enabled":
+                yield Problem(f"the {mapping.function} function's mapping is {mapping.state}", ENABLE_MAPPING)
+        for section, error in self.unknown.items():
+            yield Problem(f"{section}: {error}")
 
     @property
     def observes(self) -> bool:
@@ -94,7 +116,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows."""
-        return {**msgspec.structs.asdict(self), "wrong": self.problems}
+        return {**msgspec.structs.asdict(self), "wrong": [problem.text for problem in self.problems]}
 
 
 class Source(Protocol):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from gluebrake_cli import output, tables
-from gluebrake_cli.runs import Messages, PollOptions, RunStatus, follow
+from gluebrake_cli import output, run_table
+from gluebrake_cli.runs import FollowedRuns, Messages, PollOptions, follow
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
+
+
+# CONFIRM first looks 15 seconds after the submission, and the log is a few seconds late.
+_OUTCOME_SECONDS: Final = 30.0
+
+
+def poll_options(timeout: float, every: float) -> PollOptions:
+    """Return how a command follows runs: to their outcomes, which have the usage and the estimated cost."""
+    return PollOptions(timeout, every, outcome_seconds=_OUTCOME_SECONDS)
 
 
 def follow_live(
@@ -20,16 +28,9 @@ def follow_live(
     since: datetime,
     poll_options: PollOptions,
     dry_run: bool = False,
-) -> list[RunStatus]:
+) -> FollowedRuns:
     """Follow the runs, and show each poll in place of the one before. Return the last."""
     polls = follow(deployment, messages, since=since, poll_options=poll_options, warn=output.note)
     environment = deployment.aws_environment
-    return output.show_live(polls, lambda poll: tables.runs_table(poll, environment, dry_run=dry_run))
-
-
-def unfinished(statuses: Sequence[RunStatus], *, dry_run: bool = False) -> str:
-    """Return how many runs were still waited for when --timeout had passed, empty if none was."""
-    waiting = [status for status in statuses if not status.is_over]
-    rest = "have no outcome" if dry_run else "had not ended"
-    continues = "" if dry_run else " The functions continue to stop them."
-    return f"{len(waiting)} runs {rest} after --timeout.{continues}" if waiting else ""
+    last = output.show_live(polls, lambda poll: run_table.live_table(poll, environment, dry_run=dry_run))
+    return FollowedRuns(statuses=last, dry_run=dry_run)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gluebrake_cli import durations
 from gluebrake_cli.dead_letters import Filter
 
 if TYPE_CHECKING:
@@ -15,13 +16,28 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard out
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Wait = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--wait", help="Follow the runs to their end. Exit code 0 means that none is running any more."
+        "--wait/--no-wait",
+        show_default=False,
+        help="Follow the runs to their end, which is the default, or return when the request is sent.",
     ),
 ]
-Timeout = Annotated[int, typer.Option(metavar="SECONDS", help="How long to follow the runs.")]
-Every = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two polls.")]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="DURATION",
+        parser=durations.seconds,
+        show_default="40m",
+        help="How long to follow the runs: 90s, 40m, 2h, or a number of seconds.",
+    ),
+]
+Every = Annotated[
+    float,
+    typer.Option(
+        metavar="DURATION", parser=durations.seconds, show_default="2s", help="Time between two polls."
+    ),
+]
 Reasons = Annotated[
     list[str] | None,
     typer.Option("--reason", metavar="CODE", help="Only these reasons; * matches any text."),

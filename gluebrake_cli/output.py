@@ -41,13 +41,13 @@ def write_json(environment: AwsEnvironment, members: Mapping[str, Any]) -> None:
 
 
 def show(result: RenderableType) -> None:
-    """Write a result to standard output. Text in it is not markup."""
-    stdout.print(Text(result) if isinstance(result, str) else result)
+    """Write a result to standard output. Text in it is not markup. No line is cut, so that ids stay whole."""
+    stdout.print(Text(result) if isinstance(result, str) else result, crop=False)
 
 
 def show_aside(result: RenderableType) -> None:
     """Write a result to standard error, where it does not mix with JSON."""
-    stderr.print(result)
+    stderr.print(result, crop=False)
 
 
 def show_line(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, get_args
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from gluebrake.policies import JobType, Policy
 from gluebrake.settings import Mistake, mistakes
+from gluebrake_cli import durations
 
 NAME: Final = "by-hand"
 """The name, in reports, of the policy that the options describe."""
@@ -40,8 +40,6 @@ _RULES: Final[Mapping[str, str]] = {
 }
 """The rule of an option whose values are not written as in the configuration."""
 
-_AGE: Final = re.compile(r"([0-9]{1,6})([mhd]?)")
-_MINUTES: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
 _LONGEST_REASON: Final = 1024
 
 
@@ -155,7 +153,7 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
 def _minutes(age: str | None) -> int | None:
     if age is None:
         return None
-    found = _AGE.fullmatch(age)
-    if not found:
-        raise typer.BadParameter(f"--older-than {age}: must be a number of minutes, or such as 90m, 2h or 1d")
-    return int(found[1]) * _MINUTES[found[2]]
+    try:
+        return durations.minutes(age)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"--older-than {error.message}") from error

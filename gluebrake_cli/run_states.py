@@ -35,6 +35,26 @@ def read(client: GlueClient, runs: Iterable[JobRun]) -> dict[JobRun, str]:
     return {**found, **{run: state for run in singles if (state := _read_one(client, run))}}
 
 
+def read_all(client: GlueClient, runs: Iterable[JobRun]) -> dict[JobRun, str]:
+    """Read the state of each run. A run that Glue does not know is missing."""
+    waiting = dict.fromkeys(runs)
+    found: dict[JobRun, str] = {}
+    if len(waiting) > _MOST_SINGLE_RUNS:
+        for of_job in grouped(waiting, attrgetter("job_name")).values():
+            found |= _read_pages(client, of_job)
+    singles = [run for run in waiting if run not in found]
+    return {**found, **{run: state for run in singles if (state := _read_one(client, run))}}
+
+
+def knows_job(client: GlueClient, job_name: str) -> bool:
+    """Return whether Glue knows a job. Raises Glue's error if it does not answer."""
+    try:
+        client.get_job_runs(JobName=job_name, MaxResults=1)
+    except client.exceptions.EntityNotFoundException:
+        return False
+    return True
+
+
 def _chosen(items: Sequence[T], most: int) -> Sequence[T]:
     return random.sample(items, min(len(items), most))
 

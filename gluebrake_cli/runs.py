@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gluebrake.contract import StopRequest
 from gluebrake.decisions import selection
 from gluebrake.decisions.stop_outcomes import GLUE_MAY_RETRY
+from gluebrake.metrics import Measure
 from gluebrake.model import TERMINAL_STATES, ActiveRuns, JobRun, Message, ParsedRequest, RunFacts
 from gluebrake.outcomes import Outcome
-from gluebrake_cli.errors import OperatorError, explain
+from gluebrake_cli.errors import STILL_RUNNING, OperatorError, explain
 
 T = TypeVar("T")
 
@@ -38,25 +41,72 @@ class RunStatus(Struct, frozen=True, kw_only=True):
     state: str = ""
     outcome: str = ""
     error_message: str = ""
+    measures: Mapping[Measure, float] = {}
+    """What the run used and about how much that cost, where the log has it."""
 
     @property
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self.has_ended or self.outcome in _FINAL
+        return self.has_ended or self.is_final
 
     @property
     def has_ended(self) -> bool:
         """Whether the run is not running any more."""
         return self.state in TERMINAL_STATES or self.outcome in _ENDED
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the log has the final outcome."""
+        return self.outcome in _FINAL
+
+    @property
+    def concluded(self) -> RunStatus:
+        """The status with the outcome that CONFIRM will log, if that follows from the state."""
+        if self.is_final or not self.outcome or self.state not in TERMINAL_STATES:
+            return self
+        stopped = self.state == "STOPPED"
+        return replace(self, outcome=Outcome.STOPPED if stopped else Outcome.FINISHED_BEFORE_STOP)
+
     def is_stopped(self, *, dry_run: bool) -> bool:
         """Return whether the run is STOPPED or, for a dry run, would be."""
         return self.outcome == Outcome.WOULD_STOP if dry_run else self.state == "STOPPED"
 
 
+class FollowedRuns(Struct, frozen=True, kw_only=True):
+    """The last status of the runs of a command; `statuses` is None if they were not followed."""
+
+    statuses: Sequence[RunStatus] | None = None
+    dry_run: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 if each run is STOPPED, or would be by a dry run, or has ended by itself."""
+        runs = self.statuses or ()
+        is_done = all(run.has_ended or run.is_stopped(dry_run=self.dry_run) for run in runs)
+        return 0 if is_done else STILL_RUNNING
+
+    @property
+    def unfinished(self) -> str:
+        """How many runs were still waited for when --timeout had passed, empty if none was."""
+        waiting = sum(not run.is_over for run in self.statuses or ())
+        rest = "have no outcome" if self.dry_run else "had not ended"
+        continues = "" if self.dry_run else " The functions continue to stop them."
+        return f"{waiting} runs {rest} after --timeout.{continues}" if waiting else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` shows of the runs."""
+        runs, dry_run = self.statuses, self.dry_run
+        return {
+            "runs": runs,
+            "all_stopped": None if runs is None else all(run.is_stopped(dry_run=dry_run) for run in runs),
+            "all_over": None if runs is None else all(run.has_ended for run in runs),
+        }
+
+
 class PollOptions(NamedTuple):
     """How long runs are followed, the time between two polls, and the least time between two reads of the log.
 
+    After the end of all runs, CONFIRM's outcomes are awaited, but no longer than `outcome_seconds`.
     The quota of FilterLogEvents is five calls a second for all callers of an account in most Regions:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
     """
@@ -64,6 +114,7 @@ class PollOptions(NamedTuple):
     timeout_seconds: float
     interval_seconds: float
     log_interval_seconds: float = 5.0
+    outcome_seconds: float = 0.0
 
 
 class RunList(Protocol):
@@ -102,33 +153,51 @@ def follow(
     poll_options: PollOptions,
     warn: Callable[[str], None],
 ) -> Iterator[list[RunStatus]]:
-    """Yield the status of the runs at each poll, until all are over or the timeout is.
+    """Yield the status of the runs at each poll, until all are over or the timeout has passed.
 
     States or outcomes alone are enough: `warn` gets each error of the other once. Raises OperatorError when
     neither can be read.
     """
-    deadline = time.monotonic() + poll_options.timeout_seconds
+    end = _End(time.monotonic() + poll_options.timeout_seconds, poll_options.outcome_seconds)
     log_reader = _LogReader(source, since, poll_options.log_interval_seconds)
     states: dict[JobRun, str] = {}
     warned: set[str] = set()
     statuses = run_statuses(messages, states, ())
     while True:
         waiting = [run for run, status in zip(messages, statuses, strict=True) if not status.is_over]
-        is_last = time.monotonic() >= deadline
+        is_last = time.monotonic() >= end.deadline
         errors: list[str] = []
         # The states are read last, so that a final outcome in the log is not newer than the run's state.
-        log = _try(lambda: log_reader.read(at_once=is_last), errors) or ()  # noqa: B023 - is called at once
+        log = _try(lambda: log_reader.read(at_once=is_last), errors)  # noqa: B023 - is called at once
         states |= _try(lambda: source.states(waiting), errors) or {}  # noqa: B023 - is called at once
         if len(errors) > 1:
             raise OperatorError(f"the request was sent, but its runs cannot be followed: {'; '.join(errors)}")
         for error in set(errors) - warned:
             warn(f"Run states or outcomes cannot be read; the command continues with the other: {error}")
         warned.update(errors)
-        statuses = run_statuses(messages, states, log)
-        yield statuses
-        if is_last or all(status.is_over for status in statuses):
+        statuses = run_statuses(messages, states, log or ())
+        if is_last or end.is_reached(statuses, has_log=log is not None):
+            yield [status.concluded for status in statuses]
             return
+        yield statuses
         time.sleep(poll_options.interval_seconds)
+
+
+@dataclass
+class _End:
+    """When polling ends: at the deadline, or when all runs are over and the outcomes are logged or late."""
+
+    deadline: float
+    outcome_seconds: float
+    _outcome_deadline: float = math.inf
+
+    def is_reached(self, statuses: Sequence[RunStatus], *, has_log: bool) -> bool:
+        if not all(status.is_over for status in statuses):
+            return False
+        now = time.monotonic()
+        self._outcome_deadline = min(self._outcome_deadline, now + self.outcome_seconds)
+        # Without the log, no outcome will be known.
+        return not has_log or now >= self._outcome_deadline or all(status.is_final for status in statuses)
 
 
 @dataclass
@@ -197,4 +266,11 @@ def _run_status(run: JobRun, state: str, line: LogLine) -> RunStatus:
         outcome=line.get("outcome", ""),
         # A run that fails by itself may be over before a function logs an outcome.
         error_message=line.get("error_message") or (GLUE_MAY_RETRY if state == "FAILED" else ""),
+        measures=measures(line),
     )
+
+
+def measures(line: LogLine) -> dict[Measure, float]:
+    """Return what a line says of the usage and the cost of a run. Glue may not have reported all of it."""
+    values = {measure: line.get(measure) for measure in Measure}
+    return {measure: value for measure, value in values.items() if isinstance(value, int | float)}

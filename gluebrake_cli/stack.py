@@ -18,7 +18,7 @@ from gluebrake.aws.call_budget import CallBudget
 from gluebrake.aws.glue import Glue
 from gluebrake.model import AwsEnvironment, JobRun, RunFacts
 from gluebrake.stages import STAGES, Queue
-from gluebrake_cli import queue_ages, run_states
+from gluebrake_cli import queue_ages, run_states, stack_alarms
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import Alarm, MappingState, QueueDepth
 from gluebrake_cli.runs import LogLine, parse_log_line
@@ -220,7 +220,7 @@ class Deployment:
         # The last page may follow empty ones. Each page is read, because the newest events are on the last.
         end: Any = {} if until is None else {"endTime": _milliseconds(until) - 1}
         for page in self.clients.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self._log_groups[function],
+            logGroupName=self.log_groups[function],
             filterPattern=pattern,
             startTime=_milliseconds(since),
             **end,
@@ -228,7 +228,8 @@ class Deployment:
             yield from (event["message"] for event in page["events"])
 
     @cached_property
-    def _log_groups(self) -> Mapping[str, str]:
+    def log_groups(self) -> Mapping[str, str]:
+        """The name of each function's log group."""
         configurations = {function: self.configuration(function) for function in self.function_names}
         return {
             function: configuration["LoggingConfig"]["LogGroup"]
@@ -263,25 +264,12 @@ class Deployment:
 
     def alarms(self) -> list[Alarm]:
         """Return the alarms of the stack."""
-        kinds = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-        names = [
-            resource["PhysicalResourceId"] for resource in self.resources() if resource["ResourceType"] in kinds
-        ]
-        return [
-            alarm for start in range(0, len(names), 100) for alarm in self._alarms(names[start : start + 100])
-        ]
+        return stack_alarms.read(self.clients.cloudwatch, self.resources())
 
     def resources(self) -> list[StackResourceSummaryTypeDef]:
         """Return the stack's resources."""
         pages = self.clients.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.stack)
         return [resource for page in pages for resource in page["StackResourceSummaries"]]
-
-    def _alarms(self, names: Sequence[str]) -> Iterator[Alarm]:
-        answer = self.clients.cloudwatch.describe_alarms(
-            AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
-        )
-        for alarm in (*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])):
-            yield Alarm(alarm["AlarmName"], alarm["StateValue"], alarm.get("AlarmDescription", ""))
 
 
 def _milliseconds(moment: datetime) -> int:

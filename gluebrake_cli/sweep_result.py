@@ -78,7 +78,8 @@ class SweepResult(Struct, frozen=True, kw_only=True):
         names = self.report.jobs_left_out
         if not names:
             return []
-        return [f"{counted(len(names), 'job')} left out by jobs or protectedJobs: {_first(names)}"]
+        jobs = counted(len(names), "job")
+        return [f"{jobs} left out by `jobs` or `protectedJobs` of the configuration: {_first(names)}"]
 
     @property
     def problems(self) -> list[str]:

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from gluebrake.contract import StopRequest
 from gluebrake.model import JobRun
 from gluebrake_cli import output, stop_requests, tables
-from gluebrake_cli.live_runs import follow_live, unfinished
-from gluebrake_cli.runs import PollOptions, RunStatus
+from gluebrake_cli.errors import NOT_OK
+from gluebrake_cli.live_runs import follow_live
+from gluebrake_cli.runs import FollowedRuns, PollOptions
 from gluebrake_cli.sweep_result import SweepResult
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class StopOptions(NamedTuple):
         """Raise BadParameter for an option that has no meaning without --stop."""
         if not self.stop and self.number is not None:
             raise typer.BadParameter("--yes requires --stop")
-        if not self.stop and self.poll_options:
-            raise typer.BadParameter("--wait requires --stop")
 
     @property
     def asks(self) -> bool:
@@ -56,12 +55,11 @@ class SentRequest(Struct, frozen=True):
 class Stops(Struct, frozen=True, kw_only=True):
     """The requests that were sent, and the last status of their runs.
 
-    `sent` is None without --stop, or if the operator did not confirm, which `refusal` says. `runs` is None if
-    the runs were not followed.
+    `sent` is None without --stop, or if the operator did not confirm, which `refusal` says.
     """
 
     sent: Sequence[SentRequest] | None = None
-    runs: Sequence[RunStatus] | None = None
+    followed: FollowedRuns = FollowedRuns()
     refusal: str = ""
 
     @property
@@ -76,23 +74,16 @@ class Stops(Struct, frozen=True, kw_only=True):
     @property
     def problems(self) -> list[str]:
         """Why nothing was stopped, and how many runs were still waited for when --timeout had passed."""
-        waiting = unfinished(self.runs or ())
-        return [text for text in (self.refusal, waiting) if text]
+        return [text for text in (self.refusal, self.followed.unfinished) if text]
 
     @property
-    def is_done(self) -> bool:
-        """Whether everything was sent, and no followed run is running any more."""
-        return not self.refusal and all(run.has_ended for run in self.runs or ())
+    def exit_code(self) -> int:
+        """Return 0 if everything was sent, and no followed run is running any more."""
+        return NOT_OK if self.refusal else self.followed.exit_code
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows, as for `gluebrake stop`."""
-        runs = self.runs
-        return {
-            "requests": self.sent,
-            "runs": runs,
-            "all_stopped": None if runs is None else all(run.is_stopped(dry_run=False) for run in runs),
-            "all_over": None if runs is None else all(run.has_ended for run in runs),
-        }
+        return {"requests": self.sent, **self.followed.as_json()}
 
 
 def stop_runs(deployment: Deployment, result: SweepResult, options: StopOptions, since: datetime) -> Stops:
@@ -104,9 +95,10 @@ def stop_runs(deployment: Deployment, result: SweepResult, options: StopOptions,
     stops = Stops(sent=_send(deployment, requests))
     if not options.poll_options:
         return stops
-    messages = stops.messages
-    runs = follow_live(deployment, messages, since=since, poll_options=options.poll_options) if messages else []
-    return replace(stops, runs=runs)
+    if not stops.messages:
+        return replace(stops, followed=FollowedRuns(statuses=[]))
+    followed = follow_live(deployment, stops.messages, since=since, poll_options=options.poll_options)
+    return replace(stops, followed=followed)
 
 
 def _refusal(result: SweepResult, number: int | None, place: str) -> str:

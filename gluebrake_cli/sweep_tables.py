@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
-from gluebrake.decisions.policies import MEANINGS, NotStopped
+from gluebrake.decisions.policies import MEANINGS, NotMatched, NotStopped
 from gluebrake.policies import Policy
 from gluebrake.sweep_contract import PolicyReport, ReportedRun
 from gluebrake_cli.dead_letters import age
@@ -77,6 +77,7 @@ def sweep_report(result: SweepResult, *, explain: bool, can_stop: bool) -> Rende
         *([_rows(_RUN_COLUMNS, _RUN, runs), Text()] if runs else []),
         *([_rows(_LEFT_COLUMNS, _RUN, left), Text()] if left else []),
         *map(Text, _summary(result)),
+        *map(Text, _left(result.summary.not_matched, explain=explain)),
         *map(Text, map(printable, result.notes)),
         *([Text(hint)] if can_stop and result.stoppable else []),
         *_faults(result.problems),
@@ -118,6 +119,14 @@ def _summary(result: SweepResult) -> Iterator[str]:
         yield f"{reason}: {MEANINGS[NotStopped(reason)]}."
     if summary.warned:
         yield f"{_NEAR_LIMIT}: the run reached warnAtPercent since the sweep before."
+
+
+def _left(not_matched: Mapping[str, int], *, explain: bool) -> Iterator[str]:
+    """Yield how many active runs the policy leaves, by the first reason. They go on running after a stop."""
+    for reason, number in not_matched.items():
+        yield f"{counted(number, 'active run')} left: {MEANINGS[NotMatched(reason)]}."
+    if not_matched and not explain:
+        yield "--explain shows each run that is left."
 
 
 def policies_table(policies: PolicyList, now: datetime) -> RenderableType:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-from rich.console import Group as Lines
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from gluebrake.model import AwsEnvironment
 from gluebrake.outcomes import Outcome
 from gluebrake_cli.dead_letters import DeadLetter, ReasonGroup, age
-from gluebrake_cli.health import Health
 from gluebrake_cli.reasons import explanation
-from gluebrake_cli.runs import LogLine, RunStatus
 
 SHORT_ID: Final = 8
 """The characters of a message id that tables show. Commands accept them for the whole id."""
 
-_MAX_ROWS: Final = 20
+OBSERVES: Final = Text("It observes: it stops nothing (observe: true).", style="yellow")
+
 # Their values are short: a wrapped one would be harder to read than a wrapped text.
-_NOT_WRAPPED: Final = frozenset({"ago", "age", "message", "outcome", "reason", "state"})
+_NOT_WRAPPED: Final = frozenset({"age", "message", "reason"})
 _GOOD: Final = frozenset({"STOPPED", "OK", "Enabled", Outcome.STOPPED, Outcome.WOULD_STOP})
 _BAD: Final = frozenset(
     {
@@ -41,8 +37,7 @@ def place(environment: AwsEnvironment) -> str:
 
 def heading(stack: str, environment: AwsEnvironment, *, observes: bool) -> list[Text]:
     """Return the first lines of a screen: which stack it shows, and whether that stack stops anything."""
-    note = Text("It observes: it stops nothing (observe: true).", style="yellow")
-    return [Text(f"{stack} {place(environment)}"), *([note] if observes else [])]
+    return [Text(f"{stack} {place(environment)}"), *([OBSERVES] if observes else [])]
 
 
 def dead_letters_table(dead_letters: Sequence[DeadLetter], now: datetime) -> Table:
@@ -102,101 +97,24 @@ def dead_letter_table(dead_letter: DeadLetter, now: datetime) -> Table:
     return _fields_table(fields)
 
 
-def runs_table(statuses: Sequence[RunStatus], environment: AwsEnvironment, *, dry_run: bool) -> RenderableType:
-    """Return a row for each run, no more than fill a screen: those first that may still be running."""
-    stopped = [status for status in statuses if status.is_stopped(dry_run=dry_run)]
-    not_stopped = [status for status in statuses if not status.is_stopped(dry_run=dry_run)]
-    ended = [status for status in not_stopped if status.has_ended]
-    active = [status for status in not_stopped if not status.has_ended]
-    shown = [*active, *ended, *stopped][:_MAX_ROWS]
-    # The runs of one job have a place for its name elsewhere, and their ids are long.
-    has_jobs = len({status.job_name for status in statuses}) > 1
-    rows = (
-        [
-            *([status.job_name] if has_jobs else []),
-            *(status.job_run_id, status.state, status.outcome, status.error_message),
-        ]
-        for status in shown
-    )
-    counts = [f"{len(stopped)} of {len(statuses)} {'would stop' if dry_run else 'stopped'}"]
-    if ended:
-        counts.append(f"{len(ended)} {'ended before' if dry_run else 'ended by themselves'}")
-    hidden = f", {len(statuses) - len(shown)} more not shown" if len(shown) < len(statuses) else ""
-    return Lines(
-        _table([*(["job"] if has_jobs else []), "run", "state", "outcome", "error"], rows),
-        Text(f"{', '.join(counts)} {place(environment)}{hidden}"),
-    )
-
-
-def health_tables(health: Health, now: datetime) -> RenderableType:
-    """Return a table for each section, then what is wrong."""
-    queues = (
-        [
-            *(queue.name, str(queue.messages), str(queue.in_flight), str(queue.delayed)),
-            _seconds(queue.oldest_age_seconds),
-        ]
-        for queue in health.queues
-    )
-    alarms = ([alarm.state, alarm.name, alarm.description] for alarm in health.alarms)
-    mappings = ([mapping.function, mapping.state] for mapping in health.mappings)
-    problems = [Text(f"! {printable(problem)}", style="red") for problem in health.problems]
-    return Lines(
-        *heading(health.stack, AwsEnvironment(health.account, health.region), observes=health.observes),
-        _table(["queue", "messages", "in flight", "delayed", "oldest"], queues, "Queues"),
-        _table(["alarm", "name", "meaning"], alarms, "Alarms"),
-        _table(["function", "mapping"], mappings, "Mappings"),
-        _config_table(health.config),
-        _outcomes_table(health.outcomes, now),
-        *(problems or [Text("Nothing is wrong.", style="green")]),
-    )
-
-
-def _config_table(config: Mapping[str, Any]) -> Table:
-    # Queue URLs are long, and the stack's outputs have them.
-    shown = {name: _value(value) for name, value in config.items() if not name.endswith("_url")}
-    return _fields_table(shown, "Config")
-
-
-def requester(line: LogLine) -> str:
-    """Return who or what requested the stop, by a line of the log.
-
-    For an event, a notification or an alarm action, the sender that SQS reports is only AWS's own.
-    """
-    return str(line.get("requested_by") or line.get("via") or line.get("sender", ""))
-
-
-def _outcomes_table(lines: Iterable[LogLine], now: datetime) -> Table:
-    rows = (
-        [
-            duration(age(datetime.fromisoformat(line["timestamp"]), now)),
-            line["outcome"],
-            line["job_name"],
-            line.get("job_run_id", ""),
-            requester(line),
-            line.get("error_message", "") or line.get("reason", ""),
-        ]
-        for line in lines
-    )
-    return _table(["ago", "outcome", "job", "run", "requested by", "error or reason"], rows, "Outcomes")
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left")
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table()
     for column in columns:
         # A long value is wrapped, not cut: the operator may have to copy it.
         table.add_column(column, overflow="fold", no_wrap=column in _NOT_WRAPPED)
     for row in rows:
-        table.add_row(*(_cell(text) for text in row))
+        table.add_row(*(cell(text) for text in row))
     return table
 
 
-def _fields_table(fields: Mapping[str, str], title: str | None = None) -> Table:
-    table = _table(["", ""], fields.items(), title)
+def _fields_table(fields: Mapping[str, str]) -> Table:
+    table = _table(["", ""], fields.items())
     table.show_header = False
     return table
 
 
-def _cell(text: str) -> Text:
+def cell(text: str) -> Text:
+    """Return a text in the colour that it deserves, without control characters."""
     return Text(printable(text), style="green" if text in _GOOD else "red" if text in _BAD else "")
 
 
@@ -208,14 +126,6 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _seconds(seconds: int | None) -> str:
-    return "not known" if seconds is None else duration(timedelta(seconds=seconds))
 
 
 def duration(duration: timedelta) -> str:

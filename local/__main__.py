@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     up_parser.set_defaults(run=_up)
     env_parser = commands.add_parser(
-        "env", help='print variables for the AWS CLI, as in: eval "$(python -m local env)"'
+        "env", help='print variables for the AWS CLI, as in: eval "$(.venv/bin/python -m local env)"'
     )
     env_parser.set_defaults(run=_env)
     return parser

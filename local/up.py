@@ -56,5 +56,6 @@ def _show(record: DeploymentRecord) -> None:
         table.add_row(name, value)
     progress.print(table)
     progress.print(
-        'To use the AWS CLI, run in another terminal: eval "$(python -m local env)". Ctrl-C ends the emulator.'
+        'To use the AWS CLI, run in another terminal: eval "$(.venv/bin/python -m local env)".'
+        " Ctrl-C ends the emulator."
     )

@@ -16,7 +16,7 @@ from gluebrake_cli.options import AsJson, examples, find_deployment
 
 EXAMPLES: Final = examples("gluebrake policies", "gluebrake policies --json")
 
-_NONE: Final = "It has no policies. docs/policies.md says how to add one."
+_NONE: Final = "The stack has no guardrail policies. docs/policies.md says how to add one."
 
 
 def policies(context: typer.Context, *, json: AsJson = False) -> None:

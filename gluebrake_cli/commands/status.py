@@ -7,19 +7,25 @@ from typing import Annotated, Final
 
 import typer
 
-from gluebrake_cli import health, output, tables
+from gluebrake_cli import health, output
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.options import AsJson, examples, find_deployment
+from gluebrake_cli.status_screen import status_screen
 
 EXAMPLES: Final = examples("gluebrake status", "gluebrake status --outcomes 50 --json")
 
-Outcomes = Annotated[int, typer.Option(metavar="COUNT", help="How many of the latest outcomes to show.")]
+Outcomes = Annotated[int, typer.Option(metavar="COUNT", help="How many of the latest outcomes to read.")]
 
 
-def status(context: typer.Context, *, outcomes: Outcomes = 10, json: AsJson = False) -> None:
-    """Show queues, alarms, event source mappings, configuration and the latest outcomes.
+def status(context: typer.Context, *, outcomes: Outcomes = 5, json: AsJson = False) -> None:
+    """Show whether anything is wrong with the deployment, what to do about it, and the latest outcomes.
 
-    Exit code 1 means dead letters, an alarm in ALARM, a disabled mapping, or an unreadable section.
+    The first line has the verdict. Queues, alarms, event source mappings and
+    configuration are counted; --json has them whole. A line of the log is
+    shown for each run, the newest.
+
+    Exit code 1 means dead letters, an alarm in ALARM, a disabled mapping, or
+    an unreadable section.
     """
     now = datetime.now(UTC)
     deployment = find_deployment(context)
@@ -27,5 +33,5 @@ def status(context: typer.Context, *, outcomes: Outcomes = 10, json: AsJson = Fa
     if json:
         output.write_json(deployment.aws_environment, report.as_json())
     else:
-        output.show(tables.health_tables(report, now))
+        output.show(status_screen(report, now))
     raise typer.Exit(NOT_OK if report.problems else 0)

@@ -1,32 +1,32 @@
-"""`gluebrake stop`: send a stop request and, with --wait, follow its runs to their end."""
+"""`gluebrake stop`: look at the runs, send a stop request, and follow the runs to their end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import msgspec
 import typer
 from msgspec import UNSET, Struct
 
 from gluebrake.contract import StopRequest
-from gluebrake.model import AwsEnvironment, JobRun
-from gluebrake_cli import output, stop_requests, tables
-from gluebrake_cli.errors import NOT_OK
-from gluebrake_cli.live_runs import follow_live, unfinished
+from gluebrake.model import AwsEnvironment
+from gluebrake_cli import durations, known_runs, output, run_table, stop_requests, tables
+from gluebrake_cli.live_runs import follow_live, poll_options
 from gluebrake_cli.options import AsJson, Every, Timeout, Wait, Yes, examples, find_deployment
-from gluebrake_cli.runs import PollOptions, RunStatus, requested_runs
+from gluebrake_cli.runs import FollowedRuns, PollOptions, RunStatus, run_statuses
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
 EXAMPLES: Final = examples(
-    'gluebrake stop nightly-etl jr_0a1b jr_2c3d --reason "over budget" --wait',
-    "gluebrake stop nightly-etl jr_0a1b --include-attempts --wait",
-    "gluebrake stop nightly-etl --all-active --older-than 120 --wait",
+    'gluebrake stop nightly-etl jr_0a1b jr_2c3d --reason "over budget"',
+    "gluebrake stop nightly-etl jr_0a1b --include-attempts --timeout 1h",
+    "gluebrake stop nightly-etl --all-active --older-than 2h",
     "gluebrake stop nightly-etl --all-active --argument --date=2026-11-24 --except jr_2c3d",
-    "gluebrake stop nightly-etl --all-active --started-after 2026-11-24T03:00:00Z --dry-run --wait",
+    "gluebrake stop nightly-etl --all-active --started-after 2026-11-24T03:00:00Z --dry-run",
+    "gluebrake stop nightly-etl jr_0a1b --no-wait",
 )
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="The Glue job.")]
@@ -36,7 +36,12 @@ AllActive = Annotated[
 ]
 OlderThan = Annotated[
     int | None,
-    typer.Option(metavar="MINUTES", help="Of the active runs, those that started at least so long ago."),
+    typer.Option(
+        metavar="AGE",
+        parser=durations.minutes,
+        help="Of the active runs, those that started at least so long ago: 90m, 2h, 1h30m, 1d,"
+        " or a number of minutes.",
+    ),
 ]
 StartedAfter = Annotated[
     str | None,
@@ -66,6 +71,10 @@ RequestedBy = Annotated[
     str, typer.Option(help="Who requests it. The default is the identity of your credentials.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Let the function report what it would stop.")]
+Blind = Annotated[
+    bool,
+    typer.Option("--blind", help="Send the request without a look at the job and its runs."),
+]
 
 
 class SentRequest(Struct, frozen=True):
@@ -74,20 +83,24 @@ class SentRequest(Struct, frozen=True):
     request: StopRequest
     message_id: str | None
 
-    def is_done(self, runs: Sequence[RunStatus]) -> bool:
-        """Return whether each run is STOPPED, or would be by a dry run, or has ended by itself."""
-        return all(run.has_ended or run.is_stopped(dry_run=self.request.dry_run) for run in runs)
 
-    def as_json(self, runs: Sequence[RunStatus] | None) -> dict[str, Any]:
-        """Return what `--json` shows; `runs` is None if they were not followed."""
-        dry_run = self.request.dry_run
-        return {
-            "message_id": self.message_id,
-            "request": self.request,
-            "runs": runs,
-            "all_stopped": None if runs is None else all(run.is_stopped(dry_run=dry_run) for run in runs),
-            "all_over": None if runs is None else all(run.has_ended for run in runs),
-        }
+class Sending(NamedTuple):
+    """How a request is sent: after which looks, and how its runs are followed, None if they are not."""
+
+    ask: bool
+    blind: bool
+    poll_options: PollOptions | None
+
+    def check(self, request: StopRequest) -> None:
+        """Raise BadParameter for a question that cannot have a number in it."""
+        if self.blind and self.must_confirm(request):
+            raise typer.BadParameter(
+                "--blind with --all-active requires --yes: no run is listed to be confirmed"
+            )
+
+    def must_confirm(self, request: StopRequest) -> bool:
+        """Return whether the operator must confirm the number of runs."""
+        return self.ask and request.select is not UNSET and not request.dry_run
 
 
 def stop(
@@ -104,16 +117,25 @@ def stop(
     reason: Reason = "",
     requested_by: RequestedBy = "",
     dry_run: DryRun = False,
-    wait: Wait = False,
+    blind: Blind = False,
+    wait: Wait = None,
     timeout: Timeout = 2400,
     every: Every = 2.0,
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
-    """Send a request to stop runs of a job. With --wait, follow them until none is running any more.
+    """Request to stop runs of a job, and follow them until none is running any more.
 
-    Name the runs, or give --all-active with the options that narrow it down. With --wait, exit code 1 means
-    that a run may still be running: it is protected or unknown, its stop failed, or --timeout has passed.
+    Name the runs, or give --all-active with the options that narrow it down.
+    Before it sends, the command looks whether Glue knows the runs and whether
+    they are over already. It ends when no run is running any more and the log
+    has the outcomes, with the estimated cost. With --no-wait, it returns when
+    the request is sent.
+
+    Exit codes: 0 each run is stopped, or was over already; 1 nothing was sent,
+    because the job or a run is unknown, or an error; 2 wrong usage; 3 a run may
+    still be running: --timeout has passed, its stop failed, or it is protected.
+    With --dry-run, 3 means that a run would not be stopped.
     """
     now = datetime.now(UTC)
     runs = stop_requests.Runs(
@@ -128,61 +150,65 @@ def stop(
     request = stop_requests.build(
         job_name, runs, reason=reason, requested_by=requested_by, dry_run=dry_run, now=now
     )
+    followed_as = None if wait is False else poll_options(timeout, every)
+    sending = Sending(ask=not yes, blind=blind, poll_options=followed_as)
+    sending.check(request)
     deployment = find_deployment(context)
     if not dry_run:
         deployment.refuse_under_observe()
     request = msgspec.structs.replace(request, requested_by=requested_by or deployment.caller())
-    options = PollOptions(timeout, every) if wait else None
-    sent, statuses = _send_and_follow(deployment, request, now, options, ask=not yes)
-    _print_result(sent, statuses, deployment.aws_environment, json=json)
-    raise typer.Exit(0 if statuses is None or sent.is_done(statuses) else NOT_OK)
+    sent, followed = _send_and_follow(deployment, request, now, sending)
+    _print_result(sent, followed, deployment.aws_environment, json=json)
+    raise typer.Exit(followed.exit_code)
 
 
 def _send_and_follow(
-    deployment: Deployment, request: StopRequest, now: datetime, poll_options: PollOptions | None, *, ask: bool
-) -> tuple[SentRequest, list[RunStatus] | None]:
-    """Send the request, unless no run matches it. Return the last status of its runs, None if not followed."""
-    must_confirm = ask and request.select is not UNSET and not request.dry_run
-    runs = requested_runs(deployment, request, now) if poll_options or must_confirm else None
-    if runs == []:
-        return SentRequest(request, None), []
-    if must_confirm and runs:
-        place = tables.place(deployment.aws_environment)
-        output.confirm(f"Stop {len(runs)} active runs of {request.job_name} {place}?")
-    sent = _send(deployment, request)
-    return sent, _follow(deployment, sent, runs, now, poll_options) if runs and poll_options else None
-
-
-def _send(deployment: Deployment, request: StopRequest) -> SentRequest:
-    return SentRequest(request, deployment.stop_queue.send_one(msgspec.json.encode(request).decode()))
-
-
-def _follow(
-    deployment: Deployment,
-    sent: SentRequest,
-    runs: Sequence[JobRun],
-    since: datetime,
-    poll_options: PollOptions,
-) -> list[RunStatus]:
-    messages, dry_run = dict.fromkeys(runs, sent.message_id), sent.request.dry_run
-    return follow_live(deployment, messages, since=since, poll_options=poll_options, dry_run=dry_run)
+    deployment: Deployment, request: StopRequest, now: datetime, sending: Sending
+) -> tuple[SentRequest, FollowedRuns]:
+    """Send the request, unless no active run is meant. Return the last status of its runs."""
+    known = known_runs.look(deployment, request, now) if not sending.blind else None
+    if known and known.are_over:
+        statuses = run_statuses(dict.fromkeys(known.runs), known.states, ())
+        return SentRequest(request, None), FollowedRuns(statuses=statuses, dry_run=request.dry_run)
+    if known and sending.must_confirm(request):
+        runs = tables.counted(len(known.runs), "active run")
+        output.confirm(f"Stop {runs} of {request.job_name} {tables.place(deployment.aws_environment)}?")
+    if known:
+        known_runs.note_over(known)
+    sent = SentRequest(request, deployment.stop_queue.send_one(msgspec.json.encode(request).decode()))
+    runs_to_follow = known.runs if known else known_runs.named(request)
+    if not sending.poll_options or not runs_to_follow:
+        return sent, FollowedRuns()
+    return sent, follow_live(
+        deployment,
+        dict.fromkeys(runs_to_follow, sent.message_id),
+        since=now,
+        poll_options=sending.poll_options,
+        dry_run=request.dry_run,
+    )
 
 
 def _print_result(
-    sent: SentRequest, statuses: Sequence[RunStatus] | None, environment: AwsEnvironment, *, json: bool
+    sent: SentRequest, followed: FollowedRuns, environment: AwsEnvironment, *, json: bool
 ) -> None:
-    place = tables.place(environment)
     if json:
-        output.write_json(environment, sent.as_json(statuses))
+        members = {"message_id": sent.message_id, "request": sent.request, **followed.as_json()}
+        output.write_json(environment, members)
     elif sent.message_id is None:
-        output.show(f"No active run of {sent.request.job_name} {place} matches: nothing was sent.")
-        if sent.request.select and sent.request.select.arguments:
-            output.note("Only arguments count with which a run was started, not the defaults of its job.")
-    elif statuses is None:
-        output.show(
-            f"Sent as message {sent.message_id} {place}. --wait follows the runs; status shows outcomes."
-        )
+        _print_not_sent(sent.request, followed.statuses or (), environment)
+    elif followed.statuses is None:
+        place = tables.place(environment)
+        output.show(f"Sent as message {sent.message_id} {place}. `gluebrake status` shows the latest outcomes.")
     else:
-        output.show(tables.runs_table(statuses, environment, dry_run=sent.request.dry_run))
-    if text := unfinished(statuses or (), dry_run=sent.request.dry_run):
+        output.show(run_table.runs_table(followed.statuses, environment, dry_run=followed.dry_run))
+    if sent.message_id and (text := followed.unfinished):
         output.note(text)
+
+
+def _print_not_sent(request: StopRequest, over: Sequence[RunStatus], environment: AwsEnvironment) -> None:
+    if over:
+        output.show(run_table.over_table(over, environment))
+        return
+    output.show(f"No active run of {request.job_name} {tables.place(environment)} matches: nothing was sent.")
+    if request.select and request.select.arguments:
+        output.note("Only arguments count with which a run was started, not the defaults of its job.")

@@ -11,12 +11,12 @@ from rich.console import RenderableType
 
 from gluebrake.model import AwsEnvironment
 from gluebrake.policies import Policy
-from gluebrake_cli import deployed_policies, output, policy_options, progress, sweep_tables, tables
+from gluebrake_cli import deployed_policies, output, policy_options, progress, run_table, sweep_tables, tables
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.facts import DeploymentFacts
+from gluebrake_cli.live_runs import poll_options
 from gluebrake_cli.options import AsJson, Every, Timeout, Wait, examples, find_deployment
 from gluebrake_cli.policy_options import Conditions
-from gluebrake_cli.runs import PollOptions
 from gluebrake_cli.sweep_result import SweepResult
 from gluebrake_cli.sweep_stops import StopOptions, Stops, stop_runs
 
@@ -28,7 +28,7 @@ EXAMPLES: Final = examples(
     "gluebrake sweep runaway --explain",
     "gluebrake sweep --jobs 'dev-*' --older-than 2h",
     "gluebrake sweep --jobs '*' --tag env=dev --except 'dev-core-*' --times-usual 5 --json",
-    "gluebrake sweep --jobs 'dev-*' --older-than 2h --stop --wait",
+    "gluebrake sweep --jobs 'dev-*' --older-than 2h --stop",
     'gluebrake sweep runaway --stop --yes 3 --reason "incident 4711"',
     "gluebrake sweep --jobs '*' --all-types --stop",
 )
@@ -117,7 +117,7 @@ def sweep(
     explain: Explain = False,
     stop: Stop = False,
     yes: Number = None,
-    wait: Wait = False,
+    wait: Wait = None,
     timeout: Timeout = 2400,
     every: Every = 2.0,
     json: AsJson = False,
@@ -132,9 +132,12 @@ def sweep(
     protect tag are shown and never stopped. maxRuns limits SWEEP only: by
     hand, the number that you type is the limit.
 
-    Exit code 1 means that not all jobs were read, that no job was considered,
-    or that your number differs. With --wait, it also means that a run may
-    still be running.
+    With --stop, the command follows the runs until none is running any more,
+    unless you give --no-wait.
+
+    Exit codes: 0 done; 1 not all jobs were read, no job was considered, your
+    number differs, or an error; 2 wrong usage; 3 a run may still be running,
+    although its stop was requested.
     """
     now = datetime.now(UTC)
     conditions = Conditions(
@@ -150,7 +153,9 @@ def sweep(
         execution_class=execution_class,
     )
     chosen = policy_options.choose(policy, conditions, reason)
-    options = StopOptions(stop, yes, reason, PollOptions(timeout, every) if wait else None)
+    if wait and not stop:
+        raise typer.BadParameter("--wait requires --stop")
+    options = StopOptions(stop, yes, reason, None if wait is False else poll_options(timeout, every))
     options.check()
     deployment = find_deployment(context)
     if stop:
@@ -161,7 +166,7 @@ def sweep(
         (output.show_aside if json else output.show)(screen)
     stops = stop_runs(deployment, result, options, now) if stop else Stops()
     _print_result(deployment, result, stops, explain=explain, json=json)
-    raise typer.Exit(NOT_OK if result.problems or not stops.is_done else 0)
+    raise typer.Exit(stops.exit_code or (NOT_OK if result.problems else 0))
 
 
 def _policy(deployment: Deployment, chosen: Policy | str) -> Policy:
@@ -208,11 +213,11 @@ def _print_result(
 
 def _show_stops(stops: Stops, environment: AwsEnvironment) -> None:
     place = tables.place(environment)
-    if stops.runs:
-        output.show(tables.runs_table(stops.runs, environment, dry_run=False))
+    if runs := stops.followed.statuses:
+        output.show(run_table.runs_table(runs, environment, dry_run=False))
     elif stops.sent:
         requests = tables.counted(len(stops.sent), "stop request")
-        runs = tables.counted(len(stops.messages), "run")
-        output.show(f"Sent {requests} for {runs} {place}. --wait follows the runs; status shows outcomes.")
+        number = tables.counted(len(stops.messages), "run")
+        output.show(f"Sent {requests} for {number} {place}. `gluebrake status` shows the latest outcomes.")
     elif stops.sent is not None:
         output.show(f"No run to stop {place}: nothing was sent.")

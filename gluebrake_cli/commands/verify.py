@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from gluebrake_cli import canary as canary_job
-from gluebrake_cli import output, tables
+from gluebrake_cli import durations, output, tables
 from gluebrake_cli.canary import Canary
 from gluebrake_cli.errors import NOT_OK, OperatorError
 from gluebrake_cli.options import AsJson, Yes, examples, find_deployment
@@ -32,13 +32,25 @@ EmptyTag = Annotated[
     ),
 ]
 Timeout = Annotated[
-    int, typer.Option(metavar="SECONDS", help="When to give up. The clean-up takes a few seconds more.")
+    float,
+    typer.Option(
+        metavar="DURATION",
+        parser=durations.seconds,
+        show_default="5m",
+        help="When to give up: 90s, 10m, or a number of seconds. The clean-up takes a few seconds more.",
+    ),
 ]
-Every = Annotated[float, typer.Option(metavar="SECONDS", help="Time between two polls.")]
+Every = Annotated[
+    float,
+    typer.Option(
+        metavar="DURATION", parser=durations.seconds, show_default="1s", help="Time between two polls."
+    ),
+]
 Settle = Annotated[
     float | None,
     typer.Option(
-        metavar="SECONDS",
+        metavar="DURATION",
+        parser=durations.seconds,
         help="Time until IAM no longer sees a removed tag. The default is 15, and 0 on the emulator.",
     ),
 ]

@@ -17,7 +17,7 @@ from tests.support.simulated_aws import SimulatedAws
 
 COMMANDS = (
     *("stop", "sweep", "policies", "dead-letters", "redrive", "drop", "status", "doctor", "verify"),
-    "env",
+    *("history", "env"),
 )
 
 
@@ -75,7 +75,7 @@ def test_an_error_is_one_line_with_exit_code_1(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("stop", "etl", "a"),
+        ("stop", "etl", "a", "--blind", "--no-wait"),
         ("stop", "etl", "--all-active"),
         ("dead-letters",),
         ("dead-letters", "--by-reason"),

@@ -172,7 +172,7 @@ def test_a_stack_without_policies_says_so(stack: PoliciesAws, deployed: Deployme
     """That is no fault: the exit code is 0, and nothing else is read."""
     stack.policies = []
     shown = run(deployed, "policies").stdout
-    assert "It has no policies. docs/policies.md says how to add one." in shown
+    assert "The stack has no guardrail policies. docs/policies.md says how to add one." in shown
     assert run_json(deployed, "policies")["policies"] == []
     assert stack.searches == []
 

@@ -11,5 +11,7 @@ def test_status_shows_what_can_be_read(deployment: Deployment, dead_letters: dic
     shown = run_json(deployment, "status", code=1)
     assert [queue["messages"] for queue in shown["queues"]] == [0, 0, len(dead_letters)]
     assert set(shown["unknown"]) == {"age of the oldest message", "alarms", "mappings", "config", "outcomes"}
-    assert "dead letters: 3" in shown["wrong"]
-    assert "! alarms: " in run(deployment, "status", code=1).stdout
+    assert "3 dead letters: requests that could not be carried out" in shown["wrong"]
+    text = run(deployment, "status", code=1).stdout
+    assert text.startswith("Gluebrake in 123456789012, eu-west-1: 6 problems\n")
+    assert "! alarms: " in text

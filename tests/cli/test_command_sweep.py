@@ -166,7 +166,7 @@ class TestReport:
         assert _matched(run_json(connected, "sweep", "runaway")) == ["old"]
         stack.policies = [policy("runaway", max_minutes=60, jobs=("nightly",))]
         stack.more = {"reason": "l?uft zu lange"}
-        run(connected, "sweep", "runaway", "--stop", "--yes", "1")
+        run(connected, "sweep", "runaway", "--stop", "--no-wait", "--yes", "1")
         assert [request["Reason"] for request in _requests(runs)] == ["l?uft zu lange"]
 
     @pytest.mark.usefixtures("runs")
@@ -234,7 +234,7 @@ class TestReport:
         shown = run(connected, "sweep", "runaway").stdout
         assert "runaway is over its cap: 2 runs, and maxRuns is 1. SWEEP stops none of them." in shown
         assert "The cap guards SWEEP only" in shown
-        run(connected, "sweep", "runaway", "--stop", "--yes", "2")
+        run(connected, "sweep", "runaway", "--stop", "--no-wait", "--yes", "2")
         assert len(_requests(runs)) == 2
         stack.policies = [policy("runaway", max_minutes=60, max_runs=1, mode="report")]
         assert "In the mode stop, SWEEP stops none." in run(connected, "sweep", "runaway").stdout
@@ -277,7 +277,7 @@ class TestStop:
     def test_exactly_the_shown_runs_are_requested(self, swept: Deployment, runs: SimulatedAws) -> None:
         """A request names the ids of a job's runs, and why and by whom they are stopped. Others are left."""
         _start(runs, "nightly", "older", hours=20)
-        result = run(swept, *OLDER, "--stop", answer="3\n")
+        result = run(swept, *OLDER, "--stop", "--no-wait", answer="3\n")
         assert f"Stop 3 runs of 2 jobs {PLACE}? Type the number of runs: " in result.stderr
         assert f"Sent 2 stop requests for 3 runs {PLACE}." in result.stdout
         assert sorted(_requests(runs), key=lambda request: str(request["JobName"])) == [
@@ -294,30 +294,30 @@ class TestStop:
         self, swept: Deployment, runs: SimulatedAws, arguments: Sequence[str]
     ) -> None:
         """The log then says why the runs were stopped. A policy has a reason of its own."""
-        run(swept, "sweep", "runaway", "--stop", "--yes", "2", *arguments)
+        run(swept, "sweep", "runaway", "--stop", "--no-wait", "--yes", "2", *arguments)
         assert {request["Reason"] for request in _requests(runs)} == {*arguments[1:]} or {"runaway says so"}
 
     @pytest.mark.parametrize("answer", ["3", "1", "y", "yes", "2.0", "-2"])
     def test_another_answer_stops_nothing(self, swept: Deployment, runs: SimulatedAws, answer: str) -> None:
         """Only the number itself is an answer. The error has both, and the exit code is 1."""
-        result = run(swept, *OLDER, "--stop", answer=f"{answer}\n", code=1)
+        result = run(swept, *OLDER, "--stop", "--no-wait", answer=f"{answer}\n", code=1)
         assert f"your number is {answer}, and the report has 2 runs that can be stopped" in result.stderr
         assert "nothing was stopped" in result.stderr
         assert _requests(runs) == []
 
     def test_no_answer_stops_nothing(self, swept: Deployment, runs: SimulatedAws) -> None:
         """At the end of the input, or after Ctrl-C, the exit code is 1."""
-        run(swept, *OLDER, "--stop", code=1)
+        run(swept, *OLDER, "--stop", "--no-wait", code=1)
         assert _requests(runs) == []
 
     def test_yes_must_have_the_number_that_is_found(self, swept: Deployment, runs: SimulatedAws) -> None:
         """A script that expects two runs stops neither one nor three. The JSON says so as well."""
-        shown = run_json(swept, *OLDER, "--stop", "--yes", "3", code=1)
+        shown = run_json(swept, *OLDER, "--stop", "--no-wait", "--yes", "3", code=1)
         assert shown["wrong"] == [
             "your number is 3, and the report has 2 runs that can be stopped: nothing was stopped"
         ]
         assert (shown["requests"], _requests(runs)) == (None, [])
-        shown = run_json(swept, *OLDER, "--stop", "--yes", "2")
+        shown = run_json(swept, *OLDER, "--stop", "--no-wait", "--yes", "2")
         assert [request["message_id"] for request in shown["requests"]] == [
             message.message_id for message in runs.stop_queue
         ]
@@ -328,16 +328,16 @@ class TestStop:
         self, swept: Deployment, runs: SimulatedAws
     ) -> None:
         """The report is on standard error then, so that standard output is JSON."""
-        result = run(swept, *OLDER, "--stop", "--json", answer="2\n")
+        result = run(swept, *OLDER, "--stop", "--no-wait", "--json", answer="2\n")
         assert result.stderr.index("can be stopped") < result.stderr.index("Type the number")
         assert len(json.loads(result.stdout)["requests"]) == len(_requests(runs)) == 2
 
     def test_without_a_run_to_stop_there_is_no_question(self, swept: Deployment, runs: SimulatedAws) -> None:
         """A protected run is no such run. The number 0 is right, and every other number is not."""
-        shown = run(swept, "sweep", "--jobs", "payroll", "--stop").stdout
+        shown = run(swept, "sweep", "--jobs", "payroll", "--stop", "--no-wait").stdout
         assert f"No run to stop {PLACE}: nothing was sent." in shown
-        run(swept, "sweep", "--jobs", "payroll", "--stop", "--yes", "0")
-        run(swept, "sweep", "--jobs", "payroll", "--stop", "--yes", "1", code=1)
+        run(swept, "sweep", "--jobs", "payroll", "--stop", "--no-wait", "--yes", "0")
+        run(swept, "sweep", "--jobs", "payroll", "--stop", "--no-wait", "--yes", "1", code=1)
         assert run_json(swept, "sweep", "--jobs", "payroll", "--stop", "--wait")["runs"] == []
         assert _requests(runs) == []
 
@@ -347,7 +347,7 @@ class TestStop:
     ) -> None:
         """What cannot be read may protect the run. The exit code is 1, because the report is incomplete."""
         runs.aws.faults.add(Refused("InternalServiceException"), operation=operation)
-        run(swept, *OLDER, "--stop", "--yes", "0", code=1)
+        run(swept, *OLDER, "--stop", "--no-wait", "--yes", "0", code=1)
         assert _requests(runs) == []
 
     def test_a_run_with_auto_scaling_is_not_stopped_for_its_dpu_hours(
@@ -355,7 +355,9 @@ class TestStop:
     ) -> None:
         """Its DPU-hours are only an upper bound."""
         _start(simulation, "etl", "a", hours=3, Arguments={"--enable-auto-scaling": "true"})
-        shown = run(swept, "sweep", "--jobs", "*", "--dpu-hours", "5", "--stop", "--yes", "0").stdout
+        shown = run(
+            swept, "sweep", "--jobs", "*", "--dpu-hours", "5", "--stop", "--no-wait", "--yes", "0"
+        ).stdout
         assert "AutoScaling: the run has auto scaling, so its DPU-hours are not known." in shown
         assert _requests(simulation) == []
 
@@ -366,7 +368,7 @@ class TestStop:
         stack.settings["max_runs_per_request"] = 2
         for number in range(5):
             _start(simulation, "etl", f"jr_{number}", hours=3 + number)
-        run(stack.connect(deployment), *OLDER, "--stop", "--yes", "5")
+        run(stack.connect(deployment), *OLDER, "--stop", "--no-wait", "--yes", "5")
         assert [request["JobRunIds"] for request in _requests(simulation)] == [
             ["jr_4", "jr_3"],
             ["jr_2", "jr_1"],
@@ -376,7 +378,7 @@ class TestStop:
     def test_an_error_says_how_many_requests_were_sent(self, swept: Deployment, runs: SimulatedAws) -> None:
         """The operator then knows that some runs are being stopped."""
         runs.aws.faults.add(_SecondIsRefused(), operation="SendMessageBatch")
-        result = invoke(swept, *OLDER, "--stop", "--yes", "2")
+        result = invoke(swept, *OLDER, "--stop", "--no-wait", "--yes", "2")
         assert "1 of 2 stop requests were sent before this error:" in result.stderr
         assert (result.exit_code, len(_requests(runs))) == (1, 1)
 
@@ -394,7 +396,7 @@ class TestStop:
         assert "--stop" not in shown
         assert run_json(observing, *OLDER)["observes"] is True
 
-    @pytest.mark.parametrize(("stopping_seconds", "code"), [(0, 0), (None, 1)])
+    @pytest.mark.parametrize(("stopping_seconds", "code"), [(0, 0), (None, 3)])
     def test_wait_follows_the_runs_of_all_jobs(
         self, swept: Deployment, simulation: SimulatedAws, stopping_seconds: float | None, code: int
     ) -> None:
@@ -408,15 +410,15 @@ class TestStop:
         shown = json.loads(result.stdout)
         assert {run["job_run_id"] for run in shown["runs"]} == {r.run_id for r in simulation.aws.glue}
         assert (shown["all_stopped"], shown["all_over"]) == (code == 0, code == 0)
-        assert ("8 runs had not ended after --timeout." in result.stderr) is (code == 1)
+        assert ("8 runs had not ended after --timeout." in result.stderr) is (code == 3)
         # A page of each job has them all.
         assert simulation.aws.requests("GetJobRun") == []
 
     def test_followed_runs_are_a_table(self, swept: Deployment, runs: SimulatedAws) -> None:
         """The last poll is shown, with the job of each run."""
         runs.aws.faults.add(StopsAtOnce(runs), operation="SendMessageBatch")
-        shown = run(swept, *OLDER, "--stop", "--yes", "2", "--wait", "--timeout", "0", code=1).stdout
-        *_, first, second, _, last = shown.splitlines()
+        shown = run(swept, *OLDER, "--stop", "--yes", "2", "--timeout", "0", code=3).stdout
+        *_, first, second, last = shown.splitlines()
         assert {line.split()[1] for line in (first, second)} == {"nightly", "dev-load"}
         assert last == f"0 of 2 stopped {PLACE}"
 
@@ -520,7 +522,7 @@ class TestOptions:
         """The reason is the command, cut to the longest reason, without control characters."""
         _start(simulation, "etl", "a", hours=1)
         jobs = [word for pattern in ("e\ttl", *["x" * 250] * 5, "*") for word in ("--jobs", pattern)]
-        run(swept, "sweep", *jobs, "--stop", "--yes", "1")
+        run(swept, "sweep", *jobs, "--stop", "--no-wait", "--yes", "1")
         (request,) = _requests(simulation)
         assert request["Reason"].startswith("gluebrake sweep --jobs 'e?tl' --jobs xxx")
         assert len(request["Reason"]) == 1024

@@ -86,15 +86,20 @@ def test_a_healthy_deployment_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
-        ({"depths": [QueueDepth(name="dead letters", messages=2, in_flight=1, delayed=0)]}, "dead letters: 3"),
-        ({"alarms": [Alarm("lost", "ALARM", "")]}, "alarm: lost"),
+        (
+            {"depths": [QueueDepth(name="dead letters", messages=2, in_flight=1, delayed=0)]},
+            "3 dead letters: requests that could not be carried out",
+        ),
+        ({"alarms": [Alarm("lost", "ALARM", "")]}, "the alarm lost is in ALARM"),
+        ({"alarms": [Alarm("x-1", "ALARM", "", "Lost")]}, "the alarm Lost is in ALARM"),
         ({"mappings": [MappingState("stop", "Disabled", "1")]}, "the stop function's mapping is Disabled"),
         ({"alarms": OperatorError("denied")}, "alarms: denied"),
     ],
 )
 def test_each_problem_is_named(changed: dict[str, Any], problem: str) -> None:
     """A section that cannot be read is a problem as well: an unknown state is not a healthy one."""
-    assert _read(**changed).problems == [problem]
+    report = _read(**changed)
+    assert [found.text for found in report.problems] == report.as_json()["wrong"] == [problem]
 
 
 @pytest.mark.parametrize("section", ["depths", "oldest_ages", "alarms", "mappings", "configuration"])

@@ -264,7 +264,7 @@ def test_the_log_is_read_less_often_than_the_states() -> None:
     source = _Source(["RUNNING", "RUNNING", "STOPPED"], [[_line("StopSubmitted")]])
     poll_options = PollOptions(60, interval_seconds=0, log_interval_seconds=1000)
     polls = list(runs.follow(source, {RUN: "m-1"}, since=NOW, poll_options=poll_options, warn=lambda _: None))
-    assert [poll[0].outcome for poll in polls] == ["StopSubmitted"] * 3
+    assert [poll[0].outcome for poll in polls] == ["StopSubmitted", "StopSubmitted", "Stopped"]
 
 
 def test_the_log_is_read_at_the_timeout() -> None:
@@ -278,3 +278,39 @@ def test_the_log_is_read_at_the_timeout() -> None:
 def test_the_log_is_not_read_every_two_seconds() -> None:
     """Without other options, a reading is used for five seconds."""
     assert PollOptions(60, 2.0).log_interval_seconds >= 5
+
+
+def test_the_outcome_of_the_end_is_waited_for() -> None:
+    """A run is STOPPED before CONFIRM logs it. The last status has the outcome and what the run used."""
+    stopped = _line("Stopped", DpuHoursConsumed=3.2, EstimatedCostUsd=1.41, TimeToStop="unknown")
+    source = _Source(["STOPPED", "", ""], [[_line("StopSubmitted")], [_line("StopSubmitted")], [stopped]])
+    poll_options = PollOptions(60, 0, log_interval_seconds=0, outcome_seconds=60)
+    polls = list(runs.follow(source, {RUN: "m-1"}, since=NOW, poll_options=poll_options, warn=lambda _: None))
+    assert [poll[0].outcome for poll in polls] == ["StopSubmitted", "StopSubmitted", "Stopped"]
+    assert polls[-1][0].measures == {"DpuHoursConsumed": 3.2, "EstimatedCostUsd": 1.41}
+
+
+@pytest.mark.parametrize(("state", "outcome"), [("STOPPED", "Stopped"), ("SUCCEEDED", "FinishedBeforeStop")])
+@pytest.mark.parametrize("logged", ["StopSubmitted", "AlreadyStopping", "Retrying", "NotYetConfirmed"])
+def test_the_outcome_follows_from_the_state_if_it_is_not_logged_in_time(
+    state: str, outcome: str, logged: str
+) -> None:
+    """The command does not end with a submission: it knows from Glue what CONFIRM will log."""
+    source = _Source([state], [[_line(logged)]])
+    poll_options = PollOptions(60, 0, log_interval_seconds=0, outcome_seconds=0)
+    (poll,) = runs.follow(source, {RUN: "m-1"}, since=NOW, poll_options=poll_options, warn=lambda _: None)
+    assert poll[0].outcome == outcome
+
+
+def test_no_outcome_is_waited_for_without_the_log() -> None:
+    """An operator who may not read the log sees the state of the run, and does not wait for nothing."""
+    source = _Source(["STOPPED"], [OperatorError("denied")])
+    poll_options = PollOptions(60, 0, log_interval_seconds=0, outcome_seconds=60)
+    (poll,) = runs.follow(source, {RUN: "m-1"}, since=NOW, poll_options=poll_options, warn=lambda _: None)
+    assert (poll[0].state, poll[0].outcome) == ("STOPPED", "")
+
+
+def test_a_submission_of_an_active_run_is_no_outcome() -> None:
+    """A run that is not over keeps what was logged."""
+    status = _status(_line("StopSubmitted"), state="STOPPING")
+    assert status.concluded is status

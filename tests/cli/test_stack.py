@@ -127,8 +127,9 @@ def test_another_stack_is_an_error(stubbed: Stubbed) -> None:
 
 
 def test_the_stacks_alarms_are_read(stubbed: Stubbed) -> None:
-    """Metric alarms and composite alarms of the stack are read, and no other resource."""
-    resources = [("A", "AWS::CloudWatch::Alarm", "lost"), ("C", "AWS::CloudWatch::CompositeAlarm", "all")]
+    """Metric alarms and composite alarms of the stack are read, with the names by which people know them."""
+    alarm = "ObservabilityStopQueueStalls2280728E"
+    resources = [(alarm, "AWS::CloudWatch::Alarm", "lost"), ("C", "AWS::CloudWatch::CompositeAlarm", "all")]
     listed = [
         {
             "LogicalResourceId": logical,
@@ -150,7 +151,10 @@ def test_the_stacks_alarms_are_read(stubbed: Stubbed) -> None:
     stubbed.answer(
         "cloudwatch", "describe_alarms", answer, AlarmNames=["lost", "all"], AlarmTypes=kinds, MaxRecords=100
     )
-    assert stubbed.deployment.alarms() == [Alarm("lost", "ALARM", "a dead letter"), Alarm("all", "OK", "")]
+    assert stubbed.deployment.alarms() == [
+        Alarm("lost", "ALARM", "a dead letter", "StopQueueStalls"),
+        Alarm("all", "OK", "", "C"),
+    ]
 
 
 def test_the_newest_age_of_each_queue_is_read(stubbed: Stubbed) -> None:

@@ -146,5 +146,25 @@ def test_jobs_that_the_configuration_leaves_out_are_named() -> None:
     names = tuple(f"prod-{number}" for number in range(7))
     left_out = replace(found, report=replace(found.report, jobs_left_out=names))
     (note,) = left_out.notes
-    assert note == "7 jobs left out by jobs or protectedJobs: prod-0, prod-1, prod-2, prod-3, prod-4 and 2 more"
+    assert note == (
+        "7 jobs left out by `jobs` or `protectedJobs` of the configuration:"
+        " prod-0, prod-1, prod-2, prod-3, prod-4 and 2 more"
+    )
     assert found.notes == []
+
+
+def test_runs_that_stay_are_counted_by_reason() -> None:
+    """The operator reads how many active runs a stop leaves, also without --explain."""
+    found = _result(not_matched={"OtherType": 1, "Stopping": 2})
+    counts = [
+        "1 active run left: the job is of another type.",
+        "2 active runs left: the run is already STOPPING.",
+    ]
+    hint = "--explain shows each run that is left."
+    assert _lines(sweep_tables.sweep_report(found, explain=False, can_stop=False))[1:] == [*counts, hint]
+    assert _lines(sweep_tables.sweep_report(found, explain=True, can_stop=False))[1:] == counts
+
+
+def test_without_other_runs_the_screen_has_no_line_about_them() -> None:
+    """If the policy matches every active run, the screen has no line about others."""
+    assert len(_lines(sweep_tables.sweep_report(_result(), explain=False, can_stop=False))) == 1

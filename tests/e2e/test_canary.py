@@ -41,7 +41,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CanaryDeploym
     """Deploy with IAM enforced."""
     config: Path = tmp_path_factory.mktemp("canary") / "config.json"
     config.write_text(json.dumps(CONFIG))
-    with running(enforce_iam=True) as emulator:
+    with running(enforce_iam=True, GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as emulator:
         assembly = synthesise(emulator, config).wait()
         yield CanaryDeployment(emulator, deploy(emulator.aws, assembly))
 

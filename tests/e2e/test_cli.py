@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gluebrake_cli.checks import CHECKS
+from infra.runbook import RUNBOOK
 from local.aws import ACCOUNT, REGION
 from local.emulator import ROOT
 from tests.e2e.cli import dead_letters, environ, gluebrake
@@ -75,11 +76,36 @@ def test_runs_are_selected_by_their_arguments(deployment: Deployment, job: str) 
 
 
 def test_a_run_that_does_not_stop_is_not_called_stopped(deployment: Deployment, job: str) -> None:
-    """When a run does not stop in time, the wait ends with its outcome and exit code 1."""
+    """When a run does not stop in time, the wait ends with its outcome and exit code 3."""
     (run_id,) = deployment.start(job, arguments={"--refuse-to-stop": "true"})
-    shown = gluebrake(deployment, "stop", job, run_id, "--wait", "--every", "0.2", code=1)
+    shown = gluebrake(deployment, "stop", job, run_id, "--wait", "--every", "0.2", code=3)
     (run,) = shown["runs"]
     assert (run["state"], run["outcome"], shown["all_stopped"]) == ("STOPPING", "StopTimedOut", False)
+
+
+def test_stop_ends_with_the_outcome(deployment: Deployment, job: str) -> None:
+    """Without any option, the run is followed until CONFIRM has logged its outcome and estimated cost."""
+    (run_id,) = deployment.start(job)
+    shown = gluebrake(deployment, "stop", job, run_id)
+    (run,) = shown["runs"]
+    assert (run["state"], run["outcome"]) == ("STOPPED", "Stopped")
+    assert run["measures"]["DpuHoursConsumed"] > 0
+    assert run["measures"]["EstimatedCostUsd"] > 0
+    again = gluebrake(deployment, "stop", job, run_id)
+    assert (again["message_id"], again["all_over"]) == (None, True)
+
+
+@pytest.mark.parametrize(("job_name", "error"), [("", "knows no run jr_"), ("elt", "knows no job elt in ")])
+def test_a_typing_error_sends_nothing(deployment: Deployment, job: str, job_name: str, error: str) -> None:
+    """An unknown run or job would become a dead letter, which fires alarms."""
+    deployment.start(job, 0)
+    command = ["gluebrake", "stop", job_name or job, UNKNOWN_RUN]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ(deployment), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert error in done.stderr
+    assert "nothing was sent" in done.stderr
 
 
 def test_a_dry_run_stops_nothing(deployment: Deployment, job: str) -> None:
@@ -181,6 +207,11 @@ def test_status_shows_the_deployment(deployment: Deployment, job: str) -> None:
     assert shown["config"]["confirm_deadline_seconds"] == 2
     assert shown["outcomes"][0]["outcome"]
     assert any(line.get("job_run_id") == run_id for line in shown["outcomes"])
+    titles = {alarm["title"] for alarm in shown["alarms"]}
+    assert {"ConfirmQueueStalls", "DeadLettersWait"} <= titles <= RUNBOOK.keys()
+    done = _shell(deployment, f"gluebrake status --outcomes 50 | grep {run_id}", COLUMNS="80")
+    assert "Stopped" in done.stdout
+    assert "sender (by SQS): " in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.support.eventually import eventually
 
 (CONSOLE,) = PAGE.fences("By hand, and the red button")
 LINES: Final = CONSOLE.splitlines()
+START, BY_HAND, BY_FUNCTION = PAGE.fences("Try it on the emulator")
 JOB: Final = "dev-load"
 
 
@@ -54,3 +55,24 @@ def test_each_command_line_works(sweeping_deployment: Deployment, run_id: str, l
 def test_only_the_last_line_stops_runs() -> None:
     """The lines before it can be tried without a risk."""
     assert ["--stop" in line for line in LINES] == [False] * (len(LINES) - 1) + [True]
+
+
+def test_the_lines_for_the_emulator_stop_what_is_not_protected(sweeping_deployment: Deployment) -> None:
+    """By hand the sweep shows both runs and stops none. SWEEP then stops the run that nothing protects."""
+    done = subprocess.run(
+        ["sh", "-ec", f"{BY_HAND}\n{BY_FUNCTION}"],
+        cwd=ROOT,
+        env=environ(sweeping_deployment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"ad-hoc", "hourly-report", "Protected"} <= set(done.stdout.split())
+    eventually(lambda: sweeping_deployment.states("ad-hoc") == {"STOPPED"})
+    assert sweeping_deployment.states("hourly-report") == {"RUNNING"}
+
+
+def test_the_emulator_starts_as_this_deployment_does() -> None:
+    """The page starts the emulator by the command and the option with which the tests deploy."""
+    assert START.split()[1:5] == ["-m", "local", "up", "--config"]

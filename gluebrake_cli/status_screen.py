@@ -1,0 +1,131 @@
+"""The screen of `gluebrake status`: the verdict, what is wrong, the rest in numbers, the latest outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from gluebrake.decisions.run_cost import in_words
+from gluebrake_cli import requesters
+from gluebrake_cli.dead_letters import age
+from gluebrake_cli.health import Health, Problem, QueueDepth
+from gluebrake_cli.records import Records
+from gluebrake_cli.runs import LogLine, measures
+from gluebrake_cli.tables import OBSERVES, cell, counted, duration, printable
+
+_COLUMNS: Final = ("latest runs", "ago", "outcome", "job", "used (estimate)")
+_MOST_NAMES: Final = 5
+_NOTE_LINES: Final = 2
+_SETTINGS: Final = {"jobs": "jobs", "protected_jobs": "protectedJobs", "protect_tag": "protectTag"}
+"""The settings that say which runs may be stopped, by their keys in the configuration."""
+
+
+def status_screen(health: Health, now: datetime) -> RenderableType:
+    """Return the verdict in the first line. Only what is wrong is explained."""
+    problems = health.problems
+    verdict = counted(len(problems), "problem") if problems else "all is well"
+    style = "red" if problems else "green"
+    latest = [*_latest(health.outcomes)]
+    return Lines(
+        Text(f"{health.stack} in {health.account}, {health.region}: {verdict}", style=style),
+        *([OBSERVES] if health.observes else []),
+        *_explained(problems),
+        Text(),
+        *(Text(f"{name:<10}{printable(text)}") for name, text in _numbers(health).items()),
+        *(_outcomes(latest, now) if latest else ()),
+    )
+
+
+def _explained(problems: Iterable[Problem]) -> Iterator[RenderableType]:
+    for problem in problems:
+        yield Text()
+        yield Text(f"! {printable(problem.text)}", style="red")
+        if problem.remedy:
+            yield Padding(Text(printable(problem.remedy)), (0, 0, 0, 2))
+
+
+def _numbers(health: Health) -> dict[str, str]:
+    """Return a line for each section, by its name."""
+    rung = sum(alarm.state == "ALARM" for alarm in health.alarms)
+    enabled = sum(mapping.state == "Enabled" for mapping in health.mappings)
+    texts = {
+        "queues": ", ".join(map(_depth, health.queues)),
+        "alarms": _count(rung, len(health.alarms), "in ALARM"),
+        "mappings": _count(enabled, len(health.mappings), "enabled"),
+        "config": "; ".join(_settings(health.config)),
+        "outcomes": "" if health.outcomes else "none in the last day",
+    }
+    unknown = {name: "not known" for name in texts if name in health.unknown}
+    return {name: text for name, text in (texts | unknown).items() if text}
+
+
+def _count(number: int, total: int, which: str) -> str:
+    amount = {0: "none", total: "all"}.get(number, str(number))
+    return f"{total}, {amount} {which}" if total else ""
+
+
+def _depth(queue: QueueDepth) -> str:
+    total = queue.messages + queue.in_flight + queue.delayed
+    details = {"in flight": queue.in_flight, "delayed": queue.delayed}
+    notes = [f"{number} {name}" for name, number in details.items() if number]
+    if total and queue.oldest_age_seconds is not None:
+        notes.append(f"oldest {duration(timedelta(seconds=queue.oldest_age_seconds))}")
+    return f"{queue.name} {total}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _settings(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, key in _SETTINGS.items():
+        if name in config:
+            yield f"{key} {_listed(config[name])}"
+    if config:
+        yield "more: --json"
+
+
+def _listed(value: Any) -> str:
+    names = [value] if isinstance(value, str) else [*map(str, value)]
+    more = [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return ", ".join([*names[:_MOST_NAMES], *more]) or "none"
+
+
+def _latest(lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    """Yield the newest line of each run, or of each message that is no run's."""
+    seen = set()
+    for line in lines:
+        key = (line["job_name"], line.get("job_run_id") or str(line.get("message_ids")))
+        if key not in seen:
+            seen.add(key)
+            yield line
+
+
+def _outcomes(lines: Sequence[LogLine], now: datetime) -> Iterator[RenderableType]:
+    yield Text()
+    rows = [
+        [
+            *(line.get("job_run_id", ""), _ago(line["timestamp"], now)),
+            *(line["outcome"], line["job_name"], in_words(measures(line))),
+        ]
+        for line in lines
+    ]
+    yield Records(
+        _COLUMNS,
+        [[cell(text) for text in row] for row in rows],
+        notes=[Text(printable(" ".join(_note(line).split()))) for line in lines],
+        note_lines=_NOTE_LINES,
+    )
+
+
+def _ago(timestamp: str, now: datetime) -> str:
+    """Return a duration in its largest unit, because the line has little room."""
+    return duration(age(datetime.fromisoformat(timestamp), now)).partition(" ")[0]
+
+
+def _note(line: LogLine) -> str:
+    error = line.get("error_message", "")
+    texts = {**({"error": error} if error else {}), **requesters.labelled(line)}
+    return "; ".join(f"{label}: {text}" for label, text in texts.items())
