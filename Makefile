@@ -7,11 +7,15 @@ RUN := $(BIN)/python
 # Options for the CDK, for example: make deploy CDK_OPTIONS="-c config=production.json"
 CDK_OPTIONS ?=
 
+# Without bytecode, each process compiles the CDK and boto3 again, which takes up to ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test chaos check policy mutation format synth deploy local docs bench lock release clean
+.PHONY: help demo unit test chaos check lint types policy mutation format synth deploy deploy-central local docs bench
+.PHONY: lock release clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/ready  ## stop Glue job runs on a local emulator and show each step
 	@$(RUN) -m local demo
@@ -19,23 +23,31 @@ demo: .venv/ready  ## stop Glue job runs on a local emulator and show each step
 unit: .venv/ready  ## run the fast tests of the functions' code, with a tenth of the generated examples
 	HYPOTHESIS_EXAMPLES=10 $(RUN) -m pytest tests/unit
 
-test: .venv/ready check  ## run lint, type checks and all tests
-	$(RUN) -m pytest --cov --cov-report=term
+# mypy runs beside the tests. Most tests outside tests/unit wait for processes, so they need more workers than cores.
+test: .venv/ready lint  ## run lint, type checks and all tests
+	$(BIN)/mypy & types=$$!; \
+	$(RUN) -m pytest tests/unit --cov && $(RUN) -m pytest --ignore=tests/unit --numprocesses=4; tests=$$?; \
+	wait $$types && exit $$tests
 
 chaos: .venv/ready  ## inject faults, kills and floods (CHAOS_OPTIONS="--seed 1" repeats a run)
 	@$(RUN) -m tests.chaos $(CHAOS_OPTIONS)
 CHAOS_OPTIONS ?=
 
-check: .venv/ready  ## run lint and type checks only
+check: lint types  ## run lint and type checks only
+
+lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/ready
 	$(BIN)/mypy
 
-policy: .venv/ready build/checkov/ready  ## check the template with cdk-nag, cfn-lint and checkov
-	$(RUN) app.py $(CDK_OPTIONS)
-	$(BIN)/cfn-lint --ignore-checks W3005 -- $(TEMPLATE)
-	LOG_LEVEL=ERROR build/checkov/bin/checkov --file $(TEMPLATE) --framework cloudformation --skip-download --compact --quiet
-TEMPLATE := cdk.out/Gluebrake.template.json
+policy: .venv/ready build/checkov/ready  ## check the templates with cdk-nag, cfn-lint and checkov
+	$(RUN) app.py -c environment= $(CDK_OPTIONS)
+	CDK_OUTDIR=build/central $(RUN) app.py -c organization=o-abcde12345
+	$(BIN)/cfn-lint --ignore-checks W3005 -- $(TEMPLATES)
+	LOG_LEVEL=ERROR build/checkov/bin/checkov --file $(TEMPLATES) --framework cloudformation --skip-download --compact --quiet
+TEMPLATES := cdk.out/Gluebrake.template.json build/central/GluebrakeCentral.template.json
 
 mutation: .venv/ready build/mutation/ready  ## change the code one statement at a time and check that a test fails
 	build/mutation/bin/python -m tests.mutation
@@ -47,8 +59,14 @@ format: .venv/ready  ## format the code and apply the linter's fixes
 synth: .venv/ready  ## synthesise the CloudFormation template into cdk.out/
 	@$(RUN) app.py $(CDK_OPTIONS)
 
-deploy: .venv/ready  ## deploy to the AWS account of your credentials
-	@$(RUN) -m infra.deploy $(CDK_OPTIONS)
+deploy: .venv/ready  ## deploy to the account of your credentials, or to ENVIRONMENT="prod-eu dev-us" or all
+	@$(RUN) -m infra.deploy $(CDK_OPTIONS) $(ENVIRONMENT_OPTIONS)
+# Only from the command line: a build server may have exported a variable of this name.
+ENVIRONMENT_OPTIONS = $(if $(filter command line,$(origin ENVIRONMENT)),$(ENVIRONMENT:%=--environment %)) \
+  $(if $(filter command line,$(origin PROFILE_FOR)),$(PROFILE_FOR:%=--profile-for %))
+
+deploy-central: .venv/ready  ## deploy the stack that collects reports (ORGANIZATION=o-abcde12345)
+	@$(RUN) -m infra.deploy -c organization=$(ORGANIZATION) $(CDK_OPTIONS)
 
 local: .venv/ready  ## run a local AWS emulator with Gluebrake deployed, until Ctrl-C
 	@$(RUN) -m local up
@@ -96,6 +114,7 @@ clean:  ## remove the environment and all generated files
 # aws-cdk-lib and aws-cdk.cloud-assembly-schema have one file in common (https://github.com/aws/aws-cdk/issues/38482).
 # uv installs in parallel. The second sync leaves the file of aws-cdk-lib, as pip does, so all environments are equal.
 .venv/synced: requirements/dev.txt
+	@echo "Installing the packages of $< into .venv, once: about 900 MB"
 	@test -x $(RUN) || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@$(UV) pip sync --quiet --python $(RUN) $<
@@ -104,12 +123,14 @@ clean:  ## remove the environment and all generated files
 
 # Tools with an environment of their own.
 build/%/ready: requirements/%.txt .venv/ready
+	@echo "Installing the packages of $< into build/$*, once: up to 200 MB"
 	@$(UV) venv --quiet --clear --python $(RUN) build/$*
 	@$(UV) pip sync --quiet --python build/$*/bin/python $<
 	@touch $@
 
 # The benchmarks' packages are in a folder outside .venv, because nothing else may depend on them.
 build/bench/ready: requirements/bench.txt .venv/ready
+	@echo "Installing the packages of $< into $(@D), once: about 100 MB"
 	@rm -rf $(@D)
 	@$(UV) pip install --quiet --python $(RUN) --require-hashes --no-deps --target $(@D) -r $<
 	@touch $@

@@ -33,7 +33,7 @@ COMPILED: Final = "conventional, compiled"
 BARE: Final = "bare boto3"
 EMPTY: Final = "empty"
 
-LIMITS: Final[Mapping[str, float]] = {CONVENTIONAL: 0.40, BARE: 1.10}
+LIMITS: Final[Mapping[str, float]] = {CONVENTIONAL: 0.25, BARE: 0.80}
 """The highest ratio of Gluebrake's CPU time to another function's."""
 MAX_ZIP_MB: Final = 4.0
 

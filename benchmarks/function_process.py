@@ -12,10 +12,12 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
 from multiprocessing import get_context
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
+from aws_lambda_powertools import Logger
 from botocore import xform_name
 
 from benchmarks.lambda_events import CONFIRM, STOP, batches, one_run_requests, records
@@ -35,6 +37,7 @@ from tests.support.fakes.exchange import Call, Json
 
 _CONTEXT: Final = SimpleNamespace(aws_request_id="benchmark", get_remaining_time_in_millis=lambda: 30_000)
 _STAGES: Final[Mapping[str, Any]] = {STOP: stop, CONFIRM: confirm}
+_FIELDS_OF_LOGGER: Final = frozenset({"level", "message", "timestamp", "service", "function_request_id"})
 
 
 class Timing(NamedTuple):
@@ -149,6 +152,29 @@ def own_cpu(service: str, messages: int) -> dict[str, float]:
         stage.handler(event, _CONTEXT, stubbed)
         stopwatch.lap()
     return dict(stopwatch.seconds)
+
+
+def cpu_of_logger(service: str, lines: int) -> float:
+    """Return the CPU seconds in which Powertools' Logger writes so many lines like those of the function."""
+    fields = _fields_of_a_line(service)
+    with Path(os.devnull).open("w") as stream:
+        logger = Logger(service=f"{service}-by-logger", stream=stream)
+        gc.collect()
+        began = time.process_time()
+        for _ in range(lines):
+            logger.info(fields["outcome"], extra=fields)
+        return time.process_time() - began
+
+
+@cache
+def _fields_of_a_line(service: str) -> Mapping[str, Any]:
+    """Return the fields of a line about a run, without those that Logger adds."""
+    texts: list[str] = []
+    stubbed = with_stubs(dependencies(service), one_run_requests(1))
+    with patch.object(Telemetry, "_write", lambda _, text: texts.append(text)):
+        _STAGES[service].handler(_event(service, 1), _CONTEXT, stubbed)
+    line = json.loads(texts[0])
+    return {name: value for name, value in line.items() if name not in _FIELDS_OF_LOGGER}
 
 
 def own_cpu_of_series(messages: int) -> float:

@@ -39,7 +39,11 @@ def records(service: str, requests: Iterable[Request]) -> Iterator[Json]:
     for number, (job_name, run_ids) in enumerate(requests):
         message = Message(
             message_id=str(UUID(int=number)),
-            body=json.dumps({"JobName": job_name, "JobRunIds": run_ids, **notes}),
+            # The functions write JSON without spaces. Most producers use a library that writes spaces.
+            body=json.dumps(
+                {"JobName": job_name, "JobRunIds": run_ids, **notes},
+                separators=(",", ":") if service == CONFIRM else None,
+            ),
             attributes=attributes if service == CONFIRM else {},
             delay_seconds=0,
             sent_at=now,

@@ -19,6 +19,7 @@ SERIES: Final = (100, 1_000, 10_000, 100_000)
 
 GLUE_SECONDS: Final = 0.05
 CALLS_PER_SECOND: Final = 20
+LINES_OF_LOGGER: Final = 1_000
 
 Seconds = list[float]
 """One value for each round."""
@@ -57,6 +58,8 @@ class Measurements:
     throttled: Comparison
     own_cpu: Mapping[tuple[str, int], Sequence[Mapping[str, float]]]
     """Own CPU seconds by step, for each round, by function and messages."""
+    logger: Mapping[str, Seconds]
+    """CPU seconds in which Powertools' Logger writes a line, for each round, by function."""
     series: Mapping[int, Seconds]
     """Own CPU seconds of consecutive invocations, by messages."""
     memory: Sequence[tuple[int, int]]
@@ -65,6 +68,11 @@ class Measurements:
     def own_seconds(self, service: str, messages: int) -> float:
         """Return own CPU seconds of an invocation."""
         return median(sum(steps.values()) for steps in self.own_cpu[service, messages])
+
+    def lines_of_logger(self, service: str, messages: int) -> float:
+        """Return own CPU per message divided by Logger's for a line, as the median of the rounds' ratios."""
+        rounds = zip(self.own_cpu[service, messages], self.logger[service], strict=True)
+        return median(sum(steps.values()) / messages / of_line for steps, of_line in rounds)
 
     def own_microseconds(self, service: str, messages: int) -> float:
         """Return own CPU microseconds per message."""

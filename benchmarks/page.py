@@ -36,7 +36,7 @@ low-latency while it keeps up and makes at most 5 stop calls per second at the p
 and where requests arrive in bursts of thousands. The table dates from 2026-11-24. It comes from a simulation
 with `maxConcurrency` 2, not from a measurement on AWS."""
 
-_PACKAGES: Final = ("aws-lambda-powertools", "boto3", "msgspec")
+_PACKAGES: Final = ("aws-lambda-powertools", "botocore", "msgspec")
 
 
 def page(reports: Sequence[Report], machine: str) -> str:

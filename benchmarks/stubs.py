@@ -22,11 +22,13 @@ def with_stubs(dependencies: D, requests: Iterable[Request]) -> D:
     glue: Any = _Glue(requests)
     queues: Any = _Sqs()
     events: Any = _EventBridge()
+    sns: Any = _Sns()
     return replace(
         dependencies,
         glue=replace(dependencies.glue, client=glue),
         queues=replace(dependencies.queues, client=queues),
         event_bus=replace(dependencies.event_bus, make_client=lambda: events),
+        notice_topic=replace(dependencies.notice_topic, make_client=lambda: sns),
     )
 
 
@@ -58,6 +60,13 @@ class _Sqs:
 
     def send_message_batch(self, *, Entries: Sequence[Json], **_: object) -> Json:  # noqa: N803 - SQS's name
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+
+class _Sns:
+    """An SNS client that accepts every notice."""
+
+    def publish(self, **_: object) -> Json:
+        return {"MessageId": "1"}
 
 
 class _EventBridge:

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from benchmarks.aws_process import AwsProcess, aws_process
 from benchmarks.function_process import (
+    cpu_of_logger,
     function_process,
     invoke,
     invoke_with_stubs,
@@ -21,6 +22,7 @@ from benchmarks.lambda_events import CONFIRM, STOP, one_run_requests, records
 from benchmarks.measurements import (
     CALLS_PER_SECOND,
     GLUE_SECONDS,
+    LINES_OF_LOGGER,
     ROUNDS,
     ROUNDS_OF_SERIES,
     SERIES,
@@ -32,9 +34,10 @@ from benchmarks.measurements import (
 from benchmarks.report import Report
 from benchmarks.streams import distinct_runs
 from benchmarks.throughput_report import report
+from gluebrake.outcomes import NoticeKind
 from gluebrake.settings import environment
 from tests.support.builders import SETTINGS
-from tests.support.fakes.aws_server import REGION, FakeAws
+from tests.support.fakes.aws_server import REGION, TOPIC_ARN, FakeAws
 from tests.support.fakes.exchange import Call
 from tests.support.fakes.faults import Latency, RateLimit
 
@@ -45,11 +48,11 @@ def run(progress: Callable[[str], None]) -> Report:
         environ = aws.call(_set_up)
         with function_process(environ) as function:
             *comparisons, throttled = _comparisons(aws, function, progress)
-            steps = _own_cpu(function, progress)
+            steps, logger = _own_cpu(function, progress)
             series = _series(function, progress)
         progress("memory")
         memory = [_memory(aws, environ) for _ in range(3)]
-    return report(Measurements(comparisons, throttled, steps, series, memory))
+    return report(Measurements(comparisons, throttled, steps, logger, series, memory))
 
 
 def _comparisons(
@@ -87,13 +90,18 @@ def _time_bare(comparison: Comparison, aws: AwsProcess, function: ProcessPoolExe
 
 def _own_cpu(
     function: ProcessPoolExecutor, progress: Callable[[str], None]
-) -> dict[tuple[str, int], list[dict[str, float]]]:
+) -> tuple[dict[tuple[str, int], list[dict[str, float]]], dict[str, Seconds]]:
+    """Return own CPU by step, and that of Logger for a line, each round of which follows the other's."""
     rounds: dict[tuple[str, int], list[dict[str, float]]] = {}
+    logger: dict[str, Seconds] = {}
     for number in range(ROUNDS):
         progress(f"own CPU, round {number + 1} of {ROUNDS}")
-        for service, size in ((service, size) for service in (STOP, CONFIRM) for size in SIZES):
-            rounds.setdefault((service, size), []).append(function.submit(own_cpu, service, size).result())
-    return rounds
+        for service in (STOP, CONFIRM):
+            for size in SIZES:
+                rounds.setdefault((service, size), []).append(function.submit(own_cpu, service, size).result())
+            seconds = function.submit(cpu_of_logger, service, LINES_OF_LOGGER).result()
+            logger.setdefault(service, []).append(seconds / LINES_OF_LOGGER)
+    return rounds, logger
 
 
 def _series(function: ProcessPoolExecutor, progress: Callable[[str], None]) -> dict[int, Seconds]:
@@ -123,7 +131,7 @@ def _set_up(aws: FakeAws) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "fake",
         "AWS_SECRET_ACCESS_KEY": "fake",
         "NO_PROXY": "127.0.0.1",
-        **environment({**SETTINGS, **urls}),
+        **environment({**SETTINGS, **urls, "notice_topic_arn": TOPIC_ARN, "notify_on": tuple(NoticeKind)}),
     }
 
 

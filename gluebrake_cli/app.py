@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -23,7 +22,9 @@ from gluebrake_cli.commands import (
     sweep,
     verify,
 )
+from gluebrake_cli.environments import DEFAULT_FILE, Selection
 from gluebrake_cli.errors import NOT_OK, explain
+from gluebrake_cli.options import ConfigFile, Environments, Profile, ProfileFor, Region, Stack
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
@@ -48,19 +49,15 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it wi
 
 
 @app.callback()
-def main(
+def main(  # noqa: PLR0913 - the global options are its parameters
     context: typer.Context,
-    stack: Annotated[
-        str, typer.Option(envvar="GLUEBRAKE_STACK", help="The CloudFormation stack of Gluebrake.")
-    ] = "Gluebrake",
-    profile: Annotated[str | None, typer.Option(help="An AWS profile.")] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(
-            help="An AWS Region. The default is that of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile."
-        ),
-    ] = None,
     *,
+    stack: Stack = "Gluebrake",
+    profile: Profile = None,
+    region: Region = None,
+    environment: Environments = None,
+    config: ConfigFile = DEFAULT_FILE,
+    profile_for: ProfileFor = None,
     version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
     ] = False,
@@ -70,13 +67,21 @@ def main(
     Uses your AWS credentials and Region. For the emulator of `make local`, first run:
     eval "$(.venv/bin/python -m local env)".
     """
-    context.obj = context.obj or partial(_connect, stack=stack, profile=profile, region=region)
+    context.obj = Selection(
+        connect=context.obj or _connect,
+        stack=stack,
+        profile=profile,
+        region=region,
+        names=tuple(dict.fromkeys(environment or ())),
+        file=config,
+        profiles=profile_for or (),
+    )
 
 
-def _connect(*, stack: str, profile: str | None, region: str | None) -> Deployment:
+def _connect(*, stack: str, profile: str | None, region: str | None, account: str | None) -> Deployment:
     from gluebrake_cli.stack import connect  # noqa: PLC0415 - loads boto3, which help does not need
 
-    return connect(stack=stack, profile=profile, region=region)
+    return connect(stack=stack, profile=profile, region=region, account=account)
 
 
 app.command(epilog=stop.EXAMPLES)(stop.stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
@@ -10,17 +9,14 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from gluebrake.model import AwsEnvironment
 from gluebrake_cli.canary_state import DELETED, CanaryState
 from gluebrake_cli.errors import explain
 from gluebrake_cli.health import MappingState
 from gluebrake_cli.policies import PolicyState
+from gluebrake_cli.shell import Command
 from gluebrake_cli.signal_alarms import SignalAlarms
 
 F = TypeVar("F")
-
-Command = tuple[str, ...]
-"""A program and its arguments."""
 
 _REVERT_DRIFT: Final[Command] = ("make", "deploy", "CDK_OPTIONS=--revert-drift")
 _DEPLOY: Final[Command] = ("make", "deploy")
@@ -268,16 +264,6 @@ def _result(check: Check[Any], facts: Facts) -> CheckResult:
     if problems:
         return CheckResult(name=check.name, state="wrong", problems=problems)
     return CheckResult(name=check.name, state="right", text=check.right)
-
-
-def command_line(command: Command, environment: AwsEnvironment, profile: str | None) -> str:
-    """Return a command for a shell, with the deployment's Region and profile."""
-    region = environment.region
-    if command[0] == "aws":
-        return shlex.join([*command, "--region", region, *(["--profile", profile] if profile else [])])
-    variables = {"AWS_REGION": region, **({"AWS_PROFILE": profile} if profile else {})}
-    assignments = (f"{name}={shlex.quote(value)}" for name, value in variables.items())
-    return " ".join([*assignments, shlex.join(command)])
 
 
 def _subscribe(subscription: Subscription) -> Command:

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gluebrake_cli.checks import Command, command_line
+from gluebrake_cli import shell
 from gluebrake_cli.errors import explain
 from gluebrake_cli.proofs import Step
+from gluebrake_cli.shell import Command
 from gluebrake_cli.verification import Verification
 
 
@@ -38,8 +39,7 @@ def _result(action: Action, verification: Verification) -> Step:
         return Step(name=action.name, state="cleaned up", text=action.act(verification))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no error may prevent the next action
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else explain(error) or repr(error)
-    deployment = verification.canary.deployment
-    fix = command_line(action.by_hand(verification), deployment.aws_environment, deployment.profile)
+    fix = shell.command_line(action.by_hand(verification), verification.canary.deployment)
     return Step(name=action.name, state="failed", text=f"{why}. Run by hand:", fix=fix)
 
 

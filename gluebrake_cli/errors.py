@@ -85,7 +85,10 @@ _BY_CODE: Final = {
 _BY_NAME: Final = {
     "NoCredentialsError": "no AWS credentials: log in (aws sso login), set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": _UNKNOWN_KEYS,
-    "ProfileNotFound": "no such profile in ~/.aws/config: give another --profile, or unset AWS_PROFILE",
+    "ProfileNotFound": (
+        "no such profile in ~/.aws/config: give another --profile, or unset AWS_PROFILE;"
+        " for an environment, give --profile-for NAME=PROFILE"
+    ),
     "NoRegionError": (
         "no Region: give --region, set AWS_REGION or AWS_DEFAULT_REGION, "
         "or set the profile's (aws configure set region eu-west-1)"
@@ -104,7 +107,7 @@ class OperatorError(Exception):
     """An error that the operator can fix; the text is one line that says what is wrong and how to fix it."""
 
 
-def explain(error: Exception) -> str | None:
+def explain(error: BaseException) -> str | None:
     """Return one line for an error of the operator, of AWS or of the connection, None for any other."""
     if isinstance(error, OperatorError):
         return str(error)

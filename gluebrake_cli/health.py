@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, Self
 
@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from gluebrake.model import AwsEnvironment
+from gluebrake.problems import Problem as ProblemMetric
 from gluebrake.settings import PREFIX, SettingsError, StopSettings, load
 from gluebrake.stages import Queue
+from gluebrake_cli import problem_kinds
 from gluebrake_cli.runs import LogLine
 from gluebrake_cli.sections import Sections
 
@@ -20,6 +22,9 @@ from gluebrake_cli.sections import Sections
 WINDOWS: Final = (timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=3), timedelta(days=1))
 
 _READ_DEAD_LETTERS: Final = "`gluebrake dead-letters --by-reason` shows why, and what to do."
+_COUNTS_KINDS: Final = frozenset(map(str, ProblemMetric))
+"""The titles of the alarms that count several kinds of problems."""
+
 ENABLE_MAPPING: Final = (
     "While it is not Enabled, the function consumes no message of its queue."
     " `gluebrake doctor` prints the command that enables it."
@@ -85,6 +90,8 @@ class Health(Struct, frozen=True, kw_only=True):
     outcomes: Sequence[LogLine]
     """The newest first."""
     unknown: Mapping[str, str]
+    kinds: Mapping[str, Mapping[str, int]] = {}
+    """The kinds of problems in the logs with their numbers of lines, by the title of their alarm."""
 
     @property
     def problems(self) -> list[Problem]:
@@ -92,17 +99,22 @@ class Health(Struct, frozen=True, kw_only=True):
         return [*self._problems()]
 
     def _problems(self) -> Iterator[Problem]:
-        if number := self._dead_letters:
+        if number := self.dead_letters:
             letters = f"{number} dead letter{'' if number == 1 else 's'}"
             yield Problem(f"{letters}: requests that could not be carried out", _READ_DEAD_LETTERS)
         for alarm in self.alarms:
             if alarm.state == "ALARM":
-                yield Problem(f"the alarm {alarm.title or alarm.name} is in ALARM", alarm.description)
+                yield Problem(self._in_alarm(alarm), alarm.description)
         for mapping in self.mappings:
             if mapping.state != "Enabled":
                 yield Problem(f"the {mapping.function} function's mapping is {mapping.state}", ENABLE_MAPPING)
         for section, error in self.unknown.items():
             yield Problem(f"{section}: {error}")
+
+    def _in_alarm(self, alarm: Alarm) -> str:
+        kinds = self.kinds.get(alarm.title)
+        text = f"the alarm {alarm.title or alarm.name} is in ALARM"
+        return f"{text}; the log of the last hour has {problem_kinds.in_words(kinds)}" if kinds else text
 
     @property
     def observes(self) -> bool:
@@ -110,7 +122,8 @@ class Health(Struct, frozen=True, kw_only=True):
         return bool(self.config.get("observe"))
 
     @property
-    def _dead_letters(self) -> int:
+    def dead_letters(self) -> int:
+        """How many messages are in the dead-letter queue, 0 if it cannot be read."""
         depth = next((queue for queue in self.queues if queue.name == Queue.DEAD_LETTER), None)
         return depth.messages + depth.in_flight if depth else 0
 
@@ -139,6 +152,9 @@ class Source(Protocol):
     def alarms(self) -> list[Alarm]:
         """Return the stack's alarms."""
 
+    def problem_messages(self, since: datetime) -> Iterable[str]:
+        """Return the messages of the logs' lines about problems since a time."""
+
     def mappings(self) -> list[MappingState]:
         """Return the state of each function's event source mapping."""
 
@@ -154,17 +170,26 @@ def read(source: Source, now: datetime, outcomes: int) -> Health:
     sections = Sections()
     ages = sections.read("age of the oldest message", lambda: source.oldest_ages(now)) or {}
     depths = sections.read("queues", source.depths) or []
+    alarms = sections.read("alarms", source.alarms) or []
     return Health(
         account=source.aws_environment.account,
         region=source.aws_environment.region,
         stack=source.stack,
         queues=[msgspec.structs.replace(depth, oldest_age_seconds=ages.get(depth.name)) for depth in depths],
-        alarms=sections.read("alarms", source.alarms) or [],
+        alarms=alarms,
         mappings=sections.read("mappings", source.mappings) or [],
         config=sections.read("config", lambda: _config(source.configuration("stop"))) or {},
         outcomes=sections.read("outcomes", lambda: _newest(source, now, outcomes)) or [],
+        kinds=sections.read("kinds of problems", lambda: _kinds(source, now, alarms)) or {},
         unknown=sections.unknown,
     )
+
+
+def _kinds(source: Source, now: datetime, alarms: Iterable[Alarm]) -> Mapping[str, Mapping[str, int]]:
+    """Read the kinds of problems, if an alarm that counts several kinds is in ALARM."""
+    if any(alarm.state == "ALARM" and alarm.title in _COUNTS_KINDS for alarm in alarms):
+        return problem_kinds.count(source.problem_messages(now - problem_kinds.WINDOW))
+    return {}
 
 
 def _config(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from gluebrake_cli.history import Repeats, RunHistory
 from gluebrake_cli.history_lines import Line, Requester
 from gluebrake_cli.history_report import HistoryReport
 from gluebrake_cli.records import Records
-from gluebrake_cli.tables import counted, duration, printable
+from gluebrake_cli.tables import counted, duration, printable, unfolded
 
 _ESTIMATE: Final = "an estimate"
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
@@ -87,7 +87,7 @@ def _run(found: RunHistory, report: HistoryReport) -> RenderableType:
         grid.add_row(Text(name, style="bold"), _cell(text))
     steps = [Text(), _steps(found, report)] if len(found.steps) > 1 else []
     repeats = [Text(f"Of these lines: {text}.")] if (text := _repeats(found.repeats)) else []
-    title = [Text(printable(found.run.job_name), style="bold"), _unfolded(found.run.run_id)]
+    title = [Text(printable(found.run.job_name), style="bold"), unfolded(found.run.run_id)]
     return Lines(*title, grid, *steps, *repeats)
 
 
@@ -177,6 +177,26 @@ def _summary(report: HistoryReport, shown: int) -> Iterator[str]:
     yield f"Logs Insights scanned {_size(report.result.bytes_scanned)}, {records}. It bills by scanned data."
 
 
+def line(report: HistoryReport) -> str:
+    """Return what was found in one of several environments, in a few words."""
+    if not report.found:
+        return "nothing found"
+    stopped = history.total(report.found)
+    usd = stopped.measures.get(Measure.ESTIMATED_COST_USD)
+    cost = "" if usd is None else f", about {readable.dollars(usd)} ({_ESTIMATE})"
+    return f"{stopped.runs} of {len(report.found)} stopped{cost}"
+
+
+def sums(reports: Sequence[HistoryReport]) -> Iterator[str]:
+    """Yield what the stopped runs of several environments used in sum, and what the queries scanned."""
+    found = [each for report in reports for each in report.found]
+    stopped = history.total(found)
+    more = f": {_total(stopped)}" if stopped.runs else "."
+    yield f"{counted(len(found), 'run')} found, {stopped.runs} stopped{more}"
+    scanned = sum(report.result.bytes_scanned for report in reports)
+    yield f"Logs Insights scanned {_size(scanned)}. It bills by scanned data."
+
+
 def _total(stopped: history.StoppedTotal) -> str:
     used = run_cost.in_words(stopped.measures)
     unknown = [
@@ -212,8 +232,3 @@ def _cell(text: str) -> Text:
 
 def _joined(who: str, reason: str) -> str:
     return f"{who}: {reason}" if reason else who
-
-
-def _unfolded(text: str) -> Text:
-    """Return an id that no narrow terminal breaks, so that it can be copied and found."""
-    return Text(printable(text), no_wrap=True, overflow="ignore")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from gluebrake_cli import interrupts
 from gluebrake_cli.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _wait(clients: Clients, query_id: str, timeout_seconds: float) -> Mapping[st
                 f"the query did not complete within {timeout_seconds:g} seconds and was stopped:"
                 " give a shorter --since, or a longer --timeout"
             )
-        time.sleep(interval)
+        interrupts.sleep(interval)
         interval = min(2 * interval, _LONGEST_INTERVAL_SECONDS)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from gluebrake_cli import output, run_table
-from gluebrake_cli.runs import FollowedRuns, Messages, PollOptions, follow
+from gluebrake_cli.progress import OnProgress
+from gluebrake_cli.runs import FollowedRuns, Messages, PollOptions, RunStatus, follow
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
@@ -34,3 +36,19 @@ def follow_live(
     environment = deployment.aws_environment
     last = output.show_live(polls, lambda poll: run_table.live_table(poll, environment, dry_run=dry_run))
     return FollowedRuns(statuses=last, dry_run=dry_run)
+
+
+def follow_counted(  # noqa: PLR0913 - the last four are passed by name
+    deployment: Deployment,
+    messages: Messages,
+    *,
+    since: datetime,
+    poll_options: PollOptions,
+    on_progress: OnProgress,
+    warn: Callable[[str], None],
+) -> FollowedRuns:
+    """Follow the runs, and report how many are over. Return the last poll."""
+    last: Sequence[RunStatus] = []
+    for last in follow(deployment, messages, since=since, poll_options=poll_options, warn=warn):
+        on_progress(sum(status.is_over for status in last), len(last))
+    return FollowedRuns(statuses=last)

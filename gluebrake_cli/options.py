@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gluebrake_cli import durations
 from gluebrake_cli.dead_letters import Filter
+from gluebrake_cli.environments import OPTION, Selection
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
+Stack = Annotated[str, typer.Option(envvar="GLUEBRAKE_STACK", help="The CloudFormation stack of Gluebrake.")]
+Profile = Annotated[str | None, typer.Option(help="An AWS profile.")]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        help="An AWS Region. The default is that of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile."
+    ),
+]
+Environments = Annotated[
+    list[str] | None,
+    typer.Option(
+        OPTION,
+        metavar="NAME",
+        envvar="GLUEBRAKE_ENVIRONMENT",
+        help="An environment of the configuration: its account and Region. status, sweep, history and doctor"
+        " also take several, and all means every one. May be repeated.",
+    ),
+]
+ConfigFile = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        envvar="GLUEBRAKE_CONFIG",
+        help="The file with the environments: cdk.json, or a configuration file.",
+    ),
+]
+ProfileFor = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=PROFILE",
+        help="The AWS profile for an environment. May be repeated. The default is the environment's name."
+        " NAME= means the credentials of the environment variables.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, for machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
@@ -61,7 +97,12 @@ def build_filter(reasons: Reasons, jobs: Jobs, message_ids: MessageIds) -> Filte
     return Filter(tuple(reasons or ()), tuple(jobs or ()), tuple(message_ids or ()))
 
 
+def selection(context: typer.Context) -> Selection:
+    """Return what the global options select, for a command that may act on several environments."""
+    selected: Selection = context.obj
+    return selected
+
+
 def find_deployment(context: typer.Context) -> Deployment:
-    """Find the deployed stack. Makes the first AWS call of a command."""
-    deployment: Deployment = context.obj()
-    return deployment
+    """Find the only deployed stack. Makes the first AWS call of a command."""
+    return selection(context).deployment(context.command_path)

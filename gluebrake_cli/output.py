@@ -52,7 +52,7 @@ def show_aside(result: RenderableType) -> None:
 
 def show_line(text: str) -> None:
     """Write one line to standard output. It is not wrapped, so that a command in it can be copied."""
-    stdout.print(Text(tables.printable(text)), soft_wrap=True)
+    stdout.print(tables.unfolded(text), crop=False)
 
 
 def note(text: str) -> None:

@@ -17,6 +17,7 @@ from gluebrake.policies import DuePolicy, Policy, Trigger
 from gluebrake.prices import Prices
 from gluebrake.settings import PREFIX, SettingsError, load
 from gluebrake.sweeping import sweep
+from gluebrake_cli import interrupts
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.sweep_result import SweepResult
 
@@ -64,8 +65,8 @@ def _reader(deployment: Deployment, settings: _Settings) -> JobReader:
         job_arn_prefix=settings.job_arn_prefix,
         protect_tag=settings.protect_tag,
         # The operator can wait, or press Ctrl-C.
-        pace=Pace(lambda: math.inf),
-        closing_pace=Pace(lambda: math.inf),
+        pace=Pace(lambda: math.inf, interrupts.sleep),
+        closing_pace=Pace(lambda: math.inf, interrupts.sleep),
     )
 
 

@@ -1,10 +1,11 @@
-"""Progress bars, for jobs that a sweep reads and for dead letters."""
+"""Progress bars, for jobs that a sweep reads, for environments and for dead letters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -19,31 +20,49 @@ if TYPE_CHECKING:
 Matches = Callable[[DeadLetter], bool]
 """Whether a command applies to a dead letter."""
 
+OnProgress = Callable[[int, int], None]
+"""Gets a count and its total."""
+
 _READING = "Reading dead letters"
 
 
+class Bar(NamedTuple):
+    """A bar among others, with the functions that update it and remove it."""
+
+    update: OnProgress
+    remove: Callable[[], None]
+
+
 @contextmanager
-def count(description: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar. Yield the function that updates it with a count and a total."""
+def count(description: str) -> Iterator[OnProgress]:
+    """Show a bar. Yield the function that updates it."""
     with _bar() as bar:
-        yield _counter(bar, description)
+        yield _counter(bar, bar.add_task(description, total=None))
+
+
+@contextmanager
+def side_by_side(descriptions: Sequence[str]) -> Iterator[list[Bar]]:
+    """Show a bar for each description."""
+    with _bar() as bar:
+        tasks = [bar.add_task(description, total=None) for description in descriptions]
+        yield [Bar(_counter(bar, task), partial(bar.remove_task, task)) for task in tasks]
 
 
 def read_all(deployment: Deployment) -> Listing:
     """Read all dead letters, and make them visible again."""
     with _lease(deployment) as lease, _bar() as bar:
-        return lease.read(_counter(bar, _READING))
+        return lease.read(_counter(bar, bar.add_task(_READING, total=None)))
 
 
 def process(deployment: Deployment, matches: Matches, action: Action) -> Summary:
     """Read all dead letters, release those that do not match, and apply the action to the rest."""
     with _lease(deployment) as lease, _bar() as bar:
-        listing = lease.read(_counter(bar, _READING))
+        listing = lease.read(_counter(bar, bar.add_task(_READING, total=None)))
         matching = [dead_letter for dead_letter in listing.dead_letters if matches(dead_letter)]
         rest = [dead_letter for dead_letter in listing.dead_letters if not matches(dead_letter)]
         lease.release(dead_letter.message_id for dead_letter in rest)
         summary = Summary(listing, matching)
-        on_progress = _counter(bar, "Processing those that match")
+        on_progress = _counter(bar, bar.add_task("Processing those that match", total=None))
         try:
             for result in action(lease, matching):
                 summary.add(result)
@@ -60,10 +79,10 @@ def _lease(deployment: Deployment) -> Lease:
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=output.stderr, transient=True)
+    # Elsewhere than on a terminal, it would end with an empty line.
+    return Progress(*columns, console=output.stderr, transient=True, disable=not output.stderr.is_terminal)
 
 
-def _counter(bar: Progress, description: str) -> Callable[[int, int], None]:
-    """Add a task to the bar. Return the function that updates it with a count and a total."""
-    task: TaskID = bar.add_task(description, total=None)
+def _counter(bar: Progress, task: TaskID) -> OnProgress:
+    """Return the function that updates a task of the bar."""
     return lambda done, total: bar.update(task, completed=done, total=max(done, total))

@@ -44,6 +44,10 @@ class Sender(NamedTuple):
 _CHECK_RUN: Final = "Check the run in Glue."
 _REDRIVE: Final = "Redrive it."
 _REDRIVE_IF_ACTIVE: Final = "Redrive it if the run is still active, else drop it."
+_REDRIVE_UNLESS_REPORT: Final = "Redrive it. Drop a report: the functions' logs have what it says."
+_CHECK_FORWARDING: Final = (
+    "For a report, check `centralBusArn`, the policy of that bus, and the forwarding role."
+)
 _REDRIVE_IF_WANTED: Final = "Redrive it if the stop is still wanted, else drop it."
 
 
@@ -164,9 +168,9 @@ GLUEBRAKE: Final = (
 EVENTBRIDGE: Final = (
     Reason(
         ("NO_PERMISSIONS", "NO_RESOURCE"),
-        "The stop queue's policy was changed, or the queue does not exist.",
-        "Run the command that `gluebrake doctor` prints.",
-        _REDRIVE,
+        "The policy of the stop queue was changed, or the queue does not exist. For a report: the central bus.",
+        f"Run the command that `gluebrake doctor` prints. {_CHECK_FORWARDING}",
+        _REDRIVE_UNLESS_REPORT,
     ),
     Reason(
         (
@@ -179,7 +183,7 @@ EVENTBRIDGE: Final = (
         ),
         "SQS or EventBridge failed for 24 hours.",
         "",
-        _REDRIVE_IF_WANTED,
+        f"{_REDRIVE_IF_WANTED} Drop a report.",
     ),
     Reason(
         ("SDK_CLIENT_ERROR", "INVALID_PARAMETER", "INVALID_JSON", "RESOURCE_LIMIT_EXCEEDED"),
@@ -199,12 +203,13 @@ EVENTBRIDGE: Final = (
             "RESOURCE_ALREADY_EXISTS",
             "RESOURCE_MODIFICATION_COLLISION",
         ),
-        "The rule's target was changed: a queue in the same account and Region has none of these errors.",
-        "Run the command that `gluebrake doctor` prints.",
-        _REDRIVE,
+        "A report could not be forwarded, or a rule's target was changed: a queue in the same account and"
+        " Region has none of these errors.",
+        f"Run the command that `gluebrake doctor` prints. {_CHECK_FORWARDING}",
+        _REDRIVE_UNLESS_REPORT,
     ),
 )
-"""The codes of events that a rule could not deliver to the stop queue."""
+"""The codes of events that a rule could not deliver: to the stop queue, or reports to the central bus."""
 
 SENDERS: Final = (
     Sender(

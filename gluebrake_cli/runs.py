@@ -19,6 +19,7 @@ from gluebrake.decisions.stop_outcomes import GLUE_MAY_RETRY
 from gluebrake.metrics import Measure
 from gluebrake.model import TERMINAL_STATES, ActiveRuns, JobRun, Message, ParsedRequest, RunFacts
 from gluebrake.outcomes import Outcome
+from gluebrake_cli import interrupts
 from gluebrake_cli.errors import STILL_RUNNING, OperatorError, explain
 
 T = TypeVar("T")
@@ -180,7 +181,7 @@ def follow(
             yield [status.concluded for status in statuses]
             return
         yield statuses
-        time.sleep(poll_options.interval_seconds)
+        interrupts.sleep(poll_options.interval_seconds)
 
 
 @dataclass

@@ -1,11 +1,33 @@
-"""Shell commands that set variables for a deployment's resources."""
+"""Shell commands: those that set variables for a deployment's resources, and those that act on it."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from gluebrake.model import AwsEnvironment
+
+Command = tuple[str, ...]
+"""A program and its arguments."""
+
+
+class Deployed(Protocol):
+    """What a command needs to act on a deployment."""
+
+    @property
+    def aws_environment(self) -> AwsEnvironment:
+        """Return the account and the Region."""
+
+    @property
+    def profile(self) -> str | None:
+        """Return the AWS profile, if one was given."""
+
+    @property
+    def environment(self) -> str:
+        """Return the name of its environment, empty if none was given."""
+
 
 OUTPUTS: Final = (
     *("StopQueueUrl", "StopQueueArn", "ConfirmQueueUrl", "ConfirmQueueArn"),
@@ -34,3 +56,26 @@ def failure() -> str:
 def variable_name(output_name: str) -> str:
     """Return the name of an output's variable: `StopQueueUrl` becomes STOP_QUEUE_URL."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", output_name).upper()
+
+
+def command_line(command: Command, deployment: Deployed) -> str:
+    """Return a command with the deployment's Region and profile, or with the name of its environment."""
+    program, *arguments = command
+    region, profile = deployment.aws_environment.region, deployment.profile
+    if program == "aws":
+        return shlex.join([*command, "--region", region, *(["--profile", profile] if profile else [])])
+    if deployment.environment:
+        return shlex.join([program, *_in_environment(program, arguments, deployment)])
+    variables = {"AWS_REGION": region, **({"AWS_PROFILE": profile} if profile else {})}
+    assignments = (f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    return " ".join([*assignments, shlex.join(command)])
+
+
+def _in_environment(program: str, arguments: Sequence[str], deployment: Deployed) -> list[str]:
+    """Return the arguments of `make` or `gluebrake` with those that select the environment."""
+    name, profile = deployment.environment, deployment.profile or ""
+    profile_for = [f"{name}={profile}"] if profile != name else []
+    if program == "make":
+        return [*arguments, f"ENVIRONMENT={name}", *(f"PROFILE_FOR={text}" for text in profile_for)]
+    options = [word for text in profile_for for word in ("--profile-for", text)]
+    return ["--environment", name, *options, *arguments]

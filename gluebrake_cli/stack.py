@@ -18,7 +18,7 @@ from gluebrake.aws.call_budget import CallBudget
 from gluebrake.aws.glue import Glue
 from gluebrake.model import AwsEnvironment, JobRun, RunFacts
 from gluebrake.stages import STAGES, Queue
-from gluebrake_cli import queue_ages, run_states, stack_alarms
+from gluebrake_cli import problem_kinds, queue_ages, run_states, stack_alarms
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import Alarm, MappingState, QueueDepth
 from gluebrake_cli.runs import LogLine, parse_log_line
@@ -79,10 +79,27 @@ class Clients:
         return client
 
 
-def connect(*, stack: str, profile: str | None, region: str | None) -> Deployment:
-    """Find the stack with the profile's credentials."""
+def connect(*, stack: str, profile: str | None, region: str | None, account: str | None) -> Deployment:
+    """Find the stack with the profile's credentials. If `account` is given, they must be of this account."""
     session = open_session(profile=profile, region=region)
-    return find(stack, Clients(session), session.region_name, profile)
+    clients = Clients(session)
+    if account:
+        check_account(clients, account, profile)
+    return find(stack, clients, session.region_name, profile)
+
+
+def check_account(clients: Clients, account: str, profile: str | None) -> None:
+    """Raise OperatorError unless the credentials are of this account. Needs no permission.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    actual = clients.sts.get_caller_identity()["Account"]
+    if actual != account:
+        source = f"the profile {profile!r} has" if profile else "the environment variables have"
+        raise OperatorError(
+            f"{source} credentials of account {actual}, and the environment is in account {account}:"
+            " nothing was read. Give --profile-for NAME=PROFILE"
+        )
 
 
 def open_session(*, profile: str | None, region: str | None) -> boto3.Session:
@@ -131,7 +148,9 @@ class Deployment:
     """The stack's ARN."""
     outputs: Mapping[str, str]
     profile: str | None = None
-    """The AWS profile of `--profile`."""
+    """The AWS profile, if one was given."""
+    environment: str = ""
+    """The name of its environment, if one was given."""
 
     @property
     def stack(self) -> str:
@@ -212,6 +231,11 @@ class Deployment:
             for message in self.log_messages(function, "{ $.outcome = * }", since, until)
         )
         return sorted(filter(None, map(parse_log_line, messages)), key=lambda line: str(line["timestamp"]))
+
+    def problem_messages(self, since: datetime) -> Iterator[str]:
+        """Yield the lines of the functions' logs about problems since a time."""
+        for function in self.function_names:
+            yield from self.log_messages(function, problem_kinds.PATTERN, since, None)
 
     def log_messages(
         self, function: str, pattern: str, since: datetime, until: datetime | None

@@ -28,26 +28,48 @@ _SETTINGS: Final = {"jobs": "jobs", "protected_jobs": "protectedJobs", "protect_
 
 def status_screen(health: Health, now: datetime) -> RenderableType:
     """Return the verdict in the first line. Only what is wrong is explained."""
-    problems = health.problems
-    verdict = counted(len(problems), "problem") if problems else "all is well"
-    style = "red" if problems else "green"
+    style = "red" if health.problems else "green"
     latest = [*_latest(health.outcomes)]
     return Lines(
-        Text(f"{health.stack} in {health.account}, {health.region}: {verdict}", style=style),
+        Text(f"{health.stack} in {health.account}, {health.region}: {verdict(health)}", style=style),
         *([OBSERVES] if health.observes else []),
-        *_explained(problems),
+        *(part for problem in health.problems for part in (Text(), *explained(problem))),
         Text(),
         *(Text(f"{name:<10}{printable(text)}") for name, text in _numbers(health).items()),
         *(_outcomes(latest, now) if latest else ()),
     )
 
 
-def _explained(problems: Iterable[Problem]) -> Iterator[RenderableType]:
-    for problem in problems:
-        yield Text()
-        yield Text(f"! {printable(problem.text)}", style="red")
-        if problem.remedy:
-            yield Padding(Text(printable(problem.remedy)), (0, 0, 0, 2))
+def verdict(health: Health) -> str:
+    """Return whether anything is wrong, in a few words."""
+    number = len(health.problems)
+    return counted(number, "problem") if number else "all is well"
+
+
+def explained(problem: Problem) -> list[RenderableType]:
+    """Return a problem, and what to do about it."""
+    remedy = [Padding(Text(printable(problem.remedy)), (0, 0, 0, 2))] if problem.remedy else []
+    return [Text(f"! {printable(problem.text)}", style="red"), *remedy]
+
+
+def line(health: Health) -> str:
+    """Return the verdict on one of several environments."""
+    return f"{verdict(health)}, observes" if health.observes else verdict(health)
+
+
+def sums(found: Sequence[Health]) -> Iterator[str]:
+    """Yield what is wrong in several environments, in numbers."""
+    letters = sum(health.dead_letters for health in found)
+    rung = sum(alarm.state == "ALARM" for health in found for alarm in health.alarms)
+    disabled = sum(mapping.state != "Enabled" for health in found for mapping in health.mappings)
+    yield (
+        f"{counted(letters, 'dead letter')}, {counted(rung, 'alarm')} in ALARM,"
+        f" {counted(disabled, 'mapping')} not enabled."
+    )
+    if unknown := sum(len(health.unknown) for health in found):
+        yield f"{counted(unknown, 'section')} could not be read, so these numbers may be higher."
+    if observing := sum(health.observes for health in found):
+        yield f"{counted(observing, 'environment')} with `observe: true`: nothing is stopped there."
 
 
 def _numbers(health: Health) -> dict[str, str]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gluebrake.contract import StopRequest
 from gluebrake.model import JobRun
-from gluebrake_cli import output, stop_requests, tables
+from gluebrake_cli import interrupts, output, stop_requests, tables
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.live_runs import follow_live
 from gluebrake_cli.runs import FollowedRuns, PollOptions
@@ -55,12 +55,14 @@ class SentRequest(Struct, frozen=True):
 class Stops(Struct, frozen=True, kw_only=True):
     """The requests that were sent, and the last status of their runs.
 
-    `sent` is None without --stop, or if the operator did not confirm, which `refusal` says.
+    `sent` is None without --stop, or if the operator did not confirm, which `refusal` says. After an error,
+    `failure` says how many requests were sent before it.
     """
 
     sent: Sequence[SentRequest] | None = None
     followed: FollowedRuns = FollowedRuns()
     refusal: str = ""
+    failure: str = ""
 
     @property
     def messages(self) -> dict[JobRun, str]:
@@ -73,13 +75,13 @@ class Stops(Struct, frozen=True, kw_only=True):
 
     @property
     def problems(self) -> list[str]:
-        """Why nothing was stopped, and how many runs were still waited for when --timeout had passed."""
-        return [text for text in (self.refusal, self.followed.unfinished) if text]
+        """Why not all was requested, and how many runs were still waited for when --timeout had passed."""
+        return [text for text in (self.refusal, self.failure, self.followed.unfinished) if text]
 
     @property
     def exit_code(self) -> int:
         """Return 0 if everything was sent, and no followed run is running any more."""
-        return NOT_OK if self.refusal else self.followed.exit_code
+        return max(NOT_OK if self.refusal or self.failure else 0, self.followed.exit_code)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows, as for `gluebrake stop`."""
@@ -88,11 +90,12 @@ class Stops(Struct, frozen=True, kw_only=True):
 
 def stop_runs(deployment: Deployment, result: SweepResult, options: StopOptions, since: datetime) -> Stops:
     """Stop the runs of the report if the operator confirms their number. Follow them if `options` say so."""
-    place = tables.place(deployment.aws_environment)
-    if refusal := _refusal(result, options.number, place):
-        return Stops(refusal=refusal)
-    requests = [*_requests(result, options.reason, deployment.caller(), since)] if result.stoppable else []
-    stops = Stops(sent=_send(deployment, requests))
+    if refused := refusal([result], options.number, tables.place(deployment.aws_environment)):
+        return Stops(refusal=refused)
+    stops, error = request_stops(deployment, result, options.reason, since)
+    if error:
+        output.note(stops.failure)
+        raise error
     if not options.poll_options:
         return stops
     if not stops.messages:
@@ -101,22 +104,39 @@ def stop_runs(deployment: Deployment, result: SweepResult, options: StopOptions,
     return replace(stops, followed=followed)
 
 
-def _refusal(result: SweepResult, number: int | None, place: str) -> str:
+def refusal(results: Sequence[SweepResult], number: int | None, place: str) -> str:
     """Return why nothing is stopped, empty if the operator's number is that of the runs to stop."""
-    runs = len(result.stoppable)
+    runs = sum(len(result.stoppable) for result in results)
     if number is None and not runs:
         return ""
-    answer = str(number) if number is not None else _ask(result, place)
+    answer = str(number) if number is not None else _ask(results, place)
     if answer == str(runs):
         return ""
     can_be_stopped = f"{tables.counted(runs, 'run')} that can be stopped"
     return f"your number is {answer}, and the report has {can_be_stopped}: nothing was stopped"
 
 
-def _ask(result: SweepResult, place: str) -> str:
-    runs = tables.counted(len(result.stoppable), "run")
-    jobs = tables.counted(len({run.job_name for run in result.stoppable}), "job")
-    return output.ask(f"Stop {runs} of {jobs} {place}? Type the number of runs")
+def _ask(results: Sequence[SweepResult], place: str) -> str:
+    runs = tables.counted(sum(len(result.stoppable) for result in results), "run")
+    jobs = sum(len({run.job_name for run in result.stoppable}) for result in results)
+    return output.ask(f"Stop {runs} of {tables.counted(jobs, 'job')} {place}? Type the number of runs")
+
+
+def request_stops(
+    deployment: Deployment, result: SweepResult, reason: str, since: datetime
+) -> tuple[Stops, BaseException | None]:
+    """Send a request for each run to stop. After an error, return what was sent before it as well."""
+    requests = [*_requests(result, reason, deployment.caller(), since)] if result.stoppable else []
+    sent: list[SentRequest] = []
+    try:
+        for request in requests:
+            interrupts.check()
+            body = msgspec.json.encode(request).decode()
+            sent.append(SentRequest(deployment.stop_queue.send_one(body), request))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the caller reports it
+        failure = f"{len(sent)} of {len(requests)} stop requests were sent before this error:"
+        return Stops(sent=sent, failure=failure), error
+    return Stops(sent=sent), None
 
 
 def _requests(result: SweepResult, reason: str, requested_by: str, now: datetime) -> Iterator[StopRequest]:
@@ -128,15 +148,3 @@ def _requests(result: SweepResult, reason: str, requested_by: str, now: datetime
             requested_by=requested_by,
             now=now,
         )
-
-
-def _send(deployment: Deployment, requests: Sequence[StopRequest]) -> list[SentRequest]:
-    sent: list[SentRequest] = []
-    try:
-        for request in requests:
-            body = msgspec.json.encode(request).decode()
-            sent.append(SentRequest(deployment.stop_queue.send_one(body), request))
-    except (Exception, KeyboardInterrupt):
-        output.note(f"{len(sent)} of {len(requests)} stop requests were sent before this error:")
-        raise
-    return sent

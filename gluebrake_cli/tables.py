@@ -118,6 +118,11 @@ def cell(text: str) -> Text:
     return Text(printable(text), style="green" if text in _GOOD else "red" if text in _BAD else "")
 
 
+def unfolded(text: str) -> Text:
+    """Return one line, which no narrow terminal breaks, so that an id or a command in it can be copied."""
+    return Text(printable(text), no_wrap=True, overflow="ignore")
+
+
 def printable(text: str) -> str:
     """Replace control characters: a terminal would obey them, and other people wrote the texts."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

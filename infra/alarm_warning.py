@@ -13,8 +13,7 @@ from botocore.exceptions import ClientError
 from gluebrake_cli import signal_alarms
 from gluebrake_cli.errors import explain
 from gluebrake_cli.signal_alarms import SignalAlarm, SignalAlarms
-from infra.config import EFFECTIVE
-from infra.names import STACK
+from infra.names import STACK, configuration_file
 
 if TYPE_CHECKING:
     import boto3
@@ -22,12 +21,13 @@ if TYPE_CHECKING:
 _CLIENT: Final = ClientConfig(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3})
 
 
-def alarm_warning(session: boto3.Session, assembly: Path) -> Iterator[str]:
+def alarm_warning(session: boto3.Session, assembly: Path, stack_id: str = STACK) -> Iterator[str]:
     """Yield the lines that name the alarms which the deployment disarms, or why they are unknown.
 
     An alarm acts on the deployed stack's topic or function, so there is none before the first deployment.
+    `stack_id` is the stack's id within the assembly.
     """
-    prefixes = tuple(json.loads((assembly / EFFECTIVE).read_text())["stopOnAlarms"])
+    prefixes = tuple(json.loads((assembly / configuration_file(stack_id)).read_text())["stopOnAlarms"])
     try:
         alarms = SignalAlarms(prefixes, _read(session))
     except Exception as error:  # noqa: BLE001 - no error of this check may block a deployment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -16,7 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gluebrake.metrics import Count
-from gluebrake.outcomes import OUTCOMES, Outcome
+from gluebrake.problems import Problem
 from gluebrake.stages import Queue
 from infra.config import Config
 from infra.metrics import (
@@ -27,11 +27,12 @@ from infra.metrics import (
     lost_events,
     new_dead_letters,
     oldest_message_age,
+    problem_metric,
     sum_of,
     undelivered,
 )
 from infra.queues import Queues
-from infra.runbook import RUNBOOK, runbook
+from infra.runbook import RunbookEntry, runbook
 from infra.sweep_triggers import SweepTriggers
 
 # The first run or sweep starts when its schedule is created. Without a warm-up, the alarm would fire before it
@@ -63,13 +64,13 @@ class AlarmSpec:
     comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
     warm_up_minutes: int = 0
 
-    def alarm(self, scope: Construct, name: str) -> cloudwatch.Alarm:
+    def alarm(self, scope: Construct, name: str, entry: RunbookEntry) -> cloudwatch.Alarm:
         """Create the alarm, with the runbook's text as its description."""
-        entry = RUNBOOK[name]
         alarm = cloudwatch.Alarm(
             scope,
             name,
-            alarm_description=f"{entry.meaning} {entry.action} More: docs/operations.md",
+            alarm_description=f"{entry.meaning} {entry.action} Watched: {entry.watches}."
+            " More: docs/operations.md",
             metric=self.metric,
             threshold=self.threshold,
             comparison_operator=self.comparison,
@@ -88,8 +89,7 @@ class AlarmSpec:
 def create_alarms(scope: Construct, monitored: Monitored) -> list[cloudwatch.Alarm]:
     """Create an alarm for each entry of the runbook that the configuration asks for, in the runbook's order."""
     specs = {
-        **_outcome_alarms(monitored),
-        **_count_alarms(monitored),
+        **_problem_alarms(),
         **_queue_alarms(monitored.config, monitored.queues),
         **_dead_letter_alarms(monitored.queues.dead_letter_queue),
         **_delivery_alarms(monitored),
@@ -97,37 +97,13 @@ def create_alarms(scope: Construct, monitored: Monitored) -> list[cloudwatch.Ala
         "CanarySilent": _silence(canary_stopped(), math.ceil(1.5 * monitored.config.canary_hours)),
         **(_sweep_alarms(monitored.config, monitored.sweep_triggers) if monitored.sweep_triggers else {}),
     }
-    return [specs[name].alarm(scope, name) for name in runbook(monitored.config)]
+    return [specs[name].alarm(scope, name, entry) for name, entry in runbook(monitored.config).items()]
 
 
-def _outcome_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
-    entries = runbook(monitored.config)
-    return {
-        name: AlarmSpec(metric=_count_of(name, entry.outcomes, monitored.functions))
-        for name, entry in entries.items()
-        if entry.outcomes
-    }
-
-
-def _count_of(label: str, outcomes: Sequence[Outcome], stages: Iterable[str]) -> cloudwatch.IMetric:
-    """Return the number of the outcomes, at each of the stages that decides them."""
-    decided = [(stage, o) for stage in stages for o in outcomes if stage in OUTCOMES[o].stages]
-    return _total(label, [count_metric(stage, outcome) for stage, outcome in decided])
-
-
-def _total(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.IMetric:
-    return sum_of(label, metrics) if len(metrics) > 1 else metrics[0]
-
-
-def _count_alarms(monitored: Monitored) -> dict[str, AlarmSpec]:
-    unexpected = [count_metric(service, Count.UNEXPECTED_ERRORS) for service in monitored.functions]
-    lost = [count_metric(service, Count.OUTCOME_EVENTS_LOST) for service in monitored.functions]
-    lost_notices = [count_metric(service, Count.NOTICES_LOST) for service in monitored.functions]
-    return {
-        "UnexpectedErrors": AlarmSpec(metric=sum_of("unexpected errors", unexpected)),
-        "OutcomeEventsLost": AlarmSpec(metric=sum_of("outcome events lost", lost)),
-        "NoticesLost": AlarmSpec(metric=sum_of("notices lost", lost_notices)),
-    }
+def _problem_alarms() -> dict[str, AlarmSpec]:
+    # A function emits these metrics only when a problem occurs, so missing data is not breaching:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    return {problem.value: AlarmSpec(metric=problem_metric(problem)) for problem in Problem}
 
 
 def _queue_alarms(config: Config, queues: Queues) -> dict[str, AlarmSpec]:
@@ -183,9 +159,9 @@ def _sweep_alarms(config: Config, triggers: SweepTriggers) -> dict[str, AlarmSpe
     completed = count_metric("sweep", Count.SWEEPS_COMPLETED).with_(period=cdk.Duration.hours(1))
     return {
         "SweepsMissing": _silence(completed, config.sweep_hours),
-        "SweepIncomplete": AlarmSpec(metric=count_metric("sweep", Count.SWEEP_INCOMPLETE)),
-        "PolicyOverCap": AlarmSpec(metric=count_metric("sweep", Count.POLICY_OVER_CAP)),
-        "SweepRequestsLost": AlarmSpec(metric=_total("lost sweep requests", lost)),
+        "SweepRequestsLost": AlarmSpec(
+            metric=sum_of("lost sweep requests", lost) if len(lost) > 1 else lost[0],
+        ),
     }
 
 

@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from gluebrake import policies
 from gluebrake.stages import STAGES, operations
+from infra import module_cuts
 from infra.build_directory import filled
 from infra.config import Config
+from infra.module_cuts import CutError, cut_modules
 
 Operations = Mapping[str, Sequence[str]]
 """The operations that functions call, by service. botocore ships with the models of these only."""
@@ -38,8 +40,6 @@ _UNUSED: Final = (
     "**/*.pyi",
     "**/py.typed",
     "aws_lambda_powertools/event_handler",
-    "boto3/data",
-    "boto3/examples",
     "botocore/data/*/*/examples-1.json",
     "dateutil/zoneinfo/*.tar.gz",
 )
@@ -99,6 +99,10 @@ def _fill(content: Path, config: Config, interpreter: str | None, called: Operat
     _keep_licenses(content)
     _trim(content, called)
     _cut_models(content / "botocore" / "data", called)
+    try:
+        cut_modules(content)
+    except CutError as error:
+        raise ArtifactError(str(error)) from error
     shutil.copytree(_SOURCES / "gluebrake", content / "gluebrake", ignore=shutil.ignore_patterns("__pycache__"))
     if interpreter:
         _compile(content, interpreter)
@@ -245,7 +249,7 @@ def _uv_python(*arguments: str, **environ: str) -> str | None:
 def _key(config: Config, interpreter: str | None, called: Operations) -> str:
     compiler = _run([interpreter, "-c", "import sys; print(sys.version)"]) if interpreter else "none"
     key = sha256(f"{config.target} {config.python} {config.architecture} {compiler} {called}".encode())
-    inputs = [Path(__file__), _ROOT / "LICENSE", _SOURCES / "requirements.txt"]
+    inputs = [Path(__file__), Path(module_cuts.__file__), _ROOT / "LICENSE", _SOURCES / "requirements.txt"]
     for path in [*inputs, *sorted(_SOURCES.glob("gluebrake/**/*.py"))]:
         key.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return key.hexdigest()[:16]

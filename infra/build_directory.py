@@ -1,30 +1,63 @@
 """Directories in build/ that are filled once and then reused."""
 
-import tempfile
-from collections.abc import Callable
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def filled(directory: Path, fill: Callable[[Path], None]) -> Path:
     """Return `directory`. If it does not exist, `fill` writes its content.
 
-    Its name has a hash of everything that the content depends on. A failed build leaves nothing, and concurrent
-    builds leave one complete directory.
+    Its name has a hash of everything that the content depends on. A failed or killed build leaves no incomplete
+    directory. Of concurrent builds, the first writes the content and the others wait for it.
     """
-    if not directory.exists():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent, prefix="unfinished-") as scratch:
-            content = Path(scratch) / "content"
-            content.mkdir()
-            fill(content)
-            _publish(content, directory)
+    while not directory.exists():
+        with _scratch(directory.with_name(f"unfinished-{directory.name}")) as scratch:
+            if scratch and not directory.exists():
+                content = scratch / "content"
+                content.mkdir()
+                fill(content)
+                content.rename(directory)
     return directory
 
 
-def _publish(content: Path, directory: Path) -> None:
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path | None]:
+    """Create an empty directory that no other process uses, and remove it at the end.
+
+    Yield None if another process has removed it meanwhile. The system unlocks it when its process is killed.
+    """
     try:
-        content.rename(directory)
-    except OSError:
-        # Another build may have published the same content first. It is used then.
-        if not directory.exists():
-            raise
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileExistsError, FileNotFoundError):
+        yield None
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _is_open_at(descriptor, path):
+            yield None
+            return
+        _remove_content(path)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
+    finally:
+        os.close(descriptor)
+
+
+def _is_open_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_content(directory: Path) -> None:
+    """Remove what a killed build has left."""
+    for path in directory.iterdir():
+        shutil.rmtree(path)

@@ -21,7 +21,7 @@ from infra.config import Config
 from infra.metrics import canary_stopped
 from infra.names import CANARY_JOB
 from infra.statements import allow_send, job_arn
-from infra.suppressions import suppress_checkov, suppress_nag
+from infra.suppressions import suppress_checkov, suppress_nag, wildcard_finding
 
 _SCRIPT: Final = Path(__file__).with_name("canary_job.py")
 _TIMEOUT_MINUTES: Final = 15
@@ -100,7 +100,7 @@ class Canary(Construct):
             role.add_to_policy(statement)
         suppress_nag(
             role,
-            f"AwsSolutions::AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:{_LOG}]",
+            wildcard_finding(self, "logs", _LOG),
             reason="Glue names the log groups under this prefix, and a log stream for each run.",
         )
         return role

@@ -56,6 +56,11 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> Never:
     os.execve(NODE, command(arguments), environment(environ))  # noqa: S606 - no shell is needed
 
 
+def call(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the CDK with this process's terminal, and return its exit code."""
+    return subprocess.run(command(arguments), env=environment(environ), check=False).returncode
+
+
 def main(arguments: Sequence[str]) -> str:
     """Run the CDK. Return the error message if it cannot be installed."""
     try:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, field
 
+from gluebrake import environments
 from gluebrake.outcomes import NoticeKind
 from gluebrake.patterns import matches_any
 from gluebrake.policies import Policy
@@ -22,12 +23,14 @@ from infra import policy_rules
 from infra.config_rules import RULES
 from infra.names import CANARY_JOB
 
-EFFECTIVE: Final = "configuration.json"
-"""The file of the cloud assembly that has the effective configuration, with all keys."""
-
 
 class ConfigError(ValueError):
     """The configuration cannot be used. The text names every error, one a line."""
+
+    @classmethod
+    def of(cls, errors: Iterable[str]) -> ConfigError:
+        """Return the error that names these."""
+        return cls("\n".join(["The configuration cannot be used:", *errors]))
 
 
 def _between(low: int, high: int) -> Meta:
@@ -77,6 +80,9 @@ _Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+
 # The alarm CanarySilent looks back on 1.5 times the rate, in whole hours. CloudWatch allows at most seven days:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _Rate = Annotated[str, Meta(pattern=r"^rate\((1 hour|([2-9]|[1-8][0-9]|9[0-6]) hours|1 day|[2-4] days)\)\Z")]
+
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_EventBus.html
+_Bus = Annotated[str, Meta(pattern=r"^arn:[\w-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/[\w./-]{1,256}\Z")]
 
 _NoticeKind = Annotated[NoticeKind, Meta(description='"stopped", "notStopped" or "policies"')]
 _Policy = Annotated[Policy, Meta(description="a guardrail policy: an object as in docs/schemas/policies.json")]
@@ -133,6 +139,15 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = None
     observe: Annotated[bool, Meta(description="true, to read and report and stop nothing, or false")] = False
     outcome_events: Annotated[bool, Meta(description="true or false")] = True
+    dashboard: Annotated[
+        bool, Meta(description="true, for a dashboard and all the metrics that it shows, or false")
+    ] = False
+    tracing: Annotated[
+        bool, Meta(description="true, to send a trace of each invocation to X-Ray, or false")
+    ] = False
+    central_bus_arn: Annotated[
+        _Bus | None, Meta(description="the ARN of an event bus that collects reports, or null for none")
+    ] = None
     log_retention_days: Annotated[
         _Days,
         Meta(description=f"one of CloudWatch's numbers of days: {', '.join(map(str, get_args(_Days)))}"),
@@ -177,35 +192,63 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
 _TYPES: Final = {field.encode_name: field.type for field in msgspec.structs.fields(Config)}
 
 
-def load(context: Callable[[str], Any]) -> Config:
-    """Return the configuration from `context`, which looks up a key of the CDK's context.
+class Layer(NamedTuple):
+    """A source of configuration keys. `prefix` begins its errors, and `more_keys` are none of Config's."""
 
-    Raises ConfigError, whose text names every error.
+    prefix: str
+    values: Mapping[str, Any]
+    more_keys: tuple[str, ...] = ()
+
+    def errors(self) -> Iterator[str]:
+        """Yield the mistakes of each key by itself, with its path."""
+        for key, value in self.values.items():
+            if key in _TYPES:
+                for mistake in mistakes(self.prefix + key, value, _TYPES[key]):
+                    yield f"{mistake.path}: {_in_words(mistake)}"
+            elif key not in self.more_keys:
+                known = sorted({*_TYPES, *self.more_keys})
+                yield f"{self.prefix}{key}: unknown; the keys are {', '.join(known)}"
+
+
+def load(context: Callable[[str], Any]) -> Config:
+    """Return the part of the configuration that is common to all environments.
+
+    `context` looks up a key of the CDK's context. Raises ConfigError, whose text names every error.
     """
-    layers = [*_layers(context)]
-    errors = [error for source, layer in layers for error in _errors(source, layer)]
-    values = {key: value for _, layer in layers for key, value in layer.items()}
-    wrong = {key for key, value in values.items() if key not in _TYPES or mistakes(key, value, _TYPES[key])}
+    layers = read_layers(context)
+    config, broken = merge(layers)
+    if errors := [*(error for layer in layers for error in layer.errors()), *broken]:
+        raise ConfigError.of(errors)
+    return config
+
+
+def read_layers(context: Callable[[str], Any]) -> list[Layer]:
+    """Return each source of the configuration, of which a later one wins. The last is the command line."""
+    return [*_layers(context)]
+
+
+def merge(layers: Sequence[Layer]) -> tuple[Config, list[str]]:
+    """Return the configuration without the invalid values, and the errors between its other values."""
+    values = {key: value for layer in layers for key, value in layer.values.items() if key in _TYPES}
+    wrong = {key for key, value in values.items() if mistakes(key, value, _TYPES[key])}
     config = msgspec.convert({key: values[key] for key in values.keys() - wrong}, Config)
-    errors += [
+    broken = [
         f"{', '.join(keys)}: {message}"
         for keys, holds, message in RULES
         if wrong.isdisjoint(keys) and not holds(config)
     ]
-    errors += policy_rules.errors(config.policies)
-    if errors:
-        raise ConfigError("\n".join(["The configuration cannot be used:", *errors]))
-    return _for_this_machine(config) if config.target == "local" else config
+    broken += policy_rules.errors(config.policies)
+    return (_for_this_machine(config) if config.target == "local" else config), broken
 
 
-def _layers(context: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each source of the configuration with its prefix in error messages. A later source wins."""
+def _layers(context: Callable[[str], Any]) -> Iterator[Layer]:
     values = context("gluebrake")
-    yield "gluebrake.", _object("gluebrake", {} if values is None else values)
+    more_keys = (environments.KEY,)
+    yield Layer("gluebrake.", _object("gluebrake", {} if values is None else values), more_keys)
     if file := context("config"):
-        yield f"{file}: ", _object(file, _read(file))
-    if target := context("target"):
-        yield "-c ", {"target": target}
+        yield Layer(f"{file}: ", _object(file, _read(file)), more_keys)
+    target = context("target")
+    yield Layer("-c ", {"target": target} if target else {})
 
 
 def _read(file: str) -> Any:
@@ -219,15 +262,6 @@ def _object(source: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{source}: {_json(value)} should be an object of keys and values")
     return value
-
-
-def _errors(source: str, layer: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in layer.items():
-        if key not in _TYPES:
-            yield f"{source}{key}: unknown; the keys are {', '.join(sorted(_TYPES))}"
-            continue
-        for mistake in mistakes(source + key, value, _TYPES[key]):
-            yield f"{mistake.path}: {_in_words(mistake)}"
 
 
 def _in_words(mistake: Mistake) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from gluebrake.patterns import matches_any
-from infra.names import CANARY_JOB, topic_output
+from infra.names import BUS, CANARY_JOB, topic_output
 
 if TYPE_CHECKING:
     from infra.config import Config
@@ -97,6 +97,17 @@ RULES: Final[Sequence[Rule]] = (
         lambda config: len({topic_output(name) for name in _topics(config)}) == len(_topics(config)),
         "the names of two policies with onSignal differ in hyphens only, so their topics would have one output;"
         " rename one of them",
+    ),
+    Rule(
+        ("centralBusArn", "outcomeEvents"),
+        lambda config: config.central_bus_arn is None or config.outcome_events,
+        "without outcomeEvents there is nothing to forward to centralBusArn; remove one of them",
+    ),
+    Rule(
+        ("centralBusArn",),
+        # Between two such buses, each event would be forwarded for ever.
+        lambda config: not (config.central_bus_arn or "").endswith(f":event-bus/{BUS}"),
+        "is the bus of a Gluebrake stack; give the bus of GluebrakeCentral, or another bus that only collects",
     ),
     Rule(
         ("canary", "protectedJobs"),

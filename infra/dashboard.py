@@ -57,7 +57,7 @@ class Dashboard(cloudwatch.Dashboard):
                     cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=6, height=6),
                 ],
                 [_last_stops(functions)],
-                _runs(),
+                _runs(functions),
                 *([_sweeps()] if config.policies else []),
                 _queues(monitored.queues),
                 _functions(functions),
@@ -129,7 +129,7 @@ def _last_stops(functions: Mapping[str, lambda_.Function]) -> cloudwatch.IWidget
     )
 
 
-def _runs() -> Row:
+def _runs(functions: Mapping[str, lambda_.Function]) -> Row:
     requested, duplicates = (
         count_metric("stop", count) for count in (Count.RUNS_REQUESTED, Count.DUPLICATE_RUNS)
     )
@@ -140,12 +140,13 @@ def _runs() -> Row:
         label="runs submitted per call",
         period=PERIOD,
     )
+    reads = _counts(functions, Count.STATE_READS)
     times = [measure_metric(Measure.TIME_TO_STOP, statistic) for statistic in ("p50", "p95")]
     dpus = [measure_metric(measure, "Sum") for measure in (Measure.DPUS_RELEASED, Measure.DPU_HOURS_CONSUMED)]
     dollars = measure_metric(Measure.ESTIMATED_COST_USD, "Sum")
     return [
         _graph("Runs requested", [requested, duplicates], width=6),
-        _graph("BatchStopJobRun calls", [calls], right=[runs_per_call], width=6),
+        _graph("Calls of Glue", [calls, *reads], right=[runs_per_call], width=6),
         _graph("Seconds from submission to STOPPED", times, width=6),
         _graph("DPUs released, DPU-hours and USD used", dpus, right=[dollars], width=6),
     ]

@@ -4,6 +4,7 @@ from aws_cdk import aws_events as events
 from constructs import Construct
 
 from gluebrake import contract
+from infra.names import BUS
 from infra.queues import Queues
 
 
@@ -16,7 +17,10 @@ class RequestBus(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, queues: Queues) -> None:
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(
-            self, "Bus", description="Carries requests to stop AWS Glue job runs, and their outcomes"
+            self,
+            "Bus",
+            event_bus_name=BUS,
+            description="Carries requests to stop AWS Glue job runs, and their outcomes",
         )
         self.rule = events.CfnRule(
             self,

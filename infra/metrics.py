@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from gluebrake.contract import NAMESPACE
 from gluebrake.metrics import Count, Measure
 from gluebrake.outcomes import Outcome
+from gluebrake.problems import ALL_FUNCTIONS, Problem
 
 PERIOD: Final = cdk.Duration.minutes(5)
 
@@ -35,6 +36,11 @@ def _custom_metric(service: str, name: str, statistic: str) -> cloudwatch.Metric
         statistic=statistic,
         period=PERIOD,
     )
+
+
+def problem_metric(problem: Problem) -> cloudwatch.Metric:
+    """Return how often a kind of the problem occurred, in all functions together."""
+    return _custom_metric(ALL_FUNCTIONS, problem.value, "Sum")
 
 
 def canary_stopped() -> cloudwatch.Metric:

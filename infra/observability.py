@@ -1,4 +1,4 @@
-"""The dashboard, the alarms with their topic, and the saved queries."""
+"""The alarms with their topic, the saved queries, and the dashboard if the configuration has one."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -29,5 +29,7 @@ class Observability(Construct):
         for alarm in alarms:
             alarm.add_alarm_action(actions.SnsAction(self.topic))
             alarm.add_ok_action(actions.SnsAction(self.topic))
-        self.dashboard = Dashboard(self, "Dashboard", monitored=monitored, alarms=alarms)
+        self.dashboard: Dashboard | None = None
+        if monitored.config.dashboard:
+            self.dashboard = Dashboard(self, "Dashboard", monitored=monitored, alarms=alarms)
         queries.save(self, [function.log_group for function in monitored.functions.values()])

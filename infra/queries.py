@@ -48,10 +48,10 @@ filter job_run_id = "jr_0"
 | sort @timestamp asc
 | limit 1000""",
     "failures-by-reason": """\
-# Level WARNING: outcomes that need an operator, and lost outcome events. Level ERROR: unhandled exceptions.
+# Every kind of problem that an alarm counts: `message` names the kind. Level ERROR: unhandled exceptions.
 filter level in ["WARNING", "ERROR"]
 | stats count(*) as lines, count_distinct(job_run_id) as runs, latest(job_run_id) as last_run,
-    latest(error_message) as last_message, latest(@timestamp) as last_seen by outcome, error_code, job_name
+    latest(error_message) as last_message, latest(@timestamp) as last_seen by message, error_code, job_name
 | sort lines desc""",
     "slowest-stops": f"""\
 # Seconds from the submission of the stop to the run's CompletedOn in Glue.

@@ -22,9 +22,14 @@ from infra.batching import batchings
 from infra.config import Config
 from infra.queues import Queues
 from infra.statements import allow_notices, allow_publish, iam_pattern, job_arn
-from infra.suppressions import suppress_checkov, suppress_nag
+from infra.suppressions import suppress_checkov, suppress_nag, wildcard_finding
 
 TIMEOUT: Final = cdk.Duration.seconds(30)
+
+EVERY_RESOURCE: Final = "AwsSolutions::AwsSolutions-IAM5[Resource::*]"
+"""The finding of cdk-nag for a permission on every resource."""
+
+_NO_TRACING: Final = "The log and the outcome events show each request. The key `tracing` switches X-Ray on."
 
 _CHECKOV_SUPPRESSIONS: Final = {
     "CKV_AWS_115": "The event source mapping limits concurrency. A reservation would throttle alarms' actions.",
@@ -79,6 +84,9 @@ class QueueFunction(Construct):
         )
         for rule, reason in _CHECKOV_SUPPRESSIONS.items():
             suppress_checkov(self.function, rule, reason)
+        if not foundation.config.tracing:
+            suppress_nag(self.function, "Serverless::Serverless-LambdaTracing", reason=_NO_TRACING)
+            suppress_checkov(self.function, "CKV_AWS_50", _NO_TRACING)
 
     def add_settings(self, values: Mapping[str, Any]) -> None:
         """Add settings that refer to other functions."""
@@ -103,7 +111,8 @@ class QueueFunction(Construct):
             role=self.role,
             log_group=log_group,
             dead_letter_queue=foundation.queues.dead_letter_queue,
-            tracing=lambda_.Tracing.ACTIVE,
+            # Active tracing also adds X-Ray's permissions to the role.
+            tracing=lambda_.Tracing.ACTIVE if config.tracing else lambda_.Tracing.DISABLED,
             # A retry is a message to the function's own queue, which loop detection would drop. The attempt
             # counter ends the loop.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
@@ -121,6 +130,7 @@ class QueueFunction(Construct):
             "price_per_dpu_hour": config.price_per_dpu_hour,
             "notice_topic_arn": foundation.notice_topic.topic_arn if config.notify_on else "",
             "notify_on": config.notify_on,
+            "detailed_metrics": config.dashboard,
         }
 
     def _log_group(self, config: Config) -> logs.LogGroup:
@@ -148,14 +158,11 @@ class QueueFunction(Construct):
         )
         for statement in (*spec.statements, *_publish(foundation, spec), consume, log):
             role.add_to_policy(statement)
+        if foundation.config.tracing:
+            suppress_nag(role, EVERY_RESOURCE, reason="X-Ray's actions support no resource-level permissions.")
         suppress_nag(
             role,
-            "AwsSolutions::AwsSolutions-IAM5[Resource::*]",
-            reason="X-Ray's actions and glue:ListJobs support no resource-level permissions.",
-        )
-        suppress_nag(
-            role,
-            *_wildcard_findings(foundation.config),
+            *_wildcard_findings(self, foundation.config),
             reason="These are the configured patterns of jobs to allow.",
         )
         return role
@@ -200,7 +207,6 @@ def _publish(foundation: Foundation, spec: FunctionSpec) -> Iterator[iam.PolicyS
         yield allow_notices(foundation.notice_topic)
 
 
-def _wildcard_findings(config: Config) -> list[str]:
-    arn = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/"
+def _wildcard_findings(scope: Construct, config: Config) -> list[str]:
     patterns = [iam_pattern(job).replace("${", "<").replace("}", ">") for job in config.jobs if "*" in job]
-    return [f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}{pattern}]" for pattern in patterns]
+    return [wildcard_finding(scope, "glue", f"job/{pattern}") for pattern in patterns]

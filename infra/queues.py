@@ -60,13 +60,17 @@ class Queues(Construct):
         return events.CfnRule.TargetProperty(
             id="StopQueue",
             arn=self.stop_queue.queue_arn,
-            dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.dead_letter_queue.queue_arn),
+            dead_letter_config=self.dead_letters(),
         )
 
-    def allow_rule(self, rule: events.CfnRule) -> None:
-        """Allow a rule to send to both queues of its target."""
+    def dead_letters(self) -> events.CfnRule.DeadLetterConfigProperty:
+        """Return where a rule sends what it cannot deliver."""
+        return events.CfnRule.DeadLetterConfigProperty(arn=self.dead_letter_queue.queue_arn)
+
+    def allow_rule(self, rule: events.CfnRule, *, to_stop: bool = True) -> None:
+        """Allow a rule to send dead letters, and unless it has another target, to the stop queue."""
         # The CDK's own SqsQueue target would also allow EventBridge to read the queue's attributes.
-        for queue in (self.stop_queue, self.dead_letter_queue):
+        for queue in (*([self.stop_queue] if to_stop else []), self.dead_letter_queue):
             queue.add_to_resource_policy(
                 iam.PolicyStatement(
                     sid=f"Allow{rule.node.id}",

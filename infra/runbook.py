@@ -9,34 +9,36 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from gluebrake.metrics import Count
-from gluebrake.outcomes import OUTCOMES, Outcome
+from gluebrake.problems import Problem
 from gluebrake.stages import STAGES
 from infra.config import Config
+from infra.problem_kinds import watched
+
+KINDS_HEADING: Final = "The kinds of problems"
+"""The heading of the documents under which each kind of problem has its row."""
 
 
 class RunbookEntry(NamedTuple):
     """What an alarm watches, what it means that it fires, and the action to take.
 
-    `outcomes` are the outcomes that it counts, if it counts any. `exists` tells whether the stack of a
-    configuration has the alarm.
+    `exists` tells whether the stack of a configuration has the alarm.
     """
 
     watches: str
     meaning: str
     action: str
-    outcomes: tuple[Outcome, ...] = ()
     exists: Callable[[Config], bool] = lambda _: True
 
 
-def _count_of(*outcomes: Outcome, meaning: str, action: str) -> RunbookEntry:
-    """Return the entry of an alarm that counts the outcomes, at each stage that decides them."""
-    by_stage = {stage: [o for o in outcomes if stage in OUTCOMES[o].stages] for stage in STAGES}
-    watches = [
-        f"{', '.join(f'`{outcome}`' for outcome in decided)} at {stage.upper()}"
-        for stage, decided in by_stage.items()
-        if decided
-    ]
-    return RunbookEntry("; ".join(watches), meaning, action, outcomes)
+def _count_of(problem: Problem, *, meaning: str) -> RunbookEntry:
+    """Return the entry of an alarm that counts every kind of a problem."""
+    return RunbookEntry(
+        watched(problem),
+        meaning,
+        "`gluebrake status` names the kinds of the last hour, and the saved query `failures-by-reason` those of"
+        " any time, with the job and the last error. What each kind means and what to do: the section"
+        f' "{KINDS_HEADING}" of docs/operations.md.',
+    )
 
 
 def _of_sweep(
@@ -44,11 +46,10 @@ def _of_sweep(
     *,
     meaning: str,
     action: str,
-    outcomes: tuple[Outcome, ...] = (),
     exists: Callable[[Config], bool] = lambda config: bool(config.policies),
 ) -> RunbookEntry:
     """Return the entry of an alarm that only a stack with guardrail policies has."""
-    return RunbookEntry(f"only with `policies`: {watches}", meaning, action, outcomes, exists)
+    return RunbookEntry(f"only with `policies`: {watches}", meaning, action, exists)
 
 
 def _check_consumer(function: str) -> str:
@@ -60,39 +61,19 @@ def _check_consumer(function: str) -> str:
 
 
 RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
-    "RunsFailed": _count_of(
-        Outcome.FAILED,
-        meaning="Runs could not be stopped and are still running: retries are exhausted, or the error is not"
-        " retryable. Treat this as most urgent.",
-        action="The saved query `failures-by-reason` shows the error. Stop urgent runs by hand. Fix the"
-        " permission, or wait until Glue recovers, then redrive the dead letters.",
+    Problem.RUNS_NOT_STOPPED: _count_of(
+        Problem.RUNS_NOT_STOPPED,
+        meaning="Runs are still running, though a stop request or a guardrail policy means them. Treat this as"
+        " most urgent.",
     ),
-    "StopTimedOut": _count_of(
-        Outcome.STOP_TIMED_OUT,
-        Outcome.UNCONFIRMED,
-        meaning="Glue accepted the stop, but after `confirmDeadlineSeconds` the run had not stopped, or its"
-        " state could not be read for twice as long. The run may still cost money, and it counts towards the"
-        " job's concurrency.",
-        action="Fix what denies or fails the reads, if the dead letter has such an error. Then redrive it,"
-        " which stops the run again. If the run stays stuck in STOPPING, contact AWS Support.",
+    Problem.REQUESTS_REFUSED: _count_of(
+        Problem.REQUESTS_REFUSED,
+        meaning="Stop requests were refused. Their runs were not stopped, and their senders must correct them.",
     ),
-    "PolicyOverCap": _of_sweep(
-        f"`{Count.POLICY_OVER_CAP}` of SWEEP",
-        meaning="A guardrail policy would stop more runs than its `maxRuns`, so it stopped none. They are still"
-        " running.",
-        action="The log line `SweepReport` with `overCap` names the policy. `gluebrake sweep POLICY` shows its"
-        " runs, and `gluebrake sweep POLICY --stop` stops them. If the policy means too many runs, narrow it."
-        " Else raise its `maxRuns`.",
-    ),
-    "RequestsRefused": _count_of(
-        Outcome.INVALID_REQUEST,
-        Outcome.TOO_MANY_RUNS,
-        Outcome.NOT_ALLOWED,
-        Outcome.NOT_FOUND,
-        meaning="Stop requests were refused. They are invalid, exceed `maxRunsPerRequest`, name a job that"
-        " `jobs` does not allow, or name a job or run that Glue does not know.",
-        action="The saved queries `failures-by-reason` and `requests-by-sender` show what was requested and"
-        " who sent it. Fix the sender. Drop the dead letters, or redrive those that are valid now.",
+    Problem.MALFUNCTIONS: _count_of(
+        Problem.MALFUNCTIONS,
+        meaning="Gluebrake failed at its own work: it raised an exception, lost events or notices, or did not"
+        " apply policies in time or to every job. No outcome of a run is lost: the log and SQS have it.",
     ),
     "CanarySilent": RunbookEntry(
         "only with `canary`: `CanaryStopped`, the canary's runs that CONFIRM logs as `Stopped`. None within 1.5"
@@ -111,22 +92,6 @@ RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
         " that the function neither fails nor is throttled. `gluebrake sweep POLICY` sweeps by hand. After a"
         " `rate` is first deployed, the alarm waits two hours for its first data.",
         exists=lambda config: config.sweep_hours > 0,
-    ),
-    "SweepIncomplete": _of_sweep(
-        f"`{Count.SWEEP_INCOMPLETE}` of SWEEP",
-        meaning="A sweep could not read every job: Glue throttled or failed calls, or the time was not enough."
-        " Runs of the other jobs were neither reported nor stopped. The next sweep reads the jobs in another"
-        " order.",
-        action="The log line `SweepIncomplete` has the errors and the jobs. `gluebrake sweep POLICY` sweeps by"
-        " hand. If it happens often, give the policies narrower `jobs` or `tags`, or schedules at other times.",
-    ),
-    "SweepsLate": _of_sweep(
-        f"`{Outcome.SWEEP_LATE}` at SWEEP",
-        meaning="A sweep did not take place: its message arrived more than 15 minutes after the due time of a"
-        " schedule, or more than six hours after a signal.",
-        action="Check that the event source mapping of the SWEEP function is enabled, and that the function"
-        " neither fails nor is throttled. `gluebrake sweep POLICY` sweeps by hand.",
-        outcomes=(Outcome.SWEEP_LATE,),
     ),
     "SweepRequestsLost": _of_sweep(
         "`InvocationDroppedCount` of the schedules, `NumberOfNotificationsFailed` of the policies' topics",
@@ -191,31 +156,16 @@ RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
         " become dead letters.",
         "Raise the account's concurrency quota, or the function's reserved concurrency.",
     ),
-    "UnexpectedErrors": RunbookEntry(
-        "`UnexpectedErrors` of the functions",
-        "Gluebrake raised an unhandled exception. SQS redelivers the messages; after five receives they"
-        " become dead letters.",
-        "Read the traceback in the log (level ERROR). Deploy the previous version, and report the exception.",
-    ),
-    "OutcomeEventsLost": RunbookEntry(
-        "`OutcomeEventsLost` of the functions",
-        "Final outcomes could not be published on the event bus. Stops are not affected, but subscribers do"
-        " not receive these outcomes.",
-        "The log line `OutcomeEventsLost` has the error code, and the log has every outcome. Check the"
-        " function's role, the PutEvents quota and the health of EventBridge.",
-    ),
-    "NoticesLost": RunbookEntry(
-        f"unless `notifyOn` is empty: `{Count.NOTICES_LOST}` of the functions",
-        "Notices could not be published. Stops are not affected, but no subscriber knows what was stopped,"
-        " what could not be stopped, or what policies found.",
-        "The log line `NoticesLost` has the error code. `gluebrake history` and the dashboard show what was"
-        " stopped. Check the function's role, the policy of the topic `NoticeTopicArn` and the health of SNS.",
-        exists=lambda config: bool(config.notify_on),
-    ),
 }
 """Every alarm that a stack can have."""
 
 
 def runbook(config: Config) -> dict[str, RunbookEntry]:
     """Return the entries of the alarms that the stack of a configuration has, in their order."""
-    return {name: entry for name, entry in RUNBOOK.items() if entry.exists(config)}
+    stages = [name for name, stage in STAGES.items() if config.policies or not stage.is_optional]
+    watches = {problem.value: watched(problem, stages) for problem in Problem}
+    return {
+        name: entry._replace(watches=watches.get(name, entry.watches))
+        for name, entry in RUNBOOK.items()
+        if entry.exists(config)
+    }

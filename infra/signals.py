@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import Config
 from infra.queues import Queues
 from infra.topics import AlarmSource, alarm_arn, alarm_source, alarm_topic
+
+_SUBSCRIPTION: Final = "MessagingStopQueueGluebrakeSignalsTopic6A51C4A3A0EC2346"
+"""The logical id of the stop queue's subscription, in every environment."""
 
 
 class Signals(Construct):
@@ -43,9 +48,11 @@ class Signals(Construct):
             self._add_alarm_rule(config, queues)
         sources = self._alarm_sources(config)
         self.topic = alarm_topic(self, "Topic", sources=sources)
-        self.topic.add_subscription(
+        subscription = self.topic.add_subscription(
             subscriptions.SqsSubscription(queues.stop_queue, dead_letter_queue=queues.dead_letter_queue)
         )
+        # By default the CDK's id of the stack is a part of it.
+        cast("sns.CfnSubscription", subscription.node.default_child).override_logical_id(_SUBSCRIPTION)
         _allow_invocations(stop_function, sources)
 
     def _alarm_sources(self, config: Config) -> list[AlarmSource]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import msgspec
+from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -17,7 +18,8 @@ from infra.canary import Canary
 from infra.config import Config
 from infra.confirm_function import ConfirmFunction
 from infra.event_bus import RequestBus
-from infra.names import topic_output
+from infra.forwarding import Forwarding
+from infra.names import STACK, topic_output
 from infra.notice_topic import NoticeTopic
 from infra.observability import Observability
 from infra.producer_policy import ProducerPolicy
@@ -36,8 +38,22 @@ class Gluebrake(cdk.Stack):
     a role whose id is a trusted sender. So the ids "Messaging" and "Intake" stay, unlike the class names.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: Config, artifact: Artifact) -> None:
-        super().__init__(scope, construct_id, description="Gluebrake: stops AWS Glue job runs in batches")
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: Config,
+        artifact: Artifact,
+        env: cdk.Environment | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=STACK,
+            env=env,
+            description="Gluebrake: stops AWS Glue job runs in batches",
+        )
         queues = Queues(self, "Messaging", config=config, function_timeout=TIMEOUT)
         request_bus = RequestBus(self, "Intake", queues=queues)
         notice_topic = NoticeTopic(self, "NoticeTopic", email=config.notify_email)
@@ -62,7 +78,7 @@ class Gluebrake(cdk.Stack):
             config=config,
             queues=queues,
             functions=functions,
-            rules=[request_bus.rule, *signals.rules],
+            rules=[request_bus.rule, *signals.rules, *self._forwarding(foundation)],
             signal_topic=signals.topic,
             sweep_triggers=triggers,
         )
@@ -80,7 +96,7 @@ class Gluebrake(cdk.Stack):
                 "ProducerPolicyArn": producer_policy.managed_policy_arn,
                 "NoticeTopicArn": notice_topic.topic_arn,
                 "AlarmTopicArn": observability.topic.topic_arn,
-                "DashboardName": observability.dashboard.dashboard_name,
+                **_dashboard_output(observability),
                 **{f"{STAGES[name].title}FunctionName": f.function_name for name, f in functions.items()},
                 "StopFunctionArn": functions["stop"].function_arn,
                 "CanaryJobName": canary.job.ref,
@@ -88,6 +104,13 @@ class Gluebrake(cdk.Stack):
                 **_topic_outputs(triggers),
             }
         )
+
+    def _forwarding(self, foundation: Foundation) -> list[events.CfnRule]:
+        """Create the rule that forwards reports, if the configuration has a central bus."""
+        if (central := foundation.config.central_bus_arn) is None:
+            return []
+        queues, bus = foundation.queues, foundation.bus
+        return [Forwarding(self, "Forwarding", bus=bus, central_bus_arn=central, queues=queues).rule]
 
     def _functions(self, foundation: Foundation, triggers: SweepTriggers | None) -> dict[str, lambda_.Function]:
         """Create the function of each stage. Return them by the names of the stages."""
@@ -132,6 +155,11 @@ class Gluebrake(cdk.Stack):
     def _add_outputs(self, values: Mapping[str, str]) -> None:
         for name, value in values.items():
             cdk.CfnOutput(self, name, value=value)
+
+
+def _dashboard_output(observability: Observability) -> dict[str, str]:
+    dashboard = observability.dashboard
+    return {"DashboardName": dashboard.dashboard_name} if dashboard else {}
 
 
 def _queue_outputs(queues: Queues) -> dict[str, str]:

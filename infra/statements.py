@@ -14,6 +14,12 @@ from aws_cdk import aws_sqs as sqs
 from gluebrake import contract
 from gluebrake.stages import Stage
 
+REPORTS: Final = {
+    "source": [contract.OUTCOME_SOURCE],
+    "detail-type": [contract.STOP_OUTCOME, contract.SWEEP_REPORT],
+}
+"""The event pattern of what Gluebrake publishes: outcome events and report events."""
+
 _SID_TO_PUBLISH: Final = {contract.STOP_OUTCOME: "PublishOutcomes", contract.SWEEP_REPORT: "PublishReports"}
 
 

@@ -14,6 +14,18 @@ def suppress_nag(construct: Construct, *rules: str, reason: str) -> None:
     cdk.Validations.of(construct).acknowledge(*[cdk.Acknowledgment(id=rule, reason=reason) for rule in rules])
 
 
+def wildcard_finding(scope: Construct, service: str, resource: str) -> str:
+    """Return the finding of cdk-nag for a wildcard in an ARN of the stack's account and Region.
+
+    The finding has the account's id and the Region, or for a stack of any account the names of CloudFormation.
+    """
+    stack = cdk.Stack.of(scope)
+    account = "<AWS::AccountId>" if cdk.Token.is_unresolved(stack.account) else stack.account
+    region = "<AWS::Region>" if cdk.Token.is_unresolved(stack.region) else stack.region
+    arn = f"arn:<AWS::Partition>:{service}:{region}:{account}:{resource}"
+    return f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}]"
+
+
 def suppress_checkov(construct: Construct, rule: str, reason: str) -> None:
     """Skip a checkov rule on a construct, in the template metadata that checkov reads."""
     resource = cast("cdk.CfnResource", construct.node.default_child or construct)

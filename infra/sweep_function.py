@@ -11,8 +11,9 @@ from constructs import Construct
 
 from gluebrake import contract
 from gluebrake.stages import STAGES
-from infra.queue_function import Foundation, FunctionSpec, QueueFunction
+from infra.queue_function import EVERY_RESOURCE, Foundation, FunctionSpec, QueueFunction
 from infra.statements import allow_glue, allow_send
+from infra.suppressions import suppress_nag
 
 # Reading a thousand jobs takes some minutes. Lambda's limit is 15.
 _TIMEOUT: Final = cdk.Duration.minutes(15)
@@ -48,3 +49,4 @@ class SweepFunction(QueueFunction):
             ],
         )
         super().__init__(scope, construct_id, spec=spec, foundation=foundation)
+        suppress_nag(self.role, EVERY_RESOURCE, reason="glue:ListJobs supports no resource-level permissions.")

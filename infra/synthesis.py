@@ -1,11 +1,10 @@
-"""Synthesise the stack: read the configuration, build the artifact, write the template, run the checks."""
+"""Synthesise the stacks: read the configuration, build the artifacts, write the templates, run the checks."""
 
-import argparse
-import difflib
-import json
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +15,17 @@ from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 from infra import artifact
 from infra.artifact import Artifact, ArtifactError
-from infra.config import EFFECTIVE, Config, ConfigError, load
-from infra.names import STACK
+from infra.central import GluebrakeCentral
+from infra.config import Config, ConfigError, load
+from infra.context import ORGANIZATION, check_context, full_context
+from infra.environments import StackSpec, load_stacks
+from infra.names import CENTRAL_STACK, configuration_file
 from infra.stack import Gluebrake
 
-_ROOT: Final = Path(__file__).parents[1]
-_CDK_JSON: Final = _ROOT / "cdk.json"
+# https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html
+_ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
 
-_KEYS: Final = ("config", "gluebrake", "target")
-_BOUNDARY: Final = "@aws-cdk/core:permissionsBoundary"
-_CDK_KEYS: Final = ("@aws-cdk/core:bootstrapQualifier", _BOUNDARY)
-"""The keys of the CDK that docs/operations.md names."""
+Build = Callable[[Config], Artifact]
 
 
 def main(arguments: Sequence[str]) -> str | None:
@@ -36,82 +35,54 @@ def main(arguments: Sequence[str]) -> str | None:
             # The CDK command line passes the context, prints the stack's warnings and names the result.
             synthesise(context={})
         else:
-            synthesise(context=full_context(arguments), build=_build_with_warning)
-            sys.stdout.write(f"Template: {_outdir()}/{STACK}.template.json\n")
+            assembly = synthesise(context=full_context(arguments), build=_build_with_warning)
+            for stack in assembly.stacks:
+                sys.stdout.write(f"Template: {_outdir()}/{stack.template_file}\n")
     except (ArtifactError, ConfigError) as error:
         return str(error)
     return None
 
 
 def synthesise(
-    *,
-    context: Mapping[str, Any],
-    outdir: str | None = None,
-    build: Callable[[Config], Artifact] = artifact.build,
+    *, context: Mapping[str, Any], outdir: str | None = None, build: Build = artifact.build
 ) -> cx_api.CloudAssembly:
     """Write the cloud assembly to `outdir`, by default to the folder that the CDK expects."""
     app = cdk.App(context=context, outdir=outdir or _outdir())
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
     check_context(app.node.get_all_context())
-    config = load(app.node.try_get_context)
-    Gluebrake(app, STACK, config=config, artifact=build(config))
+    organization = app.node.try_get_context(ORGANIZATION)
+    configurations = _stacks(app, build) if organization is None else _central(app, str(organization))
     assembly = app.synth()
-    Path(assembly.directory, EFFECTIVE).write_bytes(msgspec.json.encode(config))
+    for stack, configuration in configurations.items():
+        Path(assembly.directory, configuration_file(stack)).write_bytes(configuration)
     return assembly
 
 
-def full_context(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the context that the CDK command line would pass, with that of its two other files."""
-    user, lookups = _read(Path.home() / ".cdk.json"), _read(_ROOT / "cdk.context.json")
-    return {**user.get("context", {}), **lookups, **plain_context(arguments)}
+def _stacks(app: cdk.App, build: Build) -> dict[str, bytes]:
+    """Create the stack of each environment. Return their effective configurations, with all keys."""
+    specs = load_stacks(app.node.try_get_context)
+    for spec in specs:
+        Gluebrake(app, spec.id, config=spec.config, artifact=build(spec.config), env=_env(spec))
+    return {spec.id: msgspec.json.encode(spec.config) for spec in specs}
 
 
-def plain_context(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the context of cdk.json, then of each `-c key=value`."""
-    parser = argparse.ArgumentParser(prog="app.py")
-    parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
-    pairs = (pair.partition("=") for pair in parser.parse_args(arguments).context)
-    return {**json.loads(_CDK_JSON.read_text())["context"], **{key: value for key, _, value in pairs}}
+def _env(spec: StackSpec) -> cdk.Environment | None:
+    environment = spec.environment
+    return cdk.Environment(account=environment.account, region=environment.region) if environment else None
+
+
+def _central(app: cdk.App, organization: str) -> dict[str, bytes]:
+    """Create the central stack alone. Return what configures it."""
+    if not _ORGANIZATION.fullmatch(organization):
+        allowed = "the id of an AWS organisation, such as o-abcde12345"
+        raise ConfigError.of([f'-c {ORGANIZATION}: "{organization}" should be {allowed}'])
+    days = load(app.node.try_get_context).log_retention_days
+    GluebrakeCentral(app, CENTRAL_STACK, organization=organization, log_retention_days=days)
+    return {CENTRAL_STACK: msgspec.json.encode({"organization": organization, "logRetentionDays": days})}
 
 
 def _outdir() -> str:
     return os.environ.get("CDK_OUTDIR", "cdk.out")
-
-
-def check_context(context: Mapping[str, Any]) -> None:
-    """Raise ConfigError for what the CDK would ignore: unknown keys, and a permissions boundary as a text."""
-    errors = [*_unknown(context)]
-    if isinstance(context.get(_BOUNDARY), str):
-        errors.append(
-            f'context key {_BOUNDARY}: write {{"name": "POLICY"}} into the context of cdk.json, not into -c'
-        )
-    if errors:
-        raise ConfigError("\n".join(["The configuration cannot be used:", *errors]))
-
-
-def _unknown(keys: Iterable[str]) -> Iterator[str]:
-    for key in keys:
-        # Every key of the CDK itself has a colon: settings, feature flags and lookups.
-        known, similarity = (_CDK_KEYS, 0.9) if ":" in key else (_KEYS, 0.6)
-        similar = difflib.get_close_matches(key, known, n=1, cutoff=similarity)
-        if key in known or (":" in key and not similar):
-            continue
-        yield f"context key {key}: unknown; {_advice(key, similar)}"
-
-
-def _advice(key: str, similar: Sequence[str]) -> str:
-    if key in {field.encode_name for field in msgspec.structs.fields(Config)}:
-        return f"write {key} into a JSON file, and give -c config=FILE"
-    return f"did you mean {similar[0]}?" if similar else f"the keys are {', '.join(_KEYS)}"
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from error
 
 
 def _build_with_warning(config: Config) -> Artifact:
@@ -122,5 +93,11 @@ def _build_with_warning(config: Config) -> Artifact:
     """
     built = artifact.build(config)
     if built.warning:
-        sys.stderr.write(f"warning: {built.warning}\n")
+        _warn(built.warning)
     return built
+
+
+@cache
+def _warn(text: str) -> None:
+    """Print a warning once, however many stacks have it."""
+    sys.stderr.write(f"warning: {text}\n")

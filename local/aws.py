@@ -58,15 +58,19 @@ class Aws:
     ssm: SSMClient
 
     def __init__(
-        self, endpoint: str, certificate: Path | None = None, credentials: Credentials = ROOT_USER
+        self,
+        endpoint: str,
+        certificate: Path | None = None,
+        credentials: Credentials = ROOT_USER,
+        region: str = REGION,
     ) -> None:
         self.endpoint = endpoint
         self._certificate = certificate
-        self._session = boto3.Session(*credentials, region_name=REGION)
+        self._session = boto3.Session(*credentials, region_name=region)
 
-    def with_credentials(self, credentials: Credentials) -> Aws:
+    def with_credentials(self, credentials: Credentials, region: str = REGION) -> Aws:
         """Return clients that call with other credentials."""
-        return Aws(self.endpoint, self._certificate, credentials)
+        return Aws(self.endpoint, self._certificate, credentials, region)
 
     def __getattr__(self, name: str) -> Any:
         """Create and keep the client of a service that is declared above."""
@@ -83,8 +87,11 @@ class Aws:
         verify = str(self._certificate) if self._certificate else None
         return self._session.client(service, endpoint_url=self.endpoint, config=config, verify=verify)
 
+    def _location(self) -> Any:
+        return {"LocationConstraint": self._session.region_name}
+
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         """Put an object into a bucket; create the bucket if it does not exist."""
         with contextlib.suppress(self.s3.exceptions.BucketAlreadyOwnedByYou):
-            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=self._location())
         self.s3.put_object(Bucket=bucket, Key=key, Body=body)

@@ -150,16 +150,24 @@ def _put(deployment: DemoDeployment, detail: str) -> None:
 
 def _watch(deployment: DemoDeployment, display: Display) -> None:
     """Show the states until everything is as expected, or for TIMEOUT_SECONDS."""
-    expected = (scenario.STATES, scenario.OUTCOMES, sum(scenario.DEAD_LETTERS.values()))
     deadline = time.monotonic() + TIMEOUT_SECONDS
     with Live(console=display.console, auto_refresh=False, transient=True) as live:
         while time.monotonic() < deadline:
             states = deployment.states()
             live.update(_states(states), refresh=True)
-            if (_total(states), _outcomes(deployment.log()), deployment.dead_letters()) == expected:
+            if _is_complete(states, deployment):
                 break
             time.sleep(0.2)
     display.show(_states(deployment.states()))
+
+
+def _is_complete(states: Mapping[str, Counter[str]], deployment: DemoDeployment) -> bool:
+    """Return whether everything is as expected. The log is read last, because it takes many calls."""
+    return (
+        _total(states) == scenario.STATES
+        and deployment.dead_letters() == sum(scenario.DEAD_LETTERS.values())
+        and _outcomes(deployment.log()) == scenario.OUTCOMES
+    )
 
 
 def _states(states: Mapping[str, Counter[str]]) -> Table:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
+from infra import assemblies
 from local.aws import ACCOUNT, REGION, Aws
 from local.emulator import Emulator
 
@@ -27,28 +28,39 @@ class DeploymentError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """A synthesis that is running, and where it writes the cloud assembly."""
+    """A synthesis that is running in another process, or a kept cloud assembly."""
 
-    process: subprocess.Popen[bytes]
-    output: IO[bytes]
-    assembly: Path
+    assembly: Future[Path]
 
     def wait(self) -> Path:
         """Return the directory of the cloud assembly. If app.py failed, raise DeploymentError."""
-        with self.output:
-            if self.process.wait():
-                self.output.seek(0)
-                raise DeploymentError(f"app.py could not be synthesised:\n{self.output.read().decode()}")
-        return self.assembly
+        return self.assembly.result()
 
 
 def synthesise(emulator: Emulator, config: Path | None = None) -> Synthesis:
-    """Start to synthesise the app for this machine. A config file overrides the defaults."""
-    assembly = emulator.directory / "cdk.out"
-    context = ["-c", "target=local", *(["-c", f"config={config.resolve()}"] if config else [])]
-    output = tempfile.TemporaryFile()  # noqa: SIM115 - Synthesis.wait closes it
-    process = emulator.start([sys.executable, "app.py", *context], output, CDK_OUTDIR=str(assembly))
-    return Synthesis(process, output, assembly)
+    """Start to synthesise the app for this machine, unless it is kept. A config file overrides the defaults."""
+    key = f"local {config.read_text() if config else ''}"
+    context = [
+        "-c",
+        "target=local",
+        "-c",
+        "environment=",
+        *(["-c", f"config={config.resolve()}"] if config else []),
+    ]
+
+    def write(directory: Path) -> None:
+        with tempfile.TemporaryFile() as output:
+            process = emulator.start(
+                [sys.executable, "app.py", *context], output, CDK_OUTDIR=str(directory.resolve())
+            )
+            if process.wait():
+                output.seek(0)
+                raise DeploymentError(f"app.py could not be synthesised:\n{output.read().decode()}")
+
+    thread = ThreadPoolExecutor(max_workers=1)
+    assembly = thread.submit(assemblies.kept, key, write, at=assemblies.inputs())
+    thread.shutdown(wait=False)
+    return Synthesis(assembly)
 
 
 def deploy(aws: Aws, assembly: Path) -> dict[str, str]:

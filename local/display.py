@@ -46,11 +46,18 @@ class Display:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Measure the time of a step."""
+        """Show that a step is running, and measure its time."""
         began = time.monotonic()
-        self.console.print(f"[dim]{name} …[/]")
-        yield
+        with self._progress(name):
+            yield
         self.steps[name] = time.monotonic() - began
+
+    def _progress(self, name: str) -> contextlib.AbstractContextManager[object]:
+        """Show a spinner on a terminal. Elsewhere print a line, because a spinner would not appear."""
+        if self.console.is_terminal:
+            return self.console.status(f"{name} …")
+        self.console.print(f"[dim]{name} …[/]")
+        return contextlib.nullcontext()
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """Show a table."""

@@ -23,15 +23,23 @@ time.sleep(float(sys.argv[sys.argv.index("{SECONDS}") + 1]))
 
 
 def create(
-    aws: Aws, names: Iterable[str], *, tags: Mapping[str, str] = NO_TAGS, job_type: str = "pythonshell"
+    aws: Aws,
+    names: Iterable[str],
+    *,
+    tags: Mapping[str, str] = NO_TAGS,
+    job_type: str = "pythonshell",
+    bucket: str = BUCKET,
 ) -> None:
-    """Create jobs whose runs take an hour by default. A run's argument `--seconds` overrides it."""
-    aws.put_object(BUCKET, "wait.py", SCRIPT.encode())
+    """Create jobs whose runs take an hour by default. A run's argument `--seconds` overrides it.
+
+    The name of a bucket is that of one account only.
+    """
+    aws.put_object(bucket, "wait.py", SCRIPT.encode())
     for name in names:
         aws.glue.create_job(
             Name=name,
             Role=ROLE,
-            Command={"Name": job_type, "ScriptLocation": f"s3://{BUCKET}/wait.py", "PythonVersion": "3.9"},
+            Command={"Name": job_type, "ScriptLocation": f"s3://{bucket}/wait.py", "PythonVersion": "3.9"},
             DefaultArguments={SECONDS: "3600"},
             ExecutionProperty={"MaxConcurrentRuns": 1000},
             MaxCapacity=0.0625,

@@ -3,62 +3,86 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
+from rich.console import Group as Lines
+from rich.console import RenderableType
 
-from gluebrake_cli import checks, output, tables
-from gluebrake_cli.checks import CheckResult, Problem
-from gluebrake_cli.errors import NOT_OK
+from gluebrake_cli import checks, shell, tables
+from gluebrake_cli.checks import CheckResult
 from gluebrake_cli.facts import DeploymentFacts
-from gluebrake_cli.options import AsJson, examples, find_deployment
+from gluebrake_cli.fleet_report import View, report
+from gluebrake_cli.options import AsJson, examples
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-EXAMPLES: Final = examples("gluebrake doctor", "gluebrake doctor --json")
+EXAMPLES: Final = examples("gluebrake doctor", "gluebrake doctor --json", "gluebrake --environment all doctor")
 
 
 def doctor(context: typer.Context, *, json: AsJson = False) -> None:
     """Check that the deployed stack is as its template has it. Changes nothing.
 
     Prints one line for each check and, for each problem, the command that fixes it. Exit code 1 means that
-    something is wrong. A check that cannot be made is reported as not checked.
+    something is wrong. A check that cannot be made is reported as not checked. With --environment all, the
+    checks of each environment are counted, and those that are not right are shown.
     """
-    deployment = find_deployment(context)
-    results = checks.examine(DeploymentFacts(deployment))
-    wrong = [f"{result.name}: {problem.text}" for result in results for problem in result.problems]
-    if json:
-        shown = {"stack": deployment.stack, "checks": [_as_json(result, deployment) for result in results]}
-        output.write_json(deployment.aws_environment, {**shown, "wrong": wrong})
-    else:
-        _print(results, deployment)
-    raise typer.Exit(NOT_OK if wrong else 0)
+    view = View(
+        members=_members,
+        screen=_screen,
+        problems=_problems,
+        line=_counts,
+        details=_details,
+        sums=lambda found: [_counts([result for results in found for result in results])],
+    )
+    report(context, lambda deployment: checks.examine(DeploymentFacts(deployment)), view, json=json)
 
 
-def _print(results: Sequence[CheckResult], deployment: Deployment) -> None:
-    output.show(f"{deployment.stack} {tables.place(deployment.aws_environment)}")
+def _problems(results: Sequence[CheckResult]) -> list[str]:
+    return [f"{result.name}: {problem.text}" for result in results for problem in result.problems]
+
+
+def _screen(deployment: Deployment, results: Sequence[CheckResult]) -> RenderableType:
+    place = tables.place(deployment.aws_environment)
+    return Lines(f"{deployment.stack} {place}", *_lines(deployment, results), _counts(results))
+
+
+def _details(deployment: Deployment, results: Sequence[CheckResult]) -> list[RenderableType]:
+    """Return the checks that are not right."""
+    return [*_lines(deployment, [result for result in results if result.state != "right"])]
+
+
+def _lines(deployment: Deployment, results: Iterable[CheckResult]) -> Iterator[RenderableType]:
+    """Yield what each check found, a line each, and below a problem the command that fixes it."""
     for result in results:
-        for text, fix in _lines(result, deployment):
-            output.show_line(f"{result.state:<11}  {result.name}: {text}")
+        for text, fix in _texts(result, deployment):
+            yield tables.unfolded(f"{result.state:<11}  {result.name}: {text}")
             if fix:
-                output.show_line(f"    {fix}")
+                yield tables.unfolded(f"    {fix}")
+
+
+def _counts(results: Sequence[CheckResult]) -> str:
     counts = Counter(result.state for result in results)
-    output.show(", ".join(f"{state}: {count}" for state, count in counts.items()))
+    return ", ".join(f"{state}: {count}" for state, count in counts.items())
 
 
-def _lines(result: CheckResult, deployment: Deployment) -> Sequence[tuple[str, str]]:
+def _texts(result: CheckResult, deployment: Deployment) -> Sequence[tuple[str, str]]:
     """Return what the check found, a text each, with the command that fixes it."""
     if result.state != "wrong":
         return [(result.text, "")]
-    return [(problem.text, _fix(problem, deployment)) for problem in result.problems]
+    return [(problem.text, shell.command_line(problem.fix, deployment)) for problem in result.problems]
 
 
-def _fix(problem: Problem, deployment: Deployment) -> str:
-    return checks.command_line(problem.fix, deployment.aws_environment, deployment.profile)
+def _members(deployment: Deployment, results: Sequence[CheckResult]) -> dict[str, Any]:
+    shown = [_as_json(result, deployment) for result in results]
+    return {"stack": deployment.stack, "checks": shown, "wrong": _problems(results)}
 
 
 def _as_json(result: CheckResult, deployment: Deployment) -> dict[str, Any]:
-    problems = [{"text": problem.text, "fix": _fix(problem, deployment)} for problem in result.problems]
+    problems = [
+        {"text": problem.text, "fix": shell.command_line(problem.fix, deployment)}
+        for problem in result.problems
+    ]
     return {"name": result.name, "state": result.state, "text": result.text, "problems": problems}

@@ -20,6 +20,8 @@ def env(context: typer.Context) -> None:
     """
     try:
         deployment = find_deployment(context)
+    except typer.BadParameter:
+        raise  # the entry point prints the commands for each wrong command line
     except BaseException:
         typer.echo(shell.failure())
         raise

@@ -8,16 +8,17 @@ from typing import Annotated, Final
 import typer
 from rich.console import Group as Lines
 
-from gluebrake_cli import durations, history_query, history_report, history_tables, output, tables
-from gluebrake_cli.errors import NOT_OK
+from gluebrake_cli import durations, history_query, history_report, history_tables, tables
+from gluebrake_cli.fleet_report import View, report
 from gluebrake_cli.history_query import Search
-from gluebrake_cli.options import AsJson, examples, find_deployment
+from gluebrake_cli.options import AsJson, examples
 
 EXAMPLES: Final = examples(
     "gluebrake history --run jr_0a1b",
     "gluebrake history --job 'nightly-*' --since 30d",
     "gluebrake history --policy runaway --since 24h",
     "gluebrake history --requested-by '*alice*' --since 2026-11-24T03:00:00Z --json",
+    "gluebrake --environment all history --run jr_0a1b",
 )
 
 Run = Annotated[
@@ -73,7 +74,8 @@ def history(
     claims. A policy is a fact if the role of SWEEP sent the request.
 
     One query of CloudWatch Logs Insights reads the logs of STOP and CONFIRM.
-    AWS bills it by the data that it scans, which is shown.
+    AWS bills it by the data that it scans, which is shown. With --environment
+    all, one query runs in each environment.
 
     Exit code 0 also means that nothing was found. Exit code 1 means that the
     query did not end in time, or found more lines than it can return.
@@ -82,13 +84,21 @@ def history(
     search = Search(
         since=history_query.since(since, now), run=run, job=job, requested_by=requested_by, policy=policy
     )
-    deployment = find_deployment(context)
-    with output.stderr.status("Searching the log"):
-        report = history_report.read(deployment, search, now, timeout)
-    if json:
-        shown = {"stack": deployment.stack, **report.as_json(limit)}
-        output.write_json(deployment.aws_environment, shown)
-    else:
-        heading = tables.heading(deployment.stack, deployment.aws_environment, observes=deployment.observes)
-        output.show(Lines(*heading, history_tables.screen(report, limit)))
-    raise typer.Exit(NOT_OK if report.problems else 0)
+    view = View(
+        members=lambda deployment, found: {"stack": deployment.stack, **found.as_json(limit)},
+        screen=lambda deployment, found: Lines(
+            *tables.heading(deployment.stack, deployment.aws_environment, observes=deployment.observes),
+            history_tables.screen(found, limit),
+        ),
+        problems=lambda found: found.problems,
+        line=history_tables.line,
+        details=lambda _, found: [history_tables.screen(found, limit)] if found.found else [],
+        sums=history_tables.sums,
+        busy="Searching the log",
+    )
+    report(
+        context,
+        lambda deployment: history_report.read(deployment, search, now, timeout),
+        view,
+        json=json,
+    )

@@ -7,12 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
-from gluebrake_cli import health, output
-from gluebrake_cli.errors import NOT_OK
-from gluebrake_cli.options import AsJson, examples, find_deployment
-from gluebrake_cli.status_screen import status_screen
+from gluebrake_cli import health
+from gluebrake_cli.fleet_report import View, report
+from gluebrake_cli.options import AsJson, examples
+from gluebrake_cli.status_screen import explained, line, status_screen, sums
 
-EXAMPLES: Final = examples("gluebrake status", "gluebrake status --outcomes 50 --json")
+EXAMPLES: Final = examples(
+    "gluebrake status", "gluebrake status --outcomes 50 --json", "gluebrake --environment all status"
+)
 
 Outcomes = Annotated[int, typer.Option(metavar="COUNT", help="How many of the latest outcomes to read.")]
 
@@ -24,14 +26,19 @@ def status(context: typer.Context, *, outcomes: Outcomes = 5, json: AsJson = Fal
     configuration are counted; --json has them whole. A line of the log is
     shown for each run, the newest.
 
+    With --environment all, a line is shown for each environment, and its
+    problems.
+
     Exit code 1 means dead letters, an alarm in ALARM, a disabled mapping, or
     an unreadable section.
     """
     now = datetime.now(UTC)
-    deployment = find_deployment(context)
-    report = health.read(deployment, now, outcomes)
-    if json:
-        output.write_json(deployment.aws_environment, report.as_json())
-    else:
-        output.show(status_screen(report, now))
-    raise typer.Exit(NOT_OK if report.problems else 0)
+    view = View(
+        members=lambda _, found: found.as_json(),
+        screen=lambda _, found: status_screen(found, now),
+        problems=lambda found: [problem.text for problem in found.problems],
+        line=line,
+        details=lambda _, found: [part for each in found.problems for part in explained(each)],
+        sums=sums,
+    )
+    report(context, lambda deployment: health.read(deployment, now, outcomes), view, json=json)

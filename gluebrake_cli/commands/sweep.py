@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,13 +11,12 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 
 from gluebrake.model import AwsEnvironment
-from gluebrake.policies import Policy
-from gluebrake_cli import deployed_policies, output, policy_options, progress, run_table, sweep_tables, tables
+from gluebrake_cli import fleet_sweep, output, policy_options, progress, run_table, sweep_tables, tables
 from gluebrake_cli.errors import NOT_OK
-from gluebrake_cli.facts import DeploymentFacts
 from gluebrake_cli.live_runs import poll_options
-from gluebrake_cli.options import AsJson, Every, Timeout, Wait, examples, find_deployment
+from gluebrake_cli.options import AsJson, Every, Timeout, Wait, examples, find_deployment, selection
 from gluebrake_cli.policy_options import Conditions
+from gluebrake_cli.sweep_plan import SweepPlan
 from gluebrake_cli.sweep_result import SweepResult
 from gluebrake_cli.sweep_stops import StopOptions, Stops, stop_runs
 
@@ -31,6 +31,7 @@ EXAMPLES: Final = examples(
     "gluebrake sweep --jobs 'dev-*' --older-than 2h --stop",
     'gluebrake sweep runaway --stop --yes 3 --reason "incident 4711"',
     "gluebrake sweep --jobs '*' --all-types --stop",
+    "gluebrake --environment all sweep --jobs '*' --older-than 12h --stop",
 )
 
 PolicyName = Annotated[
@@ -135,6 +136,10 @@ def sweep(
     With --stop, the command follows the runs until none is running any more,
     unless you give --no-wait.
 
+    With --environment all, it sweeps the environments side by side, shows the
+    runs of each, and asks once, for the number of all runs that can be
+    stopped. It then stops exactly these runs, each in its environment.
+
     Exit codes: 0 done; 1 not all jobs were read, no job was considered, your
     number differs, or an error; 2 wrong usage; 3 a run may still be running,
     although its stop was requested.
@@ -157,29 +162,30 @@ def sweep(
         raise typer.BadParameter("--wait requires --stop")
     options = StopOptions(stop, yes, reason, None if wait is False else poll_options(timeout, every))
     options.check()
-    deployment = find_deployment(context)
-    if stop:
-        deployment.refuse_under_observe("leave out --stop")
-    result = _read(deployment, _policy(deployment, chosen), now)
-    if not json or options.asks:
-        screen = _screen(deployment, result, explain=explain, can_stop=not stop)
-        (output.show_aside if json else output.show)(screen)
-    stops = stop_runs(deployment, result, options, now) if stop else Stops()
-    _print_result(deployment, result, stops, explain=explain, json=json)
-    raise typer.Exit(stops.exit_code or (NOT_OK if result.problems else 0))
+    plan = SweepPlan(chosen, now, options, explain)
+    selected = selection(context)
+    if selected.has_several:
+        raise typer.Exit(fleet_sweep.sweep(selected.sites(), plan, json=json))
+    raise typer.Exit(_sweep(find_deployment(context), plan, selected.label, json=json))
 
 
-def _policy(deployment: Deployment, chosen: Policy | str) -> Policy:
-    if isinstance(chosen, Policy):
-        return chosen
-    return deployed_policies.find(DeploymentFacts(deployment).template, chosen)
-
-
-def _read(deployment: Deployment, policy: Policy, now: datetime) -> SweepResult:
-    from gluebrake_cli.own_sweep import sweep_jobs  # noqa: PLC0415 - loads botocore, which help does not need
-
+def _sweep(deployment: Deployment, plan: SweepPlan, label: Mapping[str, str], *, json: bool) -> int:
+    """Sweep the only deployment, and stop the shown runs if the plan says so. Return the exit code."""
+    stop = plan.stop
     with progress.count("Reading jobs") as on_progress:
-        return sweep_jobs(deployment, policy, now, on_progress)
+        result = plan.read(deployment, on_progress)
+    if not json or stop.asks:
+        screen = _screen(deployment, result, explain=plan.explain, can_stop=not stop.stop)
+        (output.show_aside if json else output.show)(screen)
+    stops = stop_runs(deployment, result, stop, plan.due) if stop.stop else Stops()
+    if json:
+        members = {**label, **plan.members(deployment, result, stops)}
+        output.write_json(deployment.aws_environment, members)
+    else:
+        _show_stops(stops, deployment.aws_environment)
+    for text in stops.problems:
+        output.note(text)
+    return stops.exit_code or (NOT_OK if result.problems else 0)
 
 
 def _screen(deployment: Deployment, result: SweepResult, *, explain: bool, can_stop: bool) -> RenderableType:
@@ -188,27 +194,6 @@ def _screen(deployment: Deployment, result: SweepResult, *, explain: bool, can_s
         *tables.heading(deployment.stack, deployment.aws_environment, observes=deployment.observes),
         sweep_tables.sweep_report(result, explain=explain, can_stop=can_stop),
     )
-
-
-def _print_result(
-    deployment: Deployment, result: SweepResult, stops: Stops, *, explain: bool, json: bool
-) -> None:
-    """Write the result as JSON, or what the screen does not have: what became of the stops."""
-    if json:
-        members = {
-            "stack": deployment.stack,
-            "observes": deployment.observes,
-            "policy": result.policy,
-            "report": result.requested(stops.messages.keys()),
-            "left": result.left_runs if explain else None,
-            **stops.as_json(),
-            "wrong": [*result.problems, *stops.problems],
-        }
-        output.write_json(deployment.aws_environment, members)
-    else:
-        _show_stops(stops, deployment.aws_environment)
-    for text in stops.problems:
-        output.note(text)
 
 
 def _show_stops(stops: Stops, environment: AwsEnvironment) -> None:

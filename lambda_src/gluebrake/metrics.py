@@ -8,7 +8,10 @@ from typing import Final
 
 @unique
 class Count(StrEnum):
-    """What an invocation counts besides outcomes; the value is the metric's name."""
+    """What an invocation counts besides outcomes; the value is the metric's name.
+
+    The value of a problem is also the message of its log line.
+    """
 
     RUNS_REQUESTED = "RunsRequested"
     DUPLICATE_RUNS = "DuplicateRuns"
@@ -22,6 +25,10 @@ class Count(StrEnum):
     POLICY_OVER_CAP = "PolicyOverCap"
     RUNS_MATCHED = "RunsMatched"
     STOPS_REQUESTED = "StopsRequested"
+
+
+WATCHED: Final = frozenset({Count.SWEEPS_COMPLETED})
+"""The counts that an alarm watches by themselves. It fires if they are missing."""
 
 
 @unique
@@ -45,6 +52,9 @@ class Measure(StrEnum):
     """An upper bound of the DPU-hours that an active run has used."""
     ESTIMATED_COST_USD_AT_MOST = "EstimatedCostUsdAtMost"
     """The cost of DPU_HOURS_AT_MOST."""
+
+    # That of Enum is written in Python, and each run that stops has a dictionary of measures.
+    __hash__ = str.__hash__
 
 
 METRICS_OF_STOPPED_RUNS: Final = (

@@ -47,6 +47,9 @@ class Outcome(StrEnum):
     SWEPT = "Swept"
     SWEEP_LATE = "SweepLate"
 
+    # That of Enum is written in Python, and each message looks outcomes up several times.
+    __hash__ = str.__hash__
+
     @property
     def is_failure(self) -> bool:
         """Whether a dead letter results, unless the request is a dry run."""

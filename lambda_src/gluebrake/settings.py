@@ -47,6 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     price_per_dpu_hour: Prices = Prices()
     notice_topic_arn: str = ""
     notify_on: tuple[NoticeKind, ...] = ()
+    detailed_metrics: bool = False
 
     def __post_init__(self) -> None:
         """Check that no first delay of a backoff exceeds its longest."""

@@ -15,9 +15,10 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from msgspec import UNSET, Struct, UnsetType
 
 from gluebrake.contract import NAMESPACE
-from gluebrake.metrics import METRICS_OF_STOPPED_RUNS, Count, Measure
+from gluebrake.metrics import METRICS_OF_STOPPED_RUNS, WATCHED, Count, Measure
 from gluebrake.model import MessageResult, RunResult
-from gluebrake.outcomes import Outcome, failures_of
+from gluebrake.outcomes import Outcome
+from gluebrake.problems import ALL_FUNCTIONS, PROBLEM_OF
 
 if TYPE_CHECKING:
     from gluebrake.sweep_contract import SweepReport
@@ -60,17 +61,23 @@ def _encode(line: Mapping[str, Any]) -> str:
 
 
 class Telemetry:
-    """A function's log and metrics; `service` is its name in both, and the name of its stage."""
+    """A function's log and metrics; `service` is its name in both, and the name of its stage.
 
-    def __init__(self, service: str, *, observe: bool = False) -> None:
+    Metrics without `detailed` are the outcomes and those that an alarm watches. CloudWatch bills a metric for
+    each hour in which it has a value, so what did not happen is not emitted:
+    https://aws.amazon.com/cloudwatch/pricing/
+    """
+
+    def __init__(self, service: str, *, observe: bool = False, detailed: bool = True) -> None:
         self._logger = Logger(service=service, json_serializer=_encode, location=None, use_rfc3339=True)
         # Otherwise the lines of a function that observes would look like dry runs that a sender requested.
         if observe:
             self._logger.append_keys(observe=True)
-        # These are emitted as zeros as well, so that their alarms have data.
-        self._failures = failures_of(service)
+        self._detailed = detailed
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
         self._values: defaultdict[str, list[float]] = defaultdict(list)
+        self._problem_metrics = EphemeralMetrics(namespace=NAMESPACE, service=ALL_FUNCTIONS)
+        self._problems: defaultdict[str, list[float]] = defaultdict(list)
 
     def start_invocation(self, context: Any) -> None:
         """Add the invocation's id to each line that follows."""
@@ -96,8 +103,7 @@ class Telemetry:
         for result in results:
             if result.outcome is Outcome.STOPPED:
                 self._measure(result.measures)
-        outcomes = Counter[str](dict.fromkeys(self._failures, 0))
-        outcomes.update(result.outcome for result in results)
+        outcomes = Counter[str](result.outcome for result in results)
         outcomes.update(result.outcome for result in message_results)
         outcomes.update(counts)
         self._count(outcomes)
@@ -106,38 +112,42 @@ class Telemetry:
         """Log what a sweep found, at most 100 runs a line; `will_repeat` means that SQS redelivers it."""
         shared = {"swept_at": report.swept_at, "complete": report.complete, "will_redeliver": will_repeat}
         for policy in report.policies:
-            self._logger.info("SweepReport", extra={**shared, **msgspec.to_builtins(policy)})
+            fields = {**shared, **msgspec.to_builtins(policy)}
+            self._logger.info("SweepReport", extra=fields)
+            if policy.over_cap and policy.mode == "stop":
+                self._logger.warning(Count.POLICY_OVER_CAP.value, extra=fields)
         for start in range(0, len(report.runs), _RUNS_IN_A_LINE):
             runs = msgspec.to_builtins(report.runs[start : start + _RUNS_IN_A_LINE])
             self._logger.info("SweepRuns", extra={**shared, "runs": runs})
         if not report.complete:
             unread = {"jobs_not_read": report.jobs_not_read, "errors": report.errors}
-            self._logger.warning("SweepIncomplete", extra={**shared, **unread})
+            self._logger.warning(Count.SWEEP_INCOMPLETE.value, extra={**shared, **unread})
 
     def record_exception(self, error: Exception) -> None:
         """Log and count an unhandled exception."""
-        self._logger.error("UnexpectedError", exc_info=error)
+        self._logger.error(Count.UNEXPECTED_ERRORS.value, exc_info=error)
         self._count({Count.UNEXPECTED_ERRORS: 1})
 
     def record_lost_events(self, lost: Mapping[str, int]) -> None:
         """Log and count the outcome events that could not be published, by error code."""
         for code, count in lost.items():
-            self._logger.warning("OutcomeEventsLost", extra={"error_code": code, "events": count})
+            self._logger.warning(Count.OUTCOME_EVENTS_LOST.value, extra={"error_code": code, "events": count})
         self._count({Count.OUTCOME_EVENTS_LOST: sum(lost.values())})
 
     def record_lost_notice(self, error_code: str) -> None:
         """Log and count a notice that could not be published. Without an error code, none was lost."""
         if error_code:
-            self._logger.warning("NoticesLost", extra={"error_code": error_code})
+            self._logger.warning(Count.NOTICES_LOST.value, extra={"error_code": error_code})
         self._count({Count.NOTICES_LOST: int(bool(error_code))})
 
     def flush(self, counts: Mapping[Count, int]) -> None:
         """Write the metrics of the invocation, with `counts`."""
-        self._count({Count.UNEXPECTED_ERRORS: 0, **counts})
+        self._count(counts)
         # Not by Powertools' `add_metric`: it formats all values of a metric for each value that is added.
-        for metrics in _metric_sets(self._values):
-            sys.stdout.write(_encode(self._metrics.serialize_metric_set(metrics=metrics)) + "\n")
-        self._values.clear()
+        for metrics, values in ((self._metrics, self._values), (self._problem_metrics, self._problems)):
+            for metric_set in _metric_sets(values):
+                sys.stdout.write(_encode(metrics.serialize_metric_set(metrics=metric_set)) + "\n")
+            values.clear()
 
     def _log(self, lines: Sequence[tuple[ResultLine, Mapping[Measure, float | None]]]) -> None:
         """Write the lines together, each as Logger would write it.
@@ -148,36 +158,51 @@ class Telemetry:
         shared = {level: self._fields_of_logger(level) for level in (logging.INFO, logging.WARNING)}
         written: list[str] = []
         for line, measures in lines:
-            level = logging.WARNING if line.outcome in self._failures else logging.INFO
+            level = logging.WARNING if line.outcome in PROBLEM_OF else logging.INFO
             if level < self._logger.log_level:
                 continue
             fields = {**shared[level], "message": line.outcome, **msgspec.to_builtins(line)}
             for name, value in measures.items():
-                fields[name.value] = "unknown" if value is None else value
+                fields[name] = "unknown" if value is None else value
             written.append(_encode(fields))
-        stream = cast("logging.StreamHandler[TextIO]", self._logger.registered_handler).stream
-        stream.write("".join(f"{line}\n" for line in written))
-        stream.flush()
+        self._write("".join(f"{line}\n" for line in written))
+
+    def _write(self, text: str) -> None:
+        """Write to the log. As in Logger, an error has no effect on what follows."""
+        handler = cast("logging.StreamHandler[TextIO]", self._logger.registered_handler)
+        try:
+            handler.stream.write(text)
+            handler.flush()
+        except Exception:  # noqa: BLE001 - `handleError` reports it on standard error
+            handler.handleError(self._record(logging.ERROR))
 
     def _fields_of_logger(self, level: int) -> dict[str, Any]:
         """Return the fields that Logger adds to each line of a level."""
-        record = logging.LogRecord(self._logger.name, level, "", 0, "", None, None)
-        fields: dict[str, Any] = msgspec.json.decode(self._logger.registered_formatter.format(record))
+        text = self._logger.registered_formatter.format(self._record(level))
+        fields: dict[str, Any] = msgspec.json.decode(text)
         return fields
+
+    def _record(self, level: int) -> logging.LogRecord:
+        return logging.LogRecord(self._logger.name, level, "", 0, "", None, None)
 
     def _count(self, counts: Mapping[Count, int] | Mapping[str, int]) -> None:
         for metric, count in counts.items():
-            self._values[metric].append(count)
+            if not count:
+                continue
+            if self._detailed or isinstance(metric, Outcome) or metric in WATCHED:
+                self._values[metric].append(count)
+            if problem := PROBLEM_OF.get(metric):
+                self._problems[problem].append(count)
 
     def _measure(self, measures: Mapping[Measure, float | None]) -> None:
-        for measure in METRICS_OF_STOPPED_RUNS:
+        for measure in METRICS_OF_STOPPED_RUNS if self._detailed else ():
             if (value := measures.get(measure)) is not None:
                 self._values[measure].append(value)
 
 
 def _metric_sets(values: Mapping[str, Sequence[float]]) -> Iterator[dict[str, Any]]:
     """Yield metrics in Powertools' form, in the fewest sets that hold all their values."""
-    for start in range(0, max(map(len, values.values())), _VALUES_OF_A_METRIC):
+    for start in range(0, max(map(len, values.values()), default=0), _VALUES_OF_A_METRIC):
         yield {
             str(metric): {
                 "Unit": _UNITS.get(metric, MetricUnit.Count).value,

@@ -7,16 +7,17 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session
 
 from gluebrake.aws.event_bus import EventBus
 from gluebrake.aws.glue import Glue
 from gluebrake.aws.notice_topic import NoticeTopic
 from gluebrake.aws.sqs import Queues
+from gluebrake.aws.tls import share_certificates
 from gluebrake.decisions.routing import RetryPolicy
 from gluebrake.lambda_event import Bookkeeping
 from gluebrake.model import AwsEnvironment
@@ -65,7 +66,8 @@ def aws_environment(settings: Settings) -> AwsEnvironment:
 
 def glue_client(settings: Settings) -> GlueClient:
     """Make a client of Glue."""
-    return boto3.client("glue", config=_client_config(settings, attempts=2, read_timeout=10))
+    client: GlueClient = _client("glue", settings, attempts=2, read_timeout=10)
+    return client
 
 
 def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
@@ -81,7 +83,7 @@ def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
 def queues(settings: Settings, urls: Mapping[Queue, str]) -> Queues:
     """Make the queues that a stage sends to: those of `urls`, and the dead-letter queue."""
     return Queues(
-        boto3.client("sqs", config=_client_config(settings, attempts=3, read_timeout=5)),
+        _client("sqs", settings, attempts=3, read_timeout=5),
         urls={Queue.DEAD_LETTER: settings.dead_letter_queue_url, **urls},
         calls_at_once=settings.calls_at_once,
     )
@@ -90,7 +92,7 @@ def queues(settings: Settings, urls: Mapping[Queue, str]) -> Queues:
 def event_bus(settings: Settings) -> EventBus:
     """Make the bus for outcome events. Its client is made when the first event is published."""
     return EventBus(
-        cache(lambda: boto3.client("events", config=_client_config(settings, attempts=2, read_timeout=5))),
+        cache(lambda: _client("events", settings, attempts=2, read_timeout=5)),
         name=settings.event_bus_name,
         job_arn_prefix=settings.job_arn_prefix,
         calls_at_once=settings.calls_at_once,
@@ -99,15 +101,23 @@ def event_bus(settings: Settings) -> EventBus:
 
 def notice_topic(settings: Settings) -> NoticeTopic:
     """Make the topic for notices. Its client is made when the first notice is published."""
-    config = partial(_client_config, settings, attempts=2, read_timeout=5)
-    return NoticeTopic(cache(lambda: boto3.client("sns", config=config())), arn=settings.notice_topic_arn)
+    make_client = cache(lambda: _client("sns", settings, attempts=2, read_timeout=5))
+    return NoticeTopic(make_client, arn=settings.notice_topic_arn)
 
 
-def _client_config(settings: Settings, *, attempts: int, read_timeout: float) -> Any:
+@cache
+def _session() -> Session:
+    """Return botocore's session. boto3's own would import much that no function uses."""
+    share_certificates(os.environ)
+    return Session()
+
+
+def _client(service: str, settings: Settings, *, attempts: int, read_timeout: float) -> Any:
     # A connection may be stale after Lambda has frozen the function, which is worth one immediate retry.
-    return Config(
+    config = Config(
         connect_timeout=2,
         read_timeout=read_timeout,
         max_pool_connections=settings.calls_at_once,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
+    return _session().create_client(service, config=config)

@@ -20,13 +20,14 @@ from gluebrake.handlers.stop import StopDependencies
 from gluebrake.metrics import Count, Measure
 from gluebrake.model import RunResult
 from gluebrake.outcomes import Outcome
+from gluebrake.problems import Problem
 from gluebrake.telemetry import Telemetry
 from tests.integration.conftest import MakeDependencies
 from tests.support.builders import target
 from tests.unit.parsing.events import SENT_AT, Json, sqs_record
 
 CONTEXT: Final = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 29_500)
-METRICS: Final = {*map(str, Outcome), *map(str, Count), *map(str, Measure)}
+METRICS: Final = {*map(str, Outcome), *map(str, Count), *map(str, Measure), *map(str, Problem)}
 
 FORGED_METRICS: Final = json.dumps(
     {
@@ -144,7 +145,7 @@ def test_no_request_forges_a_line_or_a_metric(
     sums = _metric_sums(documents)
     assert set(sums) <= METRICS
     assert {name: count for name, count in sums.items() if count and name in {*Outcome}} == logged
-    assert all(document["service"] == "stop" for document in documents)
+    assert {document["service"] for document in documents} <= {"stop", "gluebrake"}
 
 
 def test_longest_texts_of_four_byte_characters_stay_one_line(

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from gluebrake.aws import glue_responses
 from gluebrake.aws.findings import read_response
+from gluebrake.decisions import run_cost
 from gluebrake.decisions.confirm_outcomes import measures
 from gluebrake.metrics import Measure
 from gluebrake.model import Finding, Observation
+from gluebrake.prices import Prices
 from tests.support.builders import NOON, Invalid, message, parse_one, target
 from tests.support.fakes.exchange import Answer, Call, Json, Reply, ServiceError
 from tests.support.fakes.faults import Refused
@@ -269,8 +271,9 @@ class TestAnyNode:
             if run:
                 assert not isinstance(parse_one(message(_naming(run.run_id))), Invalid)
                 measured = measures(Finding(target(submitted_at=NOON), Observation.STATE, run=run))
-                assert measured.keys() == set(Measure)
-                json.dumps([run.state, *measured.values()], allow_nan=False)
+                cost = run_cost.measures(run, Prices(), NOON)
+                assert {*measured, *cost} <= set(Measure)
+                json.dumps([run.state, *measured.values(), *cost.values()], allow_nan=False)
 
 
 def _naming(run_id: str) -> str:

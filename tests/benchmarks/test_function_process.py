@@ -43,6 +43,7 @@ def _function(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _clear_caches() -> None:
     function_process.dependencies.cache_clear()
+    function_process._fields_of_a_line.cache_clear()  # noqa: SLF001
     for service in (STOP, CONFIRM):
         logging.root.manager.loggerDict.pop(service, None)
 
@@ -107,6 +108,14 @@ class TestOwnCpu:
         seconds = own_cpu(service, MESSAGES)
         assert seconds.keys() == set(STEPS)
         assert all(value > 0 for value in seconds.values())
+
+    @pytest.mark.parametrize("service", [STOP, CONFIRM])
+    def test_logger_writes_the_lines_of_the_function(self, service: str) -> None:
+        """Logger gets the fields that the function's own line has."""
+        fields = function_process._fields_of_a_line(service)  # noqa: SLF001
+        assert {"outcome", "job_run_id", "message_ids", "will_redeliver"} <= fields.keys()
+        assert ("TimeToStop" in fields) is (service == CONFIRM)
+        assert function_process.cpu_of_logger(service, 100) > 0
 
     def test_series_of_invocations_takes_time(self) -> None:
         """The CPU time of consecutive invocations is added up."""

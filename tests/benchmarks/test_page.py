@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import calls, cold, throughput_report
+from benchmarks import calls, cold, sweep_report, throughput_report
 from benchmarks.__main__ import DOCS, NAMES, main
 from benchmarks.page import INTRODUCTION, PROFILES, machine, page
 from benchmarks.report import Plot, Report, Table, Target
@@ -54,7 +54,7 @@ def test_section_has_its_tables_and_pictures() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [INTRODUCTION, cold.TEXT.strip(), calls.TEXT, throughput_report.TEXT, PROFILES]
+    "text", [INTRODUCTION, cold.TEXT.strip(), calls.TEXT, throughput_report.TEXT, sweep_report.TEXT, PROFILES]
 )
 def test_committed_page_has_the_current_text(text: str) -> None:
     """A change of a text changes the committed page as well."""

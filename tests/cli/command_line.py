@@ -19,12 +19,12 @@ PLACE: Final = f"in {REGION} (account {ACCOUNT})"
 
 def invoke(deployment: Deployment, *arguments: str) -> Result:
     """Run a command and return its result, whatever its exit code."""
-    return CliRunner().invoke(app, arguments, obj=lambda: deployment)
+    return CliRunner().invoke(app, arguments, obj=lambda **_: deployment)
 
 
 def run(deployment: Deployment, *arguments: str, answer: str = "", code: int = 0) -> Result:
     """Run a command that must end with an exit code; `answer` is typed at its question."""
-    result = CliRunner().invoke(app, arguments, input=answer, obj=lambda: deployment)
+    result = CliRunner().invoke(app, arguments, input=answer, obj=lambda **_: deployment)
     assert result.exit_code == code, result.output
     return result
 

@@ -16,4 +16,4 @@ from tests.cli.command_line import STACK_ID
 
 if __name__ == "__main__":
     deployment = Deployment(Clients(boto3.Session()), STACK_ID, json.loads(sys.argv[1]))
-    app(sys.argv[2:], obj=lambda: deployment)
+    app(sys.argv[2:], obj=lambda **_: deployment)

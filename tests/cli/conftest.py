@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -11,6 +12,7 @@ from gluebrake.stages import Queue
 from gluebrake_cli import output
 from gluebrake_cli.stack import FUNCTIONS, QUEUES, Clients, Deployment
 from tests.cli.command_line import STACK_ID, put_dead_letter
+from tests.cli.fleet_aws import FleetAws
 from tests.cli.stubbed import Stubbed
 from tests.support.simulated_aws import SimulatedAws
 
@@ -26,6 +28,14 @@ def simulation() -> Iterator[SimulatedAws]:
 def boto3_session() -> boto3.Session:
     """Return one session for all tests: each new session reads the large models of the services again."""
     return boto3.Session()
+
+
+@pytest.fixture
+def fleet(boto3_session: boto3.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FleetAws]:
+    """Run two accounts and two Regions with three environments, which ./cdk.json describes."""
+    with FleetAws(boto3_session) as fleet:
+        fleet.patch(monkeypatch, tmp_path)
+        yield fleet
 
 
 @pytest.fixture

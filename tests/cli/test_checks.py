@@ -254,19 +254,3 @@ def test_another_version_is_found() -> None:
     assert _problems(checks.other_version(Versions("", "0.2.0"))) == [
         ("the stack's version is before 0.2, and this command's is 0.2.0", "make deploy")
     ]
-
-
-@pytest.mark.parametrize(
-    ("command", "profile", "line"),
-    [
-        (("aws", "sns", "x y"), None, "aws sns 'x y' --region eu-west-1"),
-        (("aws", "sns"), "my prod", "aws sns --region eu-west-1 --profile 'my prod'"),
-        (("make", "deploy"), None, "AWS_REGION=eu-west-1 make deploy"),
-        (("make", "deploy"), "my prod", "AWS_REGION=eu-west-1 AWS_PROFILE='my prod' make deploy"),
-    ],
-)
-def test_a_command_acts_where_the_deployment_is(
-    command: tuple[str, ...], profile: str | None, line: str
-) -> None:
-    """The command has the deployment's Region and the profile, since the shell may name others."""
-    assert checks.command_line(command, ENVIRONMENT, profile) == line

@@ -57,7 +57,7 @@ def test_an_output_that_the_stack_does_not_have_is_unset() -> None:
 def test_a_failure_leaves_no_stale_name(error: BaseException) -> None:
     """`eval` fails, and no command in the shell acts on another stack."""
 
-    def fail() -> Deployment:
+    def fail(**_options: object) -> Deployment:
         raise error
 
     result = CliRunner().invoke(command.app, ["env"], obj=fail)
@@ -73,6 +73,16 @@ def test_a_wrong_command_line_leaves_no_stale_name(
     with pytest.raises(SystemExit, match="2"):
         command.run()
     assert _evaluated(capsys.readouterr().out, "${STOP_QUEUE_URL-none}") == "1 none"
+
+
+def test_several_environments_leave_no_stale_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shell is for one stack. The failure is printed once."""
+    monkeypatch.setattr("sys.argv", ["gluebrake", "--environment", "all", "env"])
+    with pytest.raises(SystemExit, match="2"):
+        command.run()
+    assert capsys.readouterr().out == f"{failure()}\n"
 
 
 def test_a_failure_unsets_every_name() -> None:

@@ -153,7 +153,7 @@ def test_run_that_could_not_be_stopped(logs: HistoryAws, deployed: Deployment) -
     fields = _fields(_lines(deployed, "--run", RUN))
     assert fields["outcome"].startswith("Failed: The run could not be stopped")
     assert fields["error"] == "no permission"
-    assert fields["used"] == "at most 12 DPU-hours, about $5.28 (an estimate)"
+    assert fields["used"] == "at most 12 DPU-hours and about $5.28 (an estimate)"
 
 
 def test_list_of_stops(logs: HistoryAws, deployed: Deployment) -> None:

@@ -453,7 +453,7 @@ class TestOptions:
         assert set(_matched(run_json(swept, "sweep", *options))) == expected
 
     @pytest.mark.parametrize(
-        "example", [line.strip() for line in EXAMPLES.splitlines() if line.startswith("  ")]
+        "example", [line.strip() for line in EXAMPLES.splitlines() if line.startswith("  gluebrake sweep")]
     )
     @pytest.mark.usefixtures("runs")
     def test_each_example_of_the_help_can_be_run(self, swept: Deployment, example: str) -> None:

@@ -55,6 +55,11 @@ class _Source:
         """Return the alarms."""
         return list(self._read("alarms"))
 
+    def problem_messages(self, since: datetime) -> list[str]:
+        """Return the lines about problems, of the last hour."""
+        assert since == NOW - timedelta(hours=1)
+        return list(self._read("problem_messages"))
+
     def mappings(self) -> list[MappingState]:
         """Return the mappings."""
         return list(self._read("mappings"))
@@ -108,6 +113,19 @@ def test_an_error_of_one_section_leaves_the_rest(section: str) -> None:
     report = _read(**{section: ZeroDivisionError("odd")})
     assert list(report.unknown.values()) == ["ZeroDivisionError('odd')"]
     assert sum(map(bool, (report.queues, report.alarms, report.mappings, report.config, report.outcomes))) >= 4
+
+
+def test_an_alarm_that_counts_kinds_names_them() -> None:
+    """The kinds are read only if such an alarm is in ALARM. Other alarms have none."""
+    lines = ['{"message": "Failed"}', '{"message": "Failed"}', '{"message": "NotFound"}']
+    alarms = [Alarm("x-1", "ALARM", "", "RunsNotStopped"), Alarm("x-2", "ALARM", "", "FunctionErrors")]
+    report = _read(alarms=alarms, problem_messages=lines)
+    assert report.as_json()["wrong"] == [
+        "the alarm RunsNotStopped is in ALARM; the log of the last hour has Failed 2",
+        "the alarm FunctionErrors is in ALARM",
+    ]
+    unread = _read(alarms=alarms[:1], problem_messages=OperatorError("denied"))
+    assert unread.as_json()["wrong"] == ["the alarm RunsNotStopped is in ALARM", "kinds of problems: denied"]
 
 
 def test_outcomes_are_searched_from_the_newest() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import botocore.session
 import pytest
 from botocore import xform_name
-from botocore.model import OperationModel
+from botocore.model import StructureShape
 from botocore.validate import ParamValidator
 
 from gluebrake.outcomes import OUTCOMES, NoticeKind
@@ -23,18 +23,22 @@ VARIABLES: Final = {
 }
 
 
-def _operation(name: str) -> OperationModel:
+def _input_of(name: str) -> StructureShape:
+    """Return what an operation takes, which is given by its name in the AWS CLI."""
     model = botocore.session.get_session().get_service_model("chatbot")
-    return next(model.operation_model(each) for each in model.operation_names if xform_name(each, "-") == name)
+    operation = next(each for each in model.operation_names if xform_name(each, "-") == name)
+    shape = model.operation_model(operation).input_shape
+    assert shape is not None
+    return shape
 
 
-def _parameters(words: list[str], operation: OperationModel) -> dict[str, Any]:
+def _parameters(words: list[str], shape: StructureShape) -> dict[str, Any]:
     """Return the parameters that the AWS CLI makes of a command's options."""
     options = dict(zip(words[::2], words[1::2], strict=True))
     options.pop("--region")
-    members = {f"--{xform_name(name, '-')}": name for name in operation.input_shape.members}
+    members = {f"--{xform_name(name, '-')}": name for name in shape.members}
     values = {members[option]: VARIABLES.get(value, value) for option, value in options.items()}
-    lists = {name for name, shape in operation.input_shape.members.items() if shape.type_name == "list"}
+    lists = {name for name, member in shape.members.items() if member.type_name == "list"}
     return {name: [value] if name in lists else value for name, value in values.items()}
 
 
@@ -44,13 +48,13 @@ def _parameters(words: list[str], operation: OperationModel) -> dict[str, Any]:
 def test_command_of_a_chat_client_has_the_parameters_of_its_operation(command: str) -> None:
     """Every option is a parameter of the API, no required one is missing, and the patterns match."""
     _, service, name, *words = shlex.split(command.replace("\\\n", " "))
-    operation = _operation(name)
-    parameters = _parameters(words, operation)
+    shape = _input_of(name)
+    parameters = _parameters(words, shape)
     assert service == "chatbot"
-    report = ParamValidator().validate(parameters, operation.input_shape)
+    report = ParamValidator().validate(parameters, shape)
     assert not report.has_errors(), report.generate_report()
     for member, value in parameters.items():
-        pattern = operation.input_shape.members[member].metadata.get("pattern")
+        pattern = shape.members[member].metadata.get("pattern")
         assert pattern is None or re.fullmatch(pattern, value), (member, pattern)
 
 

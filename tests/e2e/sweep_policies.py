@@ -44,6 +44,7 @@ def of_the_page() -> list[Policy]:
 
 
 CONFIG: Final[dict[str, Any]] = {
+    "dashboard": True,
     "policies": [*of_the_page(), *OF_TESTS],
     "protectedJobs": ["*-payroll"],
     "retrySeconds": [1, 900],

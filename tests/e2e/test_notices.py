@@ -50,7 +50,17 @@ def noticing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         variables = {shell.variable_name(name): value for name, value in deployment.outputs.items()}
         command = ["sh", "-ec", commands]
         subprocess.run(command, cwd=ROOT, env=environ(deployment) | variables, check=True, capture_output=True)
+        for function in ("Confirm", "Sweep"):
+            _set_window(deployment, function, 1)
         yield deployment
+
+
+def _set_window(deployment: Deployment, function: str, seconds: int) -> None:
+    """Set how long a function's mapping waits for a full batch: 10 seconds at most in this deployment."""
+    client = deployment.aws.lambda_
+    name = deployment.outputs[f"{function}FunctionName"]
+    (mapping,) = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], MaximumBatchingWindowInSeconds=seconds)
 
 
 @pytest.fixture
@@ -151,6 +161,7 @@ def test_thousand_stops_give_few_notices(noticing: Deployment, notices: list[dic
     """A sweep that finds 1,000 runs of 40 jobs leads to at most ten notices, which count all of them."""
     for number in range(JOBS):
         _start(noticing, f"many-{number}", RUNS_OF_A_JOB)
+    _set_window(noticing, "Confirm", 10)
     _sweep(noticing, "many")
 
     def counted() -> int:

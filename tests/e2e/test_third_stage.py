@@ -16,6 +16,7 @@ from local.aws import HOST, KEY, REGION
 from local.deployment import deploy, log_group
 from local.emulator import ROOT, Emulator, inherited_environment, running
 from tests.golden import golden
+from tests.infra.test_golden import REMOVED
 from tests.support.eventually import eventually
 
 COPIED: Final = ("LICENSE", "app.py", "cdk.json", "gluebrake_cli", "infra", "lambda_src")
@@ -175,7 +176,7 @@ def test_the_function_consumes_its_queue(emulator: Emulator, outputs: dict[str, 
     body = json.dumps({"JobName": "etl", "JobRunIds": ["jr_1"]})
     emulator.aws.sqs.send_message(QueueUrl=outputs["NoopQueueUrl"], MessageBody=body)
     (line,) = eventually(lambda: _metrics(emulator, outputs["NoopFunctionName"]))
-    assert (line["service"], line["RunsRequested"], line["UnexpectedErrors"]) == ("noop", [1], [0])
+    assert (line["service"], line["RunsRequested"]) == ("noop", [1])
     eventually(lambda: _depth(emulator, outputs["NoopQueueUrl"]) == {"0"})
 
 
@@ -218,16 +219,14 @@ def test_the_function_has_its_own_queue_role_and_log(emulator: Emulator, outputs
 def test_the_other_stages_keep_their_resources(project: Path) -> None:
     """A third stage changes no logical id of the stack, and adds to its alarms over all functions."""
     resources = json.loads((project / "cdk.out/Gluebrake.template.json").read_text())["Resources"]
-    # Without `stopOnAlarms` no alarm may invoke STOP, so this permission is gone since version 0.1.
-    removed = {"StopFunctionAlarms44766EAC"}
-    assert golden("logical-ids.json")["default"]["Resources"].keys() - removed <= resources.keys()
-    (errors,) = (resource for name, resource in resources.items() if "UnexpectedErrors" in name)
-    dimensions = [
-        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+    assert golden("logical-ids.json")["default"]["Resources"].keys() - REMOVED["default"] <= resources.keys()
+    (errors,) = (resource for name, resource in resources.items() if "FunctionErrors" in name)
+    functions = [
+        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
         for metric in errors["Properties"]["Metrics"]
         if "MetricStat" in metric
     ]
-    assert dimensions == ["stop", "confirm", "noop"]
+    assert [name[:-8] for name in functions] == ["StopFunction", "ConfirmFunction", "NoopFunction"]
 
 
 @pytest.mark.usefixtures("outputs")

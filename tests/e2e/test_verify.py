@@ -61,7 +61,9 @@ def test_a_fresh_deployment_is_proven_to_work(deployment: Deployment, option: li
 def test_a_disabled_mapping_is_found_in_time(deployment: Deployment, disabled: str) -> None:
     """The command fails within its deadline, names the next one, and leaves neither a tag nor an active run."""
     began = time.monotonic()
-    command = ["gluebrake", *VERIFY, "--timeout", "10"]
+    # Nothing answers without STOP. Without CONFIRM, the run must stop before its confirmation is waited for.
+    timeout = {"Stop": "3", "Confirm": "10"}[disabled]
+    command = ["gluebrake", *VERIFY, "--timeout", timeout]
     done = subprocess.run(
         command, cwd=ROOT, env=environ(deployment), capture_output=True, text=True, check=False
     )

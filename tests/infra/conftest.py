@@ -1,13 +1,16 @@
 """Fixtures that synthesise templates in this process, with a stub in place of the functions' code."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from infra import assemblies
 from infra.artifact import Artifact
-from infra.synthesis import plain_context, synthesise
+from infra.context import plain_context
+from infra.synthesis import synthesise
 from tests.infra.template import Template
 
 Synthesise = Callable[..., Template]
@@ -56,17 +59,25 @@ POLICIES: Final[list[dict[str, Any]]] = [
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
-    """Return a function that synthesises a template for configuration keys that override cdk.json's."""
+    """Return a function that synthesises a template for configuration keys that override cdk.json's.
+
+    A template is kept for the other processes and for the next run of the tests.
+    """
     stub = tmp_path_factory.mktemp("stub")
     (stub / "stub.py").touch()
+    # The code in this process is that of now, even if a file changes later.
+    inputs = assemblies.inputs()
 
     def synthesised(*, warning: str = "", **config: Any) -> Template:
-        directory: Path = tmp_path_factory.mktemp("cdk.out")
         context = plain_context([])
         # The default runtime is this Python. The recorded templates are the same for every Python.
         context["gluebrake"] |= {"python": "3.13", **config}
-        synthesise(context=context, outdir=str(directory), build=lambda _: Artifact(stub, warning, stub))
-        return Template(directory)
+
+        def write(directory: Path) -> None:
+            synthesise(context=context, outdir=str(directory), build=lambda _: Artifact(stub, warning, stub))
+
+        key = f"stub {warning} {json.dumps(context)} {Path(__file__).read_text()}"
+        return Template(assemblies.kept(key, write, at=inputs))
 
     return synthesised
 

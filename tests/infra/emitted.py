@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from gluebrake.lambda_event import Bookkeeping
 from gluebrake.outcomes import outcomes_of
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
+from tests.support.builders import limits
 from tests.support.fakes.faults import Refused
 from tests.support.simulated_aws import (
     CONFIRM,
@@ -38,6 +39,10 @@ _IGNORED: Final = '{"detail-type": "Glue Job State Change", "source": "aws.glue"
 _NOTICE: Final = json.dumps({"version": "1.0", "source": "custom", "metadata": {"eventType": contract.NOTICE}})
 
 
+_BROKEN: Final[Any] = None
+"""A dependency that leads to an exception."""
+
+
 @dataclass(frozen=True)
 class Emitted:
     """The metrics and the log lines of a simulation."""
@@ -52,7 +57,10 @@ class Emitted:
 
 
 def simulate_all_outcomes(*, sweeps: bool = False) -> Emitted:
-    """Simulate every outcome of STOP and CONFIRM, and of SWEEP as well. Return what the functions write."""
+    """Simulate every outcome and malfunction of STOP and CONFIRM, and of SWEEP as well.
+
+    Return what the functions write, with detailed metrics.
+    """
     with SimulatedAws(
         jobs=["etl*", "denied"], protected_jobs=["etl-vip"], max_runs_per_request=20, calls_at_once=1
     ) as simulation:
@@ -63,7 +71,7 @@ def simulate_all_outcomes(*, sweeps: bool = False) -> Emitted:
         simulation.run()
         if sweeps:
             _sweep(simulation)
-        invocations = simulation.invocations
+        invocations = [*simulation.invocations, *_malfunctions(sweeps=sweeps)]
     emitted = Emitted(
         metrics=frozenset(metric for invocation in invocations for metric in _metrics(invocation)),
         lines=tuple(line for invocation in invocations for line in invocation.lines),
@@ -113,6 +121,46 @@ def _send_requests(simulation: SimulatedAws) -> None:
     simulation.confirm_queue.put(_NOTICE)
 
 
+def _malfunctions(*, sweeps: bool) -> list[Invocation]:
+    """Invoke each function with AWS refusing its events and notices, and with an error in its own code."""
+    with SimulatedAws(jobs=["etl"]) as simulation:
+        refused = Refused("AccessDeniedException", "not you")
+        for operation in ("PutEvents", "Publish"):
+            simulation.aws.faults.add(refused, operation=operation)
+        simulation.aws.glue.add_run("etl", "stops")
+        simulation.request_stop("etl", "stops")
+        simulation.request_stop("payroll", "refused")
+        simulation.run()
+        if sweeps:
+            _sweep_with_malfunctions(simulation)
+        for service, queue in ((STOP, simulation.stop_queue), (CONFIRM, simulation.confirm_queue)):
+            simulation.dependencies[service] = replace(simulation.dependencies[service], glue=_BROKEN)
+            queue.put(stop_request("etl", "stops"))
+            simulation.deliver_due(service)
+        return simulation.invocations
+
+
+def _sweep_with_malfunctions(simulation: SimulatedAws) -> None:
+    """Invoke SWEEP with a job that it cannot read and a policy over its cap, then with an error in its code."""
+    due = simulation.clock()
+    for number in range(2):
+        simulation.aws.glue.add_run("etl", f"long-{number}", started_on=due - timedelta(hours=3))
+    simulation.aws.glue.add_run("denied", "long", started_on=due - timedelta(hours=3))
+    simulation.aws.faults.add(
+        Refused("AccessDeniedException", "not you"),
+        operation="GetJobRuns",
+        when=lambda call: call.parameters["JobName"] == "denied",
+    )
+    dependencies = replace(
+        _sweep_dependencies(simulation), policies=(policy(max_minutes=60, max_runs=1),), limits=limits()
+    )
+    for of_invocation in (dependencies, replace(dependencies, make_reader=_BROKEN)):
+        queue = simulation.aws.sqs.add_queue("sweep")
+        queue.put(f'{{"Policies": ["runaway"], "Due": "{due.isoformat()}"}}')
+        simulation.functions["sweep"] = partial(sweep.handler, dependencies=of_invocation)
+        simulation.invoke_directly("sweep", {"Records": queue.records()})
+
+
 def _sweep(simulation: SimulatedAws) -> None:
     """Invoke SWEEP with a message for each of its outcomes, and with a policy that matches a run."""
     now = simulation.clock()
@@ -144,7 +192,9 @@ def _sweep_dependencies(simulation: SimulatedAws) -> sweep.SweepDependencies:
         policies=(policy(max_minutes=60),),
         signals={},
         limits=stop.limits,
-        make_reader=lambda _: JobReader(client, JOB_ARN_PREFIX, "gluebrake:protect", pace, pace),
+        make_reader=lambda budget: JobReader(
+            client, JOB_ARN_PREFIX, "gluebrake:protect", pace, pace, calls=budget.calls
+        ),
         ids_in_a_message=25,
     )
 
@@ -152,7 +202,7 @@ def _sweep_dependencies(simulation: SimulatedAws) -> sweep.SweepDependencies:
 def _metrics(invocation: Invocation) -> set[Metric]:
     return {
         (directive["Namespace"], metric["Name"], frozenset((name, line[name]) for name in dimensions))
-        for line in invocation.metrics
+        for line in invocation.all_metrics
         for directive in line["_aws"]["CloudWatchMetrics"]
         for dimensions in directive["Dimensions"]
         for metric in directive["Metrics"]

@@ -11,14 +11,18 @@ _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId"
 
 @dataclass(frozen=True)
 class Template:
-    """A template and its validation report, in the cloud assembly's directory."""
+    """A template and its validation report, in the cloud assembly's directory.
+
+    `stack` is the stack's id within the CDK's app.
+    """
 
     directory: Path
+    stack: str = "Gluebrake"
 
     @property
     def body(self) -> dict[str, Any]:
         """The template that CloudFormation receives."""
-        body: dict[str, Any] = json.loads((self.directory / "Gluebrake.template.json").read_text())
+        body: dict[str, Any] = json.loads((self.directory / f"{self.stack}.template.json").read_text())
         return body
 
     def validated(self, kind: str) -> dict[str, list[str]]:

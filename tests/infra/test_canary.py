@@ -236,9 +236,12 @@ def test_the_alarm_fires_after_one_and_a_half_times_the_rate(
     assert timedelta(hours=hours) <= timedelta(days=7)
 
 
-def test_the_dashboard_has_the_state_of_the_alarm(daily: Template, template: Template) -> None:
+def test_the_dashboard_has_the_state_of_the_alarm(synthesised: Synthesise) -> None:
     """The alarm is on the dashboard only where it exists."""
-    on, off = (plain(t.only("AWS::CloudWatch::Dashboard"))["DashboardBody"] for t in (daily, template))
+    on, off = (
+        plain(synthesised(dashboard=True, canary=canary).only("AWS::CloudWatch::Dashboard"))["DashboardBody"]
+        for canary in ("rate(1 day)", None)
+    )
     assert "<ObservabilityCanarySilent.Arn>" in on
     assert "CanarySilent" not in off
 

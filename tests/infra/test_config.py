@@ -14,7 +14,7 @@ from gluebrake.settings import StopSettings, environment
 from gluebrake.settings import load as load_settings
 from infra.config import Config, ConfigError, load
 
-_KEYS = sorted(field.encode_name for field in msgspec.structs.fields(Config))
+_KEYS = sorted([*(field.encode_name for field in msgspec.structs.fields(Config)), "environments"])
 _JOB = "a job name or a pattern without brackets, 1 to 255 characters"
 _PREFIX = "a prefix of alarm names, 1 to 255 characters without *, ? and $, which are special in IAM"
 _NAMESPACE = "a CloudWatch namespace: 1 to 255 ASCII characters, the first not a colon"

@@ -13,7 +13,7 @@ from gluebrake.outcomes import OUTCOMES, NoticeKind, failures_of, outcomes_of
 from infra.config import Config
 from infra.queries import LAST_STOPS, QUERIES
 from infra.runbook import runbook
-from tests.infra.conftest import Synthesise
+from tests.infra.conftest import POLICIES, Synthesise
 from tests.infra.template import Template
 
 Widget = Mapping[str, Any]
@@ -22,9 +22,21 @@ _NUMBERS: Final = ["Runs in the time range", "Messages that wait now", "Used by 
 
 
 @pytest.fixture(scope="module")
+def template(synthesised: Synthesise) -> Template:
+    """Return the template of a stack with a dashboard."""
+    return synthesised(dashboard=True)
+
+
+@pytest.fixture(scope="module")
+def sweeping(synthesised: Synthesise) -> Template:
+    """Return the template of a stack with a dashboard and guardrail policies."""
+    return synthesised(dashboard=True, policies=POLICIES)
+
+
+@pytest.fixture(scope="module")
 def observing(synthesised: Synthesise) -> Template:
     """Return the template of a stack that stops nothing, which has a line about that."""
-    return synthesised(observe=True)
+    return synthesised(dashboard=True, observe=True)
 
 
 @pytest.fixture(params=["template", "sweeping", "observing"])
@@ -53,6 +65,16 @@ def _shown(properties: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         for row, options in rows
         if options.get("visible", True)
     }
+
+
+def test_a_stack_has_a_dashboard_only_if_it_is_configured(synthesised: Synthesise, template: Template) -> None:
+    """Dashboard and output exist with the key, and the functions emit the metrics that it shows."""
+    for of_stack, exists in ((synthesised(), False), (template, True)):
+        assert len(of_stack.resources("AWS::CloudWatch::Dashboard")) == exists
+        assert ("DashboardName" in of_stack.body["Outputs"]) == exists
+        for function in of_stack.resources("AWS::Lambda::Function").values():
+            variables = function["Properties"]["Environment"]["Variables"]
+            assert variables["GLUEBRAKE_DETAILED_METRICS"] == str(exists).lower()
 
 
 def test_no_two_widgets_overlap(widgets: list[Widget]) -> None:

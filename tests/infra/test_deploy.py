@@ -15,9 +15,9 @@ import boto3
 import pytest
 
 from infra import cdk_cli, deploy
+from infra.account import DeployError, Target, check_bootstrap, connect, identify, with_region
 from infra.alarm_warning import alarm_warning
 from infra.config import Config
-from infra.deploy import DeployError, check_bootstrap, connect, identify, summary, with_region
 from local.aws import ACCOUNT, KEY
 from local.emulator import Emulator, running
 from tests.infra.conftest import Synthesise
@@ -250,8 +250,8 @@ class TestOtherFailures:
 def test_summary_marks_what_is_not_the_default(synthesised: Synthesise) -> None:
     """Each key has a line, so that a configuration that was not read is noticed before the deployment."""
     assembly = synthesised(python=Config().python, batchSize=1000, batchWindowSeconds=5).directory
-    target = deploy.Target("123456789012", "eu-west-1", "arn:aws:iam::123456789012:user/ops")
-    head, _, *keys = summary(target, assembly)
+    target = Target("123456789012", "eu-west-1", "arn:aws:iam::123456789012:user/ops")
+    head, _, *keys = deploy.summary(target, assembly)
     assert head == "Account 123456789012, Region eu-west-1, as arn:aws:iam::123456789012:user/ops"
     assert [key for key in keys if key.startswith("  *")] == [
         "  * batchSize = 1000",
@@ -370,7 +370,7 @@ class TestMain:
         environ(**KEYS, AWS_ENDPOINT_URL=emulator.aws.endpoint, AWS_DEFAULT_REGION="eu-north-1")
         outdir = str(tmp_path / "cdk.out")
         options = ["-c", "target=local", "--outputs-file", "out.json", "-o", outdir]
-        assert "Not deployed: not bootstrapped for qualifier hnb659fds" in deploy.main(options)
+        assert "Not deployed: not bootstrapped for qualifier hnb659fds" in str(deploy.main(options))
         assert capsys.readouterr().out == ""
         _bootstrap(emulator, "eu-north-1", "hnb659fds")
         with pytest.raises(_Deployed) as deployed:
@@ -404,7 +404,7 @@ class TestMain:
     ) -> None:
         """A misspelt option is reported, and an older assembly in the folder is not deployed instead."""
         environ(**KEYS, AWS_ENDPOINT_URL=emulator.aws.endpoint, AWS_REGION="eu-north-1")
-        assert deploy.main(["-c", "confg=production.json", "-o", str(tmp_path)]).splitlines() == [
+        assert str(deploy.main(["-c", "confg=production.json", "-o", str(tmp_path)])).splitlines() == [
             "Not deployed: The configuration cannot be used:",
             "context key confg: unknown; did you mean config?",
         ]

@@ -34,9 +34,11 @@ def test_infra_imports_only_names_tables_and_settings(path: Path) -> None:
     assert imported <= {
         "gluebrake.__version__",
         "gluebrake.contract",
+        "gluebrake.environments",
         "gluebrake.metrics",
         "gluebrake.model",
         "gluebrake.outcomes",
+        "gluebrake.problems",
         "gluebrake.patterns",
         "gluebrake.policies",
         "gluebrake.prices",

@@ -78,15 +78,6 @@ def test_without_kinds_nothing_can_be_published(switched_off: Template) -> None:
     assert plain(switched_off.body["Outputs"]["NoticeTopicArn"]["Value"]) == _TOPIC
 
 
-def test_without_kinds_no_alarm_counts_lost_notices(template: Template, switched_off: Template) -> None:
-    """The alarm about lost notices exists where notices do."""
-    alarms = [
-        [name for name in of.resources("AWS::CloudWatch::Alarm") if "NoticesLost" in name]
-        for of in (template, switched_off)
-    ]
-    assert list(map(len, alarms)) == [1, 0]
-
-
 def _subscriptions(template: Template) -> list[dict[str, Any]]:
     properties = [plain(s["Properties"]) for s in template.resources("AWS::SNS::Subscription").values()]
     return [p for p in properties if p["TopicArn"] == _TOPIC]

@@ -29,11 +29,9 @@ from infra.runbook import RUNBOOK
 from tests.infra.conftest import POLICIES, Synthesise
 from tests.infra.emitted import simulate_all_outcomes
 from tests.infra.template import Template, plain
-from tests.support.simulated_aws import Invocation, SimulatedAws
 
 _DOCS: Final = Path(__file__).parents[2] / "docs"
 _TEXT: Final = (_DOCS / "operations.md").read_text()
-_ALARMS_DECISION: Final = (_DOCS / "decisions" / "0020-what-the-alarms-look-at.md").read_text()
 
 # https://docs.aws.amazon.com/glue/latest/webapi/CommonErrors.html
 _COMMON_ERRORS: Final = {
@@ -167,8 +165,9 @@ def test_every_eventbridge_code_has_one_row() -> None:
     assert Counter(_first_column("EventBridge's `ERROR_CODE`")) == Counter(_EVENTBRIDGE_CODES)
 
 
-def test_named_outputs_exist(template: Template) -> None:
+def test_named_outputs_exist(synthesised: Synthesise) -> None:
     """Every output that the page names is an output of the stack."""
+    template = synthesised(dashboard=True)
     named = set(re.findall(r"`([A-Z][A-Za-z]+(?:Arn|Name|Url))`", _TEXT))
     assert named - {"DeadLetterQueueSourceArn"} == {
         "DashboardName",
@@ -188,11 +187,12 @@ def test_named_outputs_exist(template: Template) -> None:
         ("SweepRole", "SWEEP's role, with `policies`"),
     ],
 )
-def test_a_role_has_the_documented_permissions(sweeping: Template, role: str, who: str) -> None:
+def test_a_role_has_the_documented_permissions(synthesised: Synthesise, role: str, who: str) -> None:
     """The actions in the role's row, and in the row of each role, are those that the template allows."""
     rows = [row for row in _rows("who") if row[0] in {who, "each of these roles"}]
     documented = {name for row in rows for name in _quoted([row[1]]) if ":" in name}
-    statements = sweeping.only("AWS::IAM::Policy", role)["PolicyDocument"]["Statement"]
+    tracing = synthesised(policies=POLICIES, tracing=True)
+    statements = tracing.only("AWS::IAM::Policy", role)["PolicyDocument"]["Statement"]
     allowed = [statement["Action"] for statement in statements if statement["Effect"] == "Allow"]
     assert documented == {
         action for actions in allowed for action in ([actions] if isinstance(actions, str) else actions)
@@ -265,99 +265,3 @@ def test_a_producer_has_the_documented_permissions(template: Template) -> None:
     (row,) = (row for row in _rows("who") if "ProducerPolicyArn" in row[0])
     policy = plain(template.only("AWS::IAM::ManagedPolicy"))["PolicyDocument"]["Statement"]
     assert set(_quoted([row[1]])) == {statement["Action"] for statement in policy}
-
-
-def _number(cell: str) -> float:
-    return float(re.sub(r"[^\d.]", "", cell.split(maxsplit=1)[0]))
-
-
-def _per_unit(price: str) -> float:
-    return _number(price) / (1_000_000 if price.endswith("a million") else 1)
-
-
-def test_each_cost_is_its_quantity_by_its_price() -> None:
-    """In both tables, the costs and their totals are right to the cent."""
-    *lines, total = _rows("line")[:8]
-    for quantity, usd in ((1, 2), (3, 4)):
-        costs = [_number(line[quantity]) * _per_unit(line[5]) for line in lines]
-        assert [f"{cost:.2f}" for cost in costs] == [line[usd] for line in lines]
-        assert total[usd] == f"**{sum(round(cost, 2) for cost in costs):.2f}**"
-    *lines, total = _rows("line")[8:]
-    costs = [_number(line[1]) * _per_unit(line[3]) for line in lines]
-    assert [f"{cost:.2f}" for cost in costs] == [line[2] for line in lines]
-    assert total[2] == f"**{sum(round(cost, 2) for cost in costs):.2f}**"
-
-
-def _quantity(line: str, column: int = 1) -> float:
-    (cell,) = (row[column] for row in _rows("line") if row[0].startswith(line))
-    return _number(cell)
-
-
-def test_monthly_quantities_are_those_of_the_template(template: Template) -> None:
-    """Alarms are billed by the metrics that they use, metrics by their names and dimensions."""
-    alarms = [alarm["Properties"] for alarm in template.resources("AWS::CloudWatch::Alarm").values()]
-    metrics = [sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms]
-    assert _quantity("CloudWatch: alarms") == sum(metrics)
-    assert f"{sum(metrics)} metrics" in _ALARMS_DECISION
-    assert _quantity("CloudWatch: dashboard") == len(template.resources("AWS::CloudWatch::Dashboard"))
-    assert _quantity("CloudWatch: custom metrics") == len(simulate_all_outcomes().metrics)
-    polls = 30 * 24 * 3600 / 20
-    assert _quantity("SQS: five long polls") == 5 * polls * len(template.resources("AWS::Lambda::Function"))
-
-
-_LAMBDA_LOG_BYTES: Final = 400
-"""The page's assumption for the START, END and REPORT lines of an invocation, which Lambda writes."""
-
-
-def _stopped(size: int) -> list[Invocation]:
-    """Stop runs in one invocation, 25 of each job, and confirm them in another. Return both invocations."""
-    with SimulatedAws(batch_size=size) as simulation:
-        for number in range(size):
-            job_name, run_id = f"nightly-etl-{number // 25:02}", f"jr_{number:064x}"
-            simulation.aws.glue.add_run(job_name, run_id, WorkerType="G.1X", NumberOfWorkers=10)
-            simulation.request_stop(job_name, run_id, Reason="over budget", RequestedBy="guardrail/nightly")
-        simulation.run()
-        return simulation.invocations
-
-
-def _bytes(invocation: Invocation, *, metrics: bool) -> int:
-    lines = [line for line in invocation.output.split("\n") if ('"_aws"' in line) is metrics]
-    return sum(len(line.encode()) for line in lines)
-
-
-@pytest.mark.parametrize(("size", "column"), [(10, 1), (1000, 3)])
-def test_quantities_are_those_of_simulated_invocations(size: int, column: int) -> None:
-    """A quantity is the calls or bytes of a full batch, times the batches of a million requests."""
-    stop, confirm = _stopped(size)
-    batches, sends = 1_000_000 // size, len(stop.called("SendMessageBatch"))
-    # A poll and a deletion have ten messages each. The messages of one send are received together.
-    assert _quantity("SQS: receiving", column) == 2 * 1_000_000 / 10 + 3 * sends * batches
-    assert _quantity("Lambda: invocations", column) == 2 * batches
-    written = sum(
-        len(line.encode()) for invocation in (stop, confirm) for line in invocation.output.split("\n")
-    )
-    logged = (written + 2 * _LAMBDA_LOG_BYTES) * batches
-    assert _quantity("CloudWatch: logs", column) == pytest.approx(logged / 1e9, abs=0.005)
-
-
-def test_measured_figures_are_those_of_simulated_invocations() -> None:
-    """The page has the sizes of lines and metrics, and the numbers of calls."""
-    (stop, confirm), (many, confirmed) = _stopped(10), _stopped(1000)
-    line = [_bytes(invocation, metrics=False) // 10 for invocation in (stop, confirm)]
-    blob = [f"{_bytes(invocation, metrics=True):,}" for invocation in (stop, confirm, many, confirmed)]
-    assert _calls(stop, confirm) == [1, 1, 1]
-    calls = _calls(many, confirmed)
-    figures = (
-        f"{line[0]} bytes a line at STOP, {line[1]} at CONFIRM; metrics of {blob[0]} and {blob[1]} bytes an"
-        f" invocation with 10 runs, of {blob[2]} and {blob[3]} with 1,000; one call, one send and one"
-        f" publication for 10 runs; {calls[0]}, {calls[1]} and {calls[2]} for 1,000."
-    )
-    assert figures in " ".join(_TEXT.split())
-
-
-def _calls(stop: Invocation, confirm: Invocation) -> list[int]:
-    return [
-        len(stop.called("BatchStopJobRun")),
-        len(stop.called("SendMessageBatch")),
-        len(confirm.called("PutEvents")),
-    ]

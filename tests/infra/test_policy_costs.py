@@ -8,7 +8,9 @@ from typing import Final
 import pytest
 
 from gluebrake.aws import job_reader
+from gluebrake.metrics import WATCHED
 from infra.config import Config
+from infra.costs import Billed
 from tests.docs.document import Document, text_of
 from tests.infra.conftest import POLICIES, Synthesise
 from tests.infra.emitted import simulate_all_outcomes
@@ -49,8 +51,7 @@ def _calls() -> int:
 
 
 def _metrics(template: Template) -> int:
-    alarms = [alarm["Properties"] for alarm in template.resources("AWS::CloudWatch::Alarm").values()]
-    return sum(sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1 for alarm in alarms)
+    return Billed.of_template(template.body).alarm_metrics
 
 
 def _usd(*beginnings: str) -> float:
@@ -106,6 +107,8 @@ def test_quantities_at_rest_are_those_of_the_template(synthesised: Synthesise, t
 
 
 def test_custom_metrics_are_those_that_a_sweep_emits() -> None:
-    """Metrics are billed by their names and dimensions."""
+    """Metrics are billed by their names and dimensions. Without a dashboard, only an alarm's are emitted."""
     without, with_sweeps = simulate_all_outcomes().metrics, simulate_all_outcomes(sweeps=True).metrics
-    assert _quantity("CloudWatch: custom metrics") == len(with_sweeps - without)
+    assert _quantity("CloudWatch: custom metric") == len(WATCHED)
+    shown = len(with_sweeps - without) - len(WATCHED)
+    assert f"SWEEP has {shown} more custom metrics, {shown * 0.30:.2f} USD if every metric has data" in TEXT

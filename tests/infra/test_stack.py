@@ -85,12 +85,10 @@ def _allow(sid: str, actions: str | list[str], resource: str) -> dict[str, Any]:
 def _common_statements(queue: str, function: str) -> list[dict[str, Any]]:
     """Return the statements that every function has."""
     consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    trace = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     return [
         _allow("ConsumeMessages", consume, queue),
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"<{function}Logs.Arn>"),
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": _DEAD_LETTER_QUEUE},
-        {"Effect": "Allow", "Action": trace, "Resource": "*"},
     ]
 
 
@@ -275,11 +273,31 @@ def test_the_longest_lists_fit_into_lambdas_environment(
 
 @both_functions
 def test_a_function_can_keep_sending_to_its_own_queue(template: Template, function: str) -> None:
-    """Lambda's recursive loop detection, which would drop retries, is off. Tracing is on."""
+    """Lambda's recursive loop detection, which would drop retries, is off."""
     properties = template.only("AWS::Lambda::Function", function)
     assert properties["RecursiveLoop"] == "Allow"
-    assert properties["TracingConfig"] == {"Mode": "Active"}
     assert properties["DeadLetterConfig"] == {"TargetArn": _DEAD_LETTER_QUEUE}
+
+
+_TRACE = {
+    "Effect": "Allow",
+    "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    "Resource": "*",
+}
+
+
+@pytest.mark.parametrize("function", ["Stop", "Confirm", "Sweep"])
+def test_tracing_is_off_unless_it_is_configured(
+    synthesised: Synthesise, sweeping: Template, function: str
+) -> None:
+    """By default a function has no tracing mode, and its role no permission for X-Ray."""
+    tracing = synthesised(policies=POLICIES, tracing=True)
+    assert "TracingConfig" not in sweeping.only("AWS::Lambda::Function", function)
+    assert tracing.only("AWS::Lambda::Function", function)["TracingConfig"] == {"Mode": "Active"}
+    without, allowed = (_policy(template, f"{function}Role") for template in (sweeping, tracing))
+    assert "xray" not in json.dumps(without)
+    assert [statement for statement in allowed if statement not in without] == [_TRACE]
+    assert tracing.validated("violations") == {"AwsSolutions": [], "Serverless": []}
 
 
 @both_functions
@@ -456,7 +474,6 @@ def test_outputs_name_the_resources_to_use(template: Template) -> None:
         "ProducerPolicyArn": "<ProducerPolicy>",
         "NoticeTopicArn": "<NoticeTopic>",
         "AlarmTopicArn": "<ObservabilityAlarmTopic>",
-        "DashboardName": "<ObservabilityDashboard>",
         "StopFunctionName": "<StopFunction>",
         "ConfirmFunctionName": "<ConfirmFunction>",
         "StopFunctionArn": "<StopFunction.Arn>",
@@ -465,13 +482,14 @@ def test_outputs_name_the_resources_to_use(template: Template) -> None:
     }
 
 
-def test_each_output_becomes_a_variable(sweeping: Template) -> None:
+def test_each_output_becomes_a_variable(synthesised: Synthesise) -> None:
     """`gluebrake env` knows the outputs that name resources, to unset their variables without the stack.
 
     It cannot know the names of policies, and so of their topics.
     """
     topics = {"SweepTopicDevBudgetArn", "SweepTopicBellArn"}
-    assert {*OUTPUTS, *topics, "Version", "Observe"} == set(sweeping.body["Outputs"])
+    outputs = synthesised(policies=POLICIES, dashboard=True).body["Outputs"]
+    assert {*OUTPUTS, *topics, "Version", "Observe"} == set(outputs)
 
 
 def test_cdk_nag_has_no_unsuppressed_finding(template: Template) -> None:
@@ -480,7 +498,6 @@ def test_cdk_nag_has_no_unsuppressed_finding(template: Template) -> None:
     assert {name: set(rules) for name, rules in template.validated("suppressedViolations").items()} == {
         "AwsSolutions": {
             "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/*]",
-            "AwsSolutions-IAM5[Resource::*]",
             f"AwsSolutions-IAM5[Resource::{_NAG_LOG}]",
             "AwsSolutions-GL1",
             "AwsSolutions-GL3",
@@ -489,6 +506,7 @@ def test_cdk_nag_has_no_unsuppressed_finding(template: Template) -> None:
         "Serverless": {
             "Serverless-SQSRedrivePolicy",
             "Serverless-LambdaLatestVersion",
+            "Serverless-LambdaTracing",
             "Serverless-LambdaEventSourceMappingDestination",
         },
     }

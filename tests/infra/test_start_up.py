@@ -18,13 +18,11 @@ from tests.support.builders import SETTINGS
 PACKAGES: Final = frozenset(
     {
         "aws_lambda_powertools",
-        "boto3",
         "botocore",
         "dateutil",
         "gluebrake",
         "jmespath",
         "msgspec",
-        "s3transfer",
         "six",
         "typing_extensions",
         "urllib3",
@@ -39,9 +37,12 @@ SLOW: Final = (
     "aws_lambda_powertools.utilities.batch",
     "aws_lambda_powertools.utilities.parser",
     "aws_xray_sdk",
-    "boto3.dynamodb.conditions",
+    "botocore.docs.service",
     "concurrent.futures.process",
     "ctypes",
+    "html.parser",
+    "importlib.metadata",
+    "multiprocessing",
     "sqlite3",
     "unittest",
 )
@@ -53,11 +54,13 @@ OF_STAGES: Final = {"sweep": {"_statistics", "fractions", "numbers", "statistics
 _PROBE: Final = """
 import json, sys
 sys.path.append(sys.argv[1])
-import boto3, botocore.config, msgspec
+import botocore.config, botocore.session, msgspec
+from concurrent.futures import ThreadPoolExecutor
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 for service in "glue", "sqs":
-    boto3.client(service, config=botocore.config.Config(retries={"mode": "standard"}))
+    config = botocore.config.Config(retries={"mode": "standard"})
+    botocore.session.Session().create_client(service, config=config)
 Logger(service="probe"), EphemeralMetrics(namespace="Probe", service="probe")
 before = set(sys.modules)
 __import__(sys.argv[2])
@@ -97,7 +100,7 @@ def test_a_start_loads_no_slow_module(started: dict[str, Any]) -> None:
 
 
 def test_the_functions_code_loads_only_its_own_modules(started: dict[str, Any]) -> None:
-    """Besides what boto3, msgspec and Powertools load anyway, a start loads only modules of `gluebrake`."""
+    """Besides what botocore, msgspec and Powertools load anyway, a start loads only modules of `gluebrake`."""
     extra = {name for name in started["own"] if name.partition(".")[0] != "gluebrake"}
     extra -= OF_STAGES.get(started["stage"], set())
     assert started["own"]

@@ -76,8 +76,8 @@ class TestWithoutPolicies:
         changed = {name[:-8] for name in before if before[name] != after[name]}
         assert {name for name in changed if not name.startswith("Observability")} == {"StopFunction"}
         assert {name.removeprefix("Observability") for name in changed} - {"StopFunction"} == {
-            *("Dashboard", "RequestsRefused", "DeliveriesLost", "RecursionDropped", "FunctionErrors"),
-            *("FunctionThrottles", "UnexpectedErrors", "OutcomeEventsLost", "NoticesLost"),
+            *("RunsNotStopped", "RequestsRefused", "Malfunctions"),
+            *("DeliveriesLost", "RecursionDropped", "FunctionErrors", "FunctionThrottles"),
             *("LastStops", "WhoStoppedThisRun", "FailuresByReason", "SlowestStops"),
             *("CostByJob", "RequestsBySender"),
         }

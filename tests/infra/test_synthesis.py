@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from infra import synthesis
+from infra import context, synthesis
 from infra.artifact import Artifact, ArtifactError
-from infra.config import EFFECTIVE, Config, ConfigError
+from infra.config import Config, ConfigError
+from infra.names import STACK, configuration_file
 from infra.node import set_node
 from tests.infra.conftest import Synthesise
 from tests.infra.template import Template, plain
@@ -21,9 +22,9 @@ _ROOT = Path(__file__).parents[2]
 
 def test_arguments_override_the_context_of_cdk_json() -> None:
     """`-c key=value` has the meaning that it has for the CDK command line. The value may contain `=`."""
-    context = synthesis.plain_context(["-c", "target=local", "--context", "config=a=b.json"])
-    assert context == {**synthesis.plain_context([]), "target": "local", "config": "a=b.json"}
-    assert "gluebrake" in context
+    values = context.plain_context(["-c", "target=local", "--context", "config=a=b.json"])
+    assert values == {**context.plain_context([]), "target": "local", "config": "a=b.json"}
+    assert "gluebrake" in values
 
 
 def test_wrong_configuration_is_reported_without_a_traceback(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_warning_of_the_artifact_is_in_the_assembly(synthesised: Synthesise) -> 
 
 def test_assembly_has_the_effective_configuration(template: Template) -> None:
     """`make deploy` shows every key with its value, also the defaults."""
-    values = json.loads((template.directory / EFFECTIVE).read_text())
+    values = json.loads((template.directory / configuration_file(STACK)).read_text())
     assert msgspec.convert(values, Config) == Config(python="3.13")
     assert values.keys() == {field.encode_name for field in msgspec.structs.fields(Config)}
 
@@ -73,7 +74,7 @@ def test_assembly_has_the_effective_configuration(template: Template) -> None:
         ("confg", "did you mean config?"),
         ("Target", "did you mean target?"),
         ("batchSize", "write batchSize into a JSON file, and give -c config=FILE"),
-        ("foo", "the keys are config, gluebrake, target"),
+        ("foo", "the keys are config, environment, gluebrake, organization, target"),
         ("@aws-cdk/core:bootstrapQualifer", "did you mean @aws-cdk/core:bootstrapQualifier?"),
         ("@aws-cdk/core:permissionBoundary", "did you mean @aws-cdk/core:permissionsBoundary?"),
     ],
@@ -81,7 +82,7 @@ def test_assembly_has_the_effective_configuration(template: Template) -> None:
 def test_unknown_context_key_is_rejected(key: str, advice: str) -> None:
     """A misspelt key would be ignored, and the defaults deployed."""
     with pytest.raises(ConfigError) as raised:
-        synthesis.check_context({"gluebrake": {}, key: "value"})
+        context.check_context({"gluebrake": {}, key: "value"})
     assert str(raised.value).splitlines()[1:] == [f"context key {key}: unknown; {advice}"]
 
 
@@ -91,13 +92,13 @@ def test_keys_of_the_cdk_are_accepted(template: Template) -> None:
     flags = manifest["artifacts"]["aws-cdk-lib/feature-flag-report"]["properties"]["flags"]
     assert len(flags) > 50
     added = ["aws:cdk:bundling-stacks", "cdk:skip", "availability-zones:account=1:region=eu-west-1"]
-    synthesis.check_context(dict.fromkeys([*flags, *added, "gluebrake", "config", "target"], True))
+    context.check_context(dict.fromkeys([*flags, *added, "gluebrake", "config", "target"], True))
 
 
 def test_permissions_boundary_as_a_text_is_rejected() -> None:
     """The CDK ignores it, so that roles without the boundary would be deployed."""
     with pytest.raises(ConfigError, match=r"permissionsBoundary: write .* into the context of cdk.json"):
-        synthesis.check_context({"@aws-cdk/core:permissionsBoundary": '{"name": "boundary"}'})
+        context.check_context({"@aws-cdk/core:permissionsBoundary": '{"name": "boundary"}'})
 
 
 def test_qualifier_and_permissions_boundary_are_in_the_template(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_qualifier_and_permissions_boundary_are_in_the_template(tmp_path: Path) 
         "@aws-cdk/core:permissionsBoundary": {"name": "boundary"},
     }
     synthesis.synthesise(
-        context={**synthesis.plain_context([]), **settings},
+        context={**context.plain_context([]), **settings},
         outdir=str(tmp_path / "cdk.out"),
         build=lambda _: Artifact(stub),
     )
@@ -127,12 +128,12 @@ def test_context_of_other_files_counts_as_for_the_cdk(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / ".cdk.json"
     file.write_text('{"context": {"gluebrake": 1, "target": "mars"}}')
-    assert synthesis.full_context([])["target"] == "mars"
-    assert synthesis.full_context(["-c", "target=local"])["target"] == "local"
-    assert synthesis.full_context([])["gluebrake"] == synthesis.plain_context([])["gluebrake"]
+    assert context.full_context([])["target"] == "mars"
+    assert context.full_context(["-c", "target=local"])["target"] == "local"
+    assert context.full_context([])["gluebrake"] == context.plain_context([])["gluebrake"]
     file.write_text("{")
     with pytest.raises(ConfigError, match=f"{file}: cannot be read"):
-        synthesis.full_context([])
+        context.full_context([])
 
 
 def test_jsii_node_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,10 +259,10 @@ class TestMeasures:
         last = simulation.invocations[-1]
         assert last.values["TimeToStop"] == [18]
         assert last.values["DpusReleased"] == [dpus]
-        assert last.values["DpuHoursConsumed"] == pytest.approx([dpu_hours])
+        assert last.values["DpuHoursConsumed"] == pytest.approx([dpu_hours], abs=1e-6)
         (line,) = last.outcomes
         assert line.items() >= {"TimeToStop": 18, "DpusReleased": dpus, "state": "STOPPED"}.items()
-        assert line["DpuHoursConsumed"] == pytest.approx(dpu_hours)
+        assert line["DpuHoursConsumed"] == pytest.approx(dpu_hours, abs=1e-6)
 
     def test_value_that_glue_does_not_report_is_not_measured(self, simulation: SimulatedAws) -> None:
         """For an unknown worker type the DPUs are `unknown` in the log, and missing from the metrics."""

@@ -138,8 +138,7 @@ def test_metrics_count_what_the_log_has(simulation: SimulatedAws) -> None:
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], directive["Dimensions"]) == ("Gluebrake", [["service"]])
     assert metrics["service"] == STOP
-    assert invocation.values["NotFound"] == [0]
-    assert invocation.values["UnexpectedErrors"] == [0]
+    assert {"NotFound", "UnexpectedErrors"}.isdisjoint(invocation.values)
 
 
 def test_log_line_has_the_requester_and_the_reason(simulation: SimulatedAws) -> None:

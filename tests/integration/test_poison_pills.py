@@ -124,7 +124,7 @@ def test_exception_is_in_the_log(simulation: SimulatedAws) -> None:
         simulation, list(map(Delivery, _messages(simulation, "jr_1"))), FIRST_GROUP
     )
     (line,) = [line for line in invocation.lines if line["level"] == "ERROR"]
-    assert line["message"] == "UnexpectedError"
+    assert line["message"] == "UnexpectedErrors"
     assert line["exception_name"] == "ZeroDivisionError"
     assert "in work" in line["exception"]
 

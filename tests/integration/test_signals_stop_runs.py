@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from gluebrake.handlers import stop
 from gluebrake.handlers.stop import StopDependencies
 from gluebrake.runtime import DispatchError
+from gluebrake.telemetry import Telemetry
 from tests.integration.conftest import MakeDependencies
 from tests.support.fakes.aws_server import ACCOUNT, FakeAws
 from tests.support.fakes.faults import EntriesFailed, Refused, Throttle
@@ -45,6 +47,17 @@ DONE: Final[Json] = {"batchItemFailures": []}
 HOUR: Final = timedelta(hours=1)
 STARTED_BEFORE: Final = "2026-03-14T09:27:13.589000Z"
 """When the messages were sent."""
+
+Logged = Callable[[], list[str]]
+"""Returns the messages of the log lines about results."""
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Logged:
+    """Record what the function writes to its log about results."""
+    texts: list[str] = []
+    monkeypatch.setattr(Telemetry, "_write", lambda _, text: texts.append(text))
+    return lambda: [json.loads(line)["message"] for text in texts for line in text.splitlines()]
 
 
 @pytest.fixture
@@ -90,7 +103,7 @@ class TestSelections:
 
     def test_every_active_run_is_stopped(
         self,
-        caplog: pytest.LogCaptureFixture,
+        logged: Logged,
         aws: FakeAws,
         dependencies: StopDependencies,
         queues: dict[str, Queue],
@@ -105,7 +118,7 @@ class TestSelections:
         (confirmation,) = _bodies(queues["confirm"])
         assert sorted(confirmation["JobRunIds"]) == _stopped(aws)
         assert confirmation["Reason"] == "over budget"
-        assert caplog.messages == ["StopSubmitted"] * 4
+        assert logged() == ["StopSubmitted"] * 4
 
     def test_only_selected_runs_are_stopped(self, aws: FakeAws, dependencies: StopDependencies) -> None:
         """A selection is compared with the state and start time that Glue reports."""
@@ -119,7 +132,7 @@ class TestSelections:
 
     def test_selection_without_matching_runs_is_completed(
         self,
-        caplog: pytest.LogCaptureFixture,
+        logged: Logged,
         aws: FakeAws,
         dependencies: StopDependencies,
         queues: dict[str, Queue],
@@ -129,7 +142,7 @@ class TestSelections:
         assert _from_queue(dependencies, _select()) == DONE
         assert [call.operation for call in aws.calls] == ["GetJobRuns"]
         assert not any(map(len, queues.values()))
-        assert caplog.messages == ["NoActiveRuns"]
+        assert logged() == ["NoActiveRuns"]
 
     def test_selections_of_one_job_share_a_listing_and_a_call(
         self, aws: FakeAws, dependencies: StopDependencies
@@ -142,7 +155,7 @@ class TestSelections:
         assert _stopped(aws) == ["jr_1", "jr_2"]
 
     def test_unknown_job_is_listed_twice_and_then_a_dead_letter(
-        self, caplog: pytest.LogCaptureFixture, dependencies: StopDependencies, queues: dict[str, Queue]
+        self, logged: Logged, dependencies: StopDependencies, queues: dict[str, Queue]
     ) -> None:
         """Glue may not show a new job yet, so it is listed twice. The dead letter has the selection's time."""
         assert _from_queue(dependencies, _select("gone", RequestedBy="me")) == DONE
@@ -152,7 +165,7 @@ class TestSelections:
         assert retry.attributes["GluebrakeAttempt"]["StringValue"] == "1"
         assert retry.delay_seconds == 3
         assert stop.handler({"Records": [retry.record()]}, CONTEXT, dependencies) == DONE
-        assert caplog.messages == ["Retrying", "NotFound"]
+        assert logged() == ["Retrying", "NotFound"]
         assert _bodies(queues["dead_letter"]) == [retried]
         (attributes,) = _attributes(queues["dead_letter"])
         assert (attributes["ERROR_CODE"], attributes["RETRY_ATTEMPTS"]) == ("EntityNotFoundException", "1")
@@ -197,7 +210,7 @@ class TestSelections:
 
     def test_selection_of_too_many_runs_stops_none(
         self,
-        caplog: pytest.LogCaptureFixture,
+        logged: Logged,
         aws: FakeAws,
         make_dependencies: MakeDependencies,
         queues: dict[str, Queue],
@@ -212,11 +225,11 @@ class TestSelections:
         assert attributes["ERROR_CODE"] == "TooManyRuns"
         why = "Select: matches 6 runs, but maxRunsPerRequest is 5; none was stopped"
         assert attributes["ERROR_MESSAGE"] == why
-        assert caplog.messages == ["TooManyRuns"]
+        assert logged() == ["TooManyRuns"]
 
     def test_protected_job_is_not_listed(
         self,
-        caplog: pytest.LogCaptureFixture,
+        logged: Logged,
         aws: FakeAws,
         make_dependencies: MakeDependencies,
         queues: dict[str, Queue],
@@ -228,7 +241,7 @@ class TestSelections:
         )
         assert not aws.calls
         assert not any(map(len, queues.values()))
-        assert caplog.messages == ["Protected"]
+        assert logged() == ["Protected"]
 
     def test_job_that_is_not_allowed_is_not_listed(
         self, aws: FakeAws, make_dependencies: MakeDependencies, queues: dict[str, Queue]
@@ -242,7 +255,7 @@ class TestSelections:
 
     def test_dry_run_of_a_selection_stops_nothing(
         self,
-        caplog: pytest.LogCaptureFixture,
+        logged: Logged,
         aws: FakeAws,
         dependencies: StopDependencies,
         queues: dict[str, Queue],
@@ -252,11 +265,11 @@ class TestSelections:
         assert _from_queue(dependencies, _select(DryRun=True)) == DONE
         assert {call.operation for call in aws.calls} == {"GetJobRuns", "GetTags"}
         assert not any(map(len, queues.values()))
-        assert caplog.messages == ["WouldStop", "WouldStop"]
+        assert logged() == ["WouldStop", "WouldStop"]
 
     def test_dry_run_makes_no_dead_letter(
         self,
-        caplog: pytest.LogCaptureFixture,
+        logged: Logged,
         aws: FakeAws,
         make_dependencies: MakeDependencies,
         queues: dict[str, Queue],
@@ -266,15 +279,15 @@ class TestSelections:
         dependencies = _with_clock(make_dependencies(max_runs_per_request=1, max_attempts=1))
         assert _from_queue(dependencies, _select(DryRun=True), _select("gone", DryRun=True)) == DONE
         assert not any(map(len, queues.values()))
-        assert sorted(caplog.messages) == ["NotFound", "TooManyRuns"]
+        assert sorted(logged()) == ["NotFound", "TooManyRuns"]
 
     def test_request_whose_retry_cannot_be_sent_is_redelivered(
-        self, caplog: pytest.LogCaptureFixture, aws: FakeAws, dependencies: StopDependencies
+        self, logged: Logged, aws: FakeAws, dependencies: StopDependencies
     ) -> None:
         """A selection is completed when its resulting message was sent, and not before."""
         aws.faults.add(EntriesFailed(), operation="SendMessageBatch")
         assert _from_queue(dependencies, _select("gone")) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
-        assert caplog.messages == ["Retrying"]
+        assert logged() == ["Retrying"]
 
 
 class TestSignals:
@@ -334,12 +347,12 @@ class TestSignals:
         assert _stopped(aws) == ["jr_1"]
 
     def test_event_that_requests_nothing_is_completed(
-        self, caplog: pytest.LogCaptureFixture, aws: FakeAws, dependencies: StopDependencies
+        self, logged: Logged, aws: FakeAws, dependencies: StopDependencies
     ) -> None:
         """Glue's event about the run that STOP has stopped leads to no call."""
         assert _from_queue(dependencies, job_state()) == DONE
         assert not aws.calls
-        assert caplog.messages == ["Ignored"]
+        assert logged() == ["Ignored"]
 
     def test_unusable_event_is_an_unchanged_dead_letter(
         self, aws: FakeAws, dependencies: StopDependencies, queues: dict[str, Queue]

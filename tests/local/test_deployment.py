@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from infra import assemblies
 from local.aws import ACCOUNT, REGION
-from local.deployment import DeploymentError, deploy
+from local.deployment import DeploymentError, deploy, synthesise
 from local.emulator import Emulator
 
 BUCKET = f"assets-{ACCOUNT}-{REGION}"
@@ -58,3 +62,56 @@ def test_failed_stack_is_reported_with_its_reasons(emulator: Emulator, tmp_path:
     assembly = _assembly(tmp_path, "bad", {"Queue": queue})
     with pytest.raises(DeploymentError, match=r"Queue CREATE_FAILED: .+"):
         deploy(emulator.aws, assembly)
+
+
+class App:
+    """Starts, in place of app.py, a process that writes a file or fails."""
+
+    def __init__(self, script: str) -> None:
+        self.script = script
+        self.commands: list[list[str]] = []
+
+    def start(self, command: list[str], output: IO[bytes], **env: str) -> subprocess.Popen[bytes]:
+        """Start the process."""
+        self.commands.append(command)
+        return subprocess.Popen([sys.executable, "-c", self.script], env=env, stdout=output, stderr=output)
+
+
+WRITES = "import os, pathlib; (pathlib.Path(os.environ['CDK_OUTDIR']) / 'written').touch()"
+
+
+@pytest.fixture
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep assemblies in a directory of the test."""
+    monkeypatch.setattr(assemblies, "inputs", lambda: "inputs")
+    monkeypatch.setattr(assemblies, "kept", partial(assemblies.kept, parent=tmp_path / "assemblies"))
+
+
+@pytest.mark.usefixtures("_own_directory")
+def test_a_configuration_is_synthesised_once(tmp_path: Path) -> None:
+    """A second deployment of a configuration uses the kept assembly, whatever the file's name is."""
+    app: Any = App(WRITES)
+    first, same, other = (tmp_path / f"{name}.json" for name in ("first", "same", "other"))
+    for file, text in ((first, "{}"), (same, "{}"), (other, '{"jobs": ["etl"]}')):
+        file.write_text(text)
+    written = [synthesise(app, file).wait() for file in (first, same, other)]
+    assert (written[0], len(app.commands)) == (written[1], 2)
+    assert [(directory / "written").exists() for directory in written] == [True] * 3
+
+
+@pytest.mark.usefixtures("_own_directory")
+def test_environments_are_not_deployed_to_the_emulator() -> None:
+    """The app gets an empty selection: the emulator has one account, and a stack of the common part."""
+    app: Any = App(WRITES)
+    synthesise(app).wait()
+    assert app.commands[0][2:] == ["-c", "target=local", "-c", "environment="]
+
+
+@pytest.mark.usefixtures("_own_directory")
+def test_a_failed_synthesis_is_not_kept() -> None:
+    """The error has the app's output. The next deployment starts the app again."""
+    failing: Any = App("import sys; sys.exit('no such key')")
+    with pytest.raises(DeploymentError, match="no such key"):
+        synthesise(failing).wait()
+    repaired: Any = App(WRITES)
+    assert (synthesise(repaired).wait() / "written").exists()

@@ -7,28 +7,34 @@ import json
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import pytest
 import uv
 
+from infra.build_directory import filled
+
 ROOT: Final = Path(__file__).parents[2]
 REQUIREMENTS: Final = ROOT / "requirements.txt"
 
 
 @pytest.fixture
-def python(tmp_path: Path) -> Path:
-    """Return a Python that has what requirements.txt pins and nothing else.
+def python() -> Path:
+    """Return a Python that has what requirements.txt pins and nothing else. It is kept until these change.
 
     Of the file that two packages install, it has the copy with which jsii cannot read the stack's warnings:
     https://github.com/aws/aws-cdk/issues/38482.
     """
-    environment = tmp_path / "venv"
-    _uv("venv", "--python", sys.executable, environment)
+    key = sha256(f"{sys.version} {sys.executable} {REQUIREMENTS.read_text()}".encode()).hexdigest()[:16]
+    return filled(ROOT / "build" / f"clone-{key}", _install) / "bin" / "python"
+
+
+def _install(environment: Path) -> None:
+    _uv("venv", "--allow-existing", "--python", sys.executable, environment)
     for options in ((), ("--reinstall-package", "aws-cdk-cloud-assembly-schema")):
         _uv("pip", "sync", "--python", environment, *options, REQUIREMENTS)
-    return environment / "bin" / "python"
 
 
 def test_clone_synthesises_and_prints_the_warning(python: Path, tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def _make(clone: Path, target: str, **environ: str) -> subprocess.CompletedProce
 
 
 def test_synth_needs_only_path_home_and_region(clone: Path, tmp_path: Path) -> None:
-    """The functions get the Python that synthesises, so no other is needed. One line names the template."""
+    """The functions get the Python that synthesises, so no other is needed. One line names the template.
+
+    Bytecode is kept even if the user's environment says otherwise: the CDK's takes ten seconds.
+    """
     (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -45,11 +48,13 @@ def test_synth_needs_only_path_home_and_region(clone: Path, tmp_path: Path) -> N
     # With these, a machine behind a proxy reaches PyPI.
     network = {name: value for name, value in os.environ.items() if name.upper().startswith(NETWORK)}
     home = os.environ["HOME"]
-    done = _make(clone, "synth", PATH=str(programs), HOME=home, AWS_REGION="eu-west-1", **network)
+    environ = {"PATH": str(programs), "HOME": home, "AWS_REGION": "eu-west-1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = _make(clone, "synth", **environ, **network)
     assert (done.stderr, done.returncode) == ("", 0)
     assert done.stdout == "Template: cdk.out/Gluebrake.template.json\n"
     template = (clone / "cdk.out" / "Gluebrake.template.json").read_text()
     assert '"Runtime": "python{}.{}"'.format(*sys.version_info) in template
+    assert list(clone.glob("infra/__pycache__/stack.*.pyc"))
 
 
 def test_uv_is_installed_only_with_its_hash(clone: Path) -> None:
@@ -59,4 +64,6 @@ def test_uv_is_installed_only_with_its_hash(clone: Path) -> None:
     done = _make(clone, ".venv/synced", **os.environ)
     assert done.returncode != 0
     assert "DO NOT MATCH THE HASHES" in done.stderr
+    # The line before an installation says what is installed where.
+    assert done.stdout.startswith("Installing the packages of requirements/dev.txt into .venv, once: about ")
     assert not (clone / ".venv" / "bin" / "uv").exists()

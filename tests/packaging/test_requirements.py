@@ -39,7 +39,7 @@ def test_functions_do_not_get_the_commands_packages() -> None:
     """The functions and the command are one distribution. Its dependencies would slow down each cold start."""
     functions = set(PROJECT["dependency-groups"]["functions"])
     only_command = set(PROJECT["project"]["dependencies"]) - functions
-    assert only_command == {"rich", "typer"}
+    assert only_command == {"boto3", "rich", "typer"}
     assert not only_command & _names(FUNCTIONS)
 
 

@@ -55,8 +55,9 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "retry_seconds": [5, 900],
     "confirm_seconds": [15, 300],
     "confirm_deadline_seconds": 1800,
+    "detailed_metrics": True,
 }
-"""A function's settings as the stack writes them, without the queues' URLs."""
+"""A function's settings as the stack writes them with a dashboard, without the queues' URLs."""
 
 SENDER_ID: Final = "AIDAEXAMPLE:guardrail"
 FUNCTION_SENDER_ID: Final = "AROAGLUEBRAKE:stop"

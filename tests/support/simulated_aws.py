@@ -28,6 +28,7 @@ from gluebrake.lambda_event import Bookkeeping
 from gluebrake.model import AwsEnvironment
 from gluebrake.outcomes import NoticeKind
 from gluebrake.prices import Prices
+from gluebrake.problems import ALL_FUNCTIONS
 from gluebrake.stages import Queue
 from gluebrake.telemetry import Telemetry
 from tests.support.fakes import sqs
@@ -101,7 +102,12 @@ class Invocation:
 
     @cached_property
     def metrics(self) -> list[Json]:
-        """The lines in CloudWatch's embedded metric format."""
+        """The lines in CloudWatch's embedded metric format, without the sums for alarms over all functions."""
+        return [line for line in self.all_metrics if line["service"] != ALL_FUNCTIONS]
+
+    @property
+    def all_metrics(self) -> list[Json]:
+        """All lines in CloudWatch's embedded metric format."""
         return [line for line in self._json_lines if "_aws" in line]
 
     @cached_property

@@ -56,7 +56,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], Metrics]:
     """Return a function that reads the metrics that an invocation has written."""
 
     def read() -> Metrics:
-        (blob,) = [json.loads(line) for line in capsys.readouterr().out.split("\n") if '"_aws"' in line]
-        return {name: values for name, values in blob.items() if isinstance(values, list)}
+        blobs = [json.loads(line) for line in capsys.readouterr().out.split("\n") if '"_aws"' in line]
+        return {name: values for blob in blobs for name, values in blob.items() if isinstance(values, list)}
 
     return read

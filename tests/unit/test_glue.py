@@ -499,6 +499,14 @@ class TestInvalidBatches:
         aws.faults.add(Refused("InvalidInputException"), operation=STOP)
         assert _observations(glue.stop([batch("jr_1")], _budget())) == {"jr_1": Observation.STATE}
 
+    def test_batch_of_an_invalid_job_is_not_halved(self, aws: FakeAws, glue: Glue) -> None:
+        """Glue refuses the job's name in a read as well, so it would refuse each half."""
+        aws.faults.add(Refused("InvalidInputException"))
+        findings = glue.stop([batch(*_ids(25))], _budget())
+        assert {finding.code for finding in findings} == {"InvalidInputException"}
+        assert len(findings) == 25
+        assert len(aws.requests(STOP)) == 1
+
     def test_halving_ends_when_glue_throttles(self, aws: FakeAws, slow_glue: Glue) -> None:
         """The halves that were not called are left for another invocation."""
         _add_runs(aws, *_ids(25))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import pytest
@@ -102,3 +103,15 @@ def test_message_without_runs_has_an_error() -> None:
 def test_response_without_runs_has_two_empty_lists() -> None:
     """The response has both lists, also if they are empty."""
     assert invoke_response([], []) == {"SuccessfulSubmissions": [], "Errors": []}
+
+
+def test_response_that_lambda_would_refuse_is_shortened() -> None:
+    """The whole request is done, so the response has the first runs of each list and counts them all."""
+    results = [
+        _result(Outcome.FAILED, f"jr_{number}", ("Failed", "x" * 7000, "")) for number in range(1001)
+    ] + [_result(Outcome.STOP_SUBMITTED, f"jr_{number}") for number in range(3)]
+    response = invoke_response(results, [])
+    assert len(json.dumps(response)) < 6_000_000
+    assert [error["JobRunId"] for error in response["Errors"]] == [f"jr_{number}" for number in range(500)]
+    assert len(response["SuccessfulSubmissions"]) == 3
+    assert response["Truncated"] == {"Errors": 1001, "SuccessfulSubmissions": 3}

@@ -125,6 +125,18 @@ class TestQueueRecords:
         assert redriven.is_first
 
     @pytest.mark.parametrize(
+        ("member", "value", "why"),
+        [("body", 5, "TypeError"), ("attributes", {}, "KeyError"), ("attributes", "none", "TypeError")],
+    )
+    def test_record_that_is_not_one_of_sqs_is_rejected(self, member: str, value: object, why: str) -> None:
+        """A caller may send it. Its message has the reason, and the other records are messages as usual."""
+        malformed, valid = sqs_record(request(), "m-1"), sqs_record(request(), "m-2")
+        rejected, other = _parse({"Records": [{**malformed, member: value}, valid]}).messages
+        assert rejected.message_id == "m-1"
+        assert rejected.rejection.startswith(f"the record: is not one of SQS ({why}")
+        assert other == message(request(), message_id="m-2", receipt_handle="m-2/1")
+
+    @pytest.mark.parametrize(
         ("sender", "via"),
         [
             (FUNCTION_SENDER_ID, "event e-1"),

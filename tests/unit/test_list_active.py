@@ -189,6 +189,20 @@ class TestListing:
         assert active.error == "there was no time to read all of the job's runs"
         assert len(aws.calls) == 1
 
+    def test_page_that_cannot_be_read_is_an_error(self, aws: FakeAws) -> None:
+        """An exception of botocore or of this code fails the listing of its job only."""
+        _add(aws, 1)
+        aws.glue.add_run("other", "jr_9", started_on=SENT_AT - RECENTLY)
+
+        def answer(call: Call, answer: Answer) -> Reply:
+            is_other = call.parameters["JobName"] == "other"
+            return answer(call) if is_other else Reply(payload={"JobRuns": [{"StartedOn": "soon"}]})
+
+        aws.faults.add(answer, operation=PAGES)
+        listed = _glue(aws).list_active({"etl": None, "other": None}, _budget(), SENT_AT)
+        assert (listed["etl"].code, listed["etl"].runs) == ("NoAnswer", ())
+        assert _ids(listed["other"]) == ["jr_9"]
+
     def test_late_answer_is_an_error(self, aws: FakeAws) -> None:
         """A listing that is running at the deadline is retried. One that has not started is deferred."""
         for name in ("etl", "report"):

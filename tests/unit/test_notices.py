@@ -149,7 +149,7 @@ class TestSweeps:
     def test_item_says_how_long_and_how_much(self) -> None:
         """The cost of an active run is an upper bound."""
         (section,) = _sections(due(max_minutes=60, mode="report", schedule="rate(15 minutes)"))
-        assert section.items[0].what == "active for 1 h 1 min; at most 10 DPU-hours, about $4.47 (estimate)"
+        assert section.items[0].what == "active for 1 h 1 min; at most 10 DPU-hours and about $4.47 (estimate)"
 
     def test_runs_that_a_sweep_asked_to_stop_are_not_named(self) -> None:
         """CONFIRM notices what became of them."""

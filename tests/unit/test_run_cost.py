@@ -145,10 +145,14 @@ class TestResults:
     ("values", "expected"),
     [
         ({Measure.DPU_HOURS_CONSUMED: 3.2, Measure.ESTIMATED_COST_USD: 1.408}, "3.2 DPU-hours, about $1.41"),
+        (
+            {Measure.DPU_HOURS_CONSUMED: 0.0002, Measure.ESTIMATED_COST_USD: 0.0001},
+            "0.0002 DPU-hours, less than $0.01",
+        ),
         ({Measure.DPU_HOURS_CONSUMED: 3.2}, "3.2 DPU-hours"),
         (
             {Measure.DPU_HOURS_AT_MOST: 12.0, Measure.ESTIMATED_COST_USD_AT_MOST: 5.28},
-            "at most 12 DPU-hours, about $5.28",
+            "at most 12 DPU-hours and about $5.28",
         ),
         ({Measure.DPU_HOURS_AT_MOST: 12.0}, "at most 12 DPU-hours"),
         ({Measure.DPU_HOURS_CONSUMED: None}, ""),

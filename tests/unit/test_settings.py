@@ -39,6 +39,7 @@ SHARED_OPTIONAL: Final[dict[str, Any]] = {
     "price_per_dpu_hour": Prices(),
     "notice_topic_arn": "",
     "notify_on": (),
+    "detailed_metrics": False,
 }
 """The values that every function reads if they are there, with their defaults, in the order of the fields."""
 

@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gluebrake.aws.sqs import MAX_BYTES, MAX_ENTRIES, Queues
+from gluebrake.aws.sqs import MAX_BYTES, MAX_ENTRIES, Queues, batches
 from gluebrake.contract import ATTEMPT, SENDER
 from gluebrake.model import OutgoingMessage
 from gluebrake.stages import Queue
@@ -188,6 +188,10 @@ class TestBatches:
         client = RecordingClient()
         _queues(client).send(_numbered(count))
         assert [len(batch) for _, batch in client.calls] == entries
+
+    def test_no_item_is_no_batch(self) -> None:
+        """The outcome events of an invocation use the batches as well, and there may be none."""
+        assert list(batches([], len)) == []
 
     def test_bytes_fill_a_batch_exactly(self) -> None:
         """Two messages of 1 MiB together share a batch. With one byte more they need two."""

@@ -151,13 +151,13 @@ def test_sweep_is_counted(
     dependencies: SweepDependencies,
     metrics: Callable[[], Metrics],
 ) -> None:
-    """The metrics have what the alarms watch."""
+    """The metrics have what occurred, and nothing else."""
     invoke(dependencies, scheduled("runaway", "watched"))
     counted = {name: sum(values) for name, values in metrics().items()}
     expected = {
         "SweepsCompleted": 1,
-        "SweepIncomplete": 0,
-        "PolicyOverCap": 0,
+        "SweepIncomplete": None,
+        "PolicyOverCap": None,
         "RunsMatched": 4,
         "StopsRequested": 2,
         "StateReads": 2,
@@ -168,12 +168,17 @@ def test_sweep_is_counted(
 
 @pytest.mark.parametrize("deployed", [(policy("runaway", max_minutes=720, max_runs=1),)])
 def test_policy_over_its_cap_stops_nothing(
-    jobs: FakeAws, dependencies: SweepDependencies, metrics: Callable[[], Metrics]
+    jobs: FakeAws,
+    dependencies: SweepDependencies,
+    metrics: Callable[[], Metrics],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Two runs are over the limit, and the cap is one."""
+    """Two runs are over the limit, and the cap is one. A warning names the policy."""
     invoke(dependencies, scheduled("runaway"))
     assert not stop_requests(jobs)
     assert sum(metrics()["PolicyOverCap"]) == 1
+    (line,) = [line for line in caplog.records if line.message == "PolicyOverCap"]
+    assert (line.levelname, line.__dict__["policy"], line.__dict__["stoppable"]) == ("WARNING", "runaway", 2)
 
 
 def test_report_is_published_and_logged(

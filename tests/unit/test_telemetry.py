@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from gluebrake.metrics import Count, Measure
 from gluebrake.model import MessageResult, RunResult
-from gluebrake.outcomes import Outcome, failures_of
+from gluebrake.outcomes import Outcome
+from gluebrake.problems import PROBLEM_OF
 from gluebrake.telemetry import Telemetry
 from tests.support.builders import EVENT_VIA, SENDER_ID, message_result, result, target
 
@@ -52,8 +53,8 @@ def telemetry(log: StringIO) -> Telemetry:
     return telemetry
 
 
-def _telemetry(log: StringIO, *, observe: bool = False) -> Telemetry:
-    telemetry = Telemetry("stop", observe=observe)
+def _telemetry(log: StringIO, *, observe: bool = False, detailed: bool = True) -> Telemetry:
+    telemetry = Telemetry("stop", observe=observe, detailed=detailed)
     for handler in logging.getLogger("stop").handlers:
         assert isinstance(handler, logging.StreamHandler)
         handler.setStream(log)
@@ -92,6 +93,13 @@ def _sums(blobs: list[dict[str, Any]]) -> dict[str, float]:
             for metric in directive["Metrics"]:
                 sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(blob[metric["Name"]])
     return sums
+
+
+class _Broken(StringIO):
+    """A stream whose reader is gone."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
 
 
 class TestLines:
@@ -159,6 +167,20 @@ class TestLines:
         assert line == of_logger
         assert timedelta() <= second - first < timedelta(seconds=10)
 
+    def test_log_that_cannot_be_written_changes_nothing_else(
+        self, log: StringIO, emitted: Emitted, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The metrics are written, and standard error has the reason."""
+        telemetry = _telemetry(log)
+        for handler in logging.getLogger("stop").handlers:
+            assert isinstance(handler, logging.StreamHandler)
+            handler.setStream(_Broken())
+        telemetry.record_results([result(Outcome.STOPPED)], [], {}, frozenset())
+        assert "BrokenPipeError" in capsys.readouterr().err
+        telemetry.flush({})
+        (_, metrics) = emitted()
+        assert _sums(metrics)["Stopped"] == 1
+
     @pytest.mark.parametrize(("level", "messages"), [("INFO", ["Failed", "Stopped"]), ("WARNING", ["Failed"])])
     def test_level_of_logger_holds(
         self, log: StringIO, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, level: str, messages: list[str]
@@ -216,11 +238,11 @@ class TestLines:
         assert line["message_ids"] == ["m-1"]
 
     @pytest.mark.parametrize("outcome", Outcome)
-    def test_failure_is_a_warning(self, telemetry: Telemetry, emitted: Emitted, outcome: Outcome) -> None:
-        """Each result has one line. Its level is WARNING for a failure, else INFO."""
+    def test_problem_is_a_warning(self, telemetry: Telemetry, emitted: Emitted, outcome: Outcome) -> None:
+        """Each result has one line. Its level is WARNING if an alarm counts the outcome, else INFO."""
         _record(telemetry, result(outcome))
         ((line,), _) = emitted()
-        assert line["level"] == ("WARNING" if outcome in failures_of("stop") else "INFO")
+        assert line["level"] == ("WARNING" if outcome in PROBLEM_OF else "INFO")
 
     def test_line_shows_whether_its_message_is_redelivered(
         self, telemetry: Telemetry, emitted: Emitted
@@ -245,7 +267,7 @@ class TestLines:
         assert len(lines) == 1
         assert lines[0][{"run_id": "job_run_id"}.get(field, field)] == text
         assert lines[0]["outcome"] == "StopSubmitted"
-        assert _sums(blobs)["Failed"] == 0
+        assert "Failed" not in _sums(blobs)
 
     @given(st.text(), st.text())
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -276,7 +298,7 @@ class TestLines:
             crash()
         telemetry.record_exception(error.value)
         ((line,), _) = emitted()
-        assert (line["level"], line["message"]) == ("ERROR", "UnexpectedError")
+        assert (line["level"], line["message"]) == ("ERROR", "UnexpectedErrors")
         assert (line["exception_name"], line["function_request_id"]) == ("RuntimeError", "request-1")
         assert "two\nlines" in line["exception"]
 
@@ -320,12 +342,23 @@ class TestMetrics:
             assert sums[outcome] == number + (outcome is Outcome.INVALID_REQUEST)
         assert sums["RunsRequested"] == 7
 
-    @pytest.mark.parametrize("service", ["stop", "confirm"])
-    def test_failures_are_emitted_as_zeros(self, service: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """The alarms on failures always have data. Other outcomes are emitted only when they occur."""
-        _record(Telemetry(service))
-        sums = _sums([json.loads(capsys.readouterr().out)])
-        assert sums == dict.fromkeys([*failures_of(service), Count.UNEXPECTED_ERRORS], 0)
+    def test_what_did_not_occur_is_not_emitted(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """A metric costs money in each hour in which it has a value."""
+        _record(telemetry, DUPLICATE_RUNS=0)
+        assert emitted() == ([], [])
+
+    def test_problems_are_counted_over_all_functions(self, telemetry: Telemetry, emitted: Emitted) -> None:
+        """A problem is in the metrics of its function, and in a number that one alarm watches."""
+        _record(telemetry, *map(result, (Outcome.FAILED, Outcome.UNCONFIRMED)), message_result())
+        (of_function, of_problems) = emitted()[1]
+        assert (of_function["service"], of_problems["service"]) == ("stop", "gluebrake")
+        assert _sums([of_problems]) == {"RunsNotStopped": 2, "RequestsRefused": 1}
+
+    def test_without_details_there_are_outcomes_and_problems(self, log: StringIO, emitted: Emitted) -> None:
+        """The metrics that only a dashboard shows are left out: the other counts, and the measures."""
+        measured = replace(result(Outcome.STOPPED), measures={Measure.TIME_TO_STOP: 1.0})
+        _record(_telemetry(log, detailed=False), measured, result(Outcome.FAILED), RUNS_REQUESTED=2)
+        assert _sums(emitted()[1]) == {"Stopped": 1, "Failed": 1, "RunsNotStopped": 1}
 
     def test_counts_of_several_groups_add_up(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """An invocation that processes several groups of messages emits the sums once."""
@@ -334,28 +367,28 @@ class TestMetrics:
         telemetry.flush({Count.STOP_CALLS: 4, Count.STATE_READS: 0})
         sums = _sums(emitted()[1])
         assert (sums["Failed"], sums["DuplicateRuns"]) == (2, 5)
-        assert (sums["StopCalls"], sums["StateReads"]) == (4, 0)
+        assert (sums["StopCalls"], sums.get("StateReads")) == (4, None)
 
     def test_exceptions_are_counted(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """An alarm can watch the number of unhandled exceptions."""
         telemetry.record_exception(RuntimeError())
         telemetry.record_exception(RuntimeError())
         telemetry.flush({})
-        assert _sums(emitted()[1]) == {"UnexpectedErrors": 2}
+        assert _sums(emitted()[1]) == {"UnexpectedErrors": 2, "Malfunctions": 2}
 
     def test_lost_events_are_counted(self, telemetry: Telemetry, emitted: Emitted) -> None:
-        """The metric is the number of events over all error codes, and 0 without any."""
-        for lost, total in (({"NoTime": 20, "InternalFailure": 1}, 21), ({}, 0)):
+        """The metric is the number of events over all error codes, and absent without any."""
+        for lost, total in (({"NoTime": 20, "InternalFailure": 1}, 21), ({}, None)):
             telemetry.record_lost_events(lost)
             telemetry.flush({})
-            assert _sums(emitted()[1])["OutcomeEventsLost"] == total
+            assert _sums(emitted()[1]).get("OutcomeEventsLost") == total
 
     def test_nothing_is_emitted_twice(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """The counts of an invocation are not in the metrics of the next."""
         _record(telemetry, result(Outcome.FAILED))
         emitted()
         _record(telemetry)
-        assert _sums(emitted()[1])["Failed"] == 0
+        assert "Failed" not in _sums(emitted()[1])
 
     def test_measures_are_emitted_with_their_units(self, telemetry: Telemetry, emitted: Emitted) -> None:
         """The time, DPUs and DPU-hours of a stopped run are metrics, and are in its log line too."""

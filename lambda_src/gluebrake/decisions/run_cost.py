@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from gluebrake.decisions.dpu_usage import dpu_hours, dpus
-from gluebrake.decisions.readable import dollars, number
+from gluebrake.decisions.readable import CENT, dollars, number
 from gluebrake.metrics import Measure
 from gluebrake.model import RunFacts, RunResult
 from gluebrake.prices import Prices
@@ -20,6 +20,8 @@ from gluebrake.prices import Prices
 _MEMORY_OPTIMIZED: Final = "R."
 _HOUR: Final = 3600
 _DECIMALS: Final = 6
+
+Values = tuple[tuple[Measure, float | None], ...]
 
 
 def with_cost(result: RunResult, prices: Prices, now: datetime) -> RunResult:
@@ -32,7 +34,7 @@ def with_cost(result: RunResult, prices: Prices, now: datetime) -> RunResult:
 def measures(run: RunFacts, prices: Prices, now: datetime) -> dict[Measure, float]:
     """Measure what a run used: as a sum if it is over, as an upper bound if it is active."""
     values = _of_ended(run, prices) if run.is_over else _of_active(run, prices, now)
-    return {measure: round(value, _DECIMALS) for measure, value in values.items() if value is not None}
+    return {measure: round(value, _DECIMALS) for measure, value in values if value is not None}
 
 
 def price(run: RunFacts, prices: Prices) -> float | None:
@@ -63,33 +65,39 @@ def in_words(values: Mapping[Measure, float | None]) -> str:
     used, at_most = values.get(Measure.DPU_HOURS_CONSUMED), values.get(Measure.DPU_HOURS_AT_MOST)
     if used is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD)
-        return f"{number(used)} DPU-hours" + (f", about {dollars(usd)}" if usd is not None else "")
+        return f"{number(used)} DPU-hours" + (f", {_about(usd)}" if usd is not None else "")
     if at_most is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD_AT_MOST)
-        return f"at most {number(at_most)} DPU-hours" + (f", about {dollars(usd)}" if usd is not None else "")
+        return f"at most {number(at_most)} DPU-hours" + (f" and {_about(usd)}" if usd is not None else "")
     return ""
 
 
-def _of_ended(run: RunFacts, prices: Prices) -> dict[Measure, float | None]:
+def _about(usd: float) -> str:
+    return dollars(usd) if 0 < usd < CENT else f"about {dollars(usd)}"
+
+
+def _of_ended(run: RunFacts, prices: Prices) -> Values:
     hours, of_run = dpu_hours(run), price(run, prices)
-    return {
-        Measure.DPU_HOURS_CONSUMED: hours,
-        Measure.ESTIMATED_COST_USD: cost(hours, of_run),
-        Measure.FURTHER_COST_USD_AT_MOST: cost(_dpu_hours_left(run), of_run),
-    }
+    return (
+        (Measure.DPU_HOURS_CONSUMED, hours),
+        (Measure.ESTIMATED_COST_USD, cost(hours, of_run)),
+        (Measure.FURTHER_COST_USD_AT_MOST, cost(_dpu_hours_left(run), of_run)),
+    )
 
 
 def _dpu_hours_left(run: RunFacts) -> float | None:
     """Return the DPU-hours that a stopped run could have used until its Timeout, at most."""
+    if run.state != "STOPPED" or not run.timeout_minutes:
+        return None
     allocated = dpus(run)
-    if run.state != "STOPPED" or not run.timeout_minutes or allocated is None:
+    if allocated is None:
         return None
     return max(0.0, run.timeout_minutes * 60 - run.execution_seconds) * allocated / _HOUR
 
 
-def _of_active(run: RunFacts, prices: Prices, now: datetime) -> dict[Measure, float | None]:
+def _of_active(run: RunFacts, prices: Prices, now: datetime) -> Values:
     hours = dpu_hours_at_most(run, now)
-    return {
-        Measure.DPU_HOURS_AT_MOST: hours,
-        Measure.ESTIMATED_COST_USD_AT_MOST: cost(hours, price(run, prices)),
-    }
+    return (
+        (Measure.DPU_HOURS_AT_MOST, hours),
+        (Measure.ESTIMATED_COST_USD_AT_MOST, cost(hours, price(run, prices))),
+    )

@@ -86,7 +86,7 @@ def build_dependencies(environ: Mapping[str, str]) -> ConfirmDependencies:
         prices=settings.price_per_dpu_hour,
         notice_topic=wiring.notice_topic(settings),
         notify_on=frozenset(settings.notify_on),
-        telemetry=Telemetry("confirm"),
+        telemetry=Telemetry("confirm", detailed=settings.detailed_metrics),
         retry_policy=RetryPolicy(
             delays={Queue.CONFIRM: Backoff(*settings.confirm_seconds, first_attempt=0)},
             deadline_seconds=settings.confirm_deadline_seconds,

@@ -119,7 +119,7 @@ def build_dependencies(environ: Mapping[str, str]) -> StopDependencies:
         prices=settings.price_per_dpu_hour,
         notice_topic=wiring.notice_topic(settings),
         notify_on=frozenset(settings.notify_on),
-        telemetry=Telemetry("stop", observe=settings.observe),
+        telemetry=Telemetry("stop", observe=settings.observe, detailed=settings.detailed_metrics),
         limits=Limits(settings.jobs, settings.protected_jobs, settings.max_runs_per_request),
         retry_policy=RetryPolicy(
             delays={

@@ -111,7 +111,7 @@ def build_dependencies(environ: Mapping[str, str]) -> SweepDependencies:
         prices=settings.price_per_dpu_hour,
         notice_topic=wiring.notice_topic(settings),
         notify_on=frozenset(settings.notify_on),
-        telemetry=Telemetry("sweep"),
+        telemetry=Telemetry("sweep", detailed=settings.detailed_metrics),
         retry_policy=RetryPolicy(delays={}, deadline_seconds=0),
         bookkeeping=Bookkeeping("sweep", 1, frozenset(settings.trusted_sender_ids)),
         queue=Queue.SWEEP,

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from gluebrake.contract import STOP_OUTCOME, STOP_REQUESTED, StopRequest
+from gluebrake.contract import STOP_OUTCOME, STOP_REQUESTED, SWEEP_REPORT, StopRequest
 from gluebrake.model import NotARequest
 from gluebrake.parsing import alarm_forms, cloudwatch_alarm, glue_event, stop_request
 from gluebrake.parsing.context import Context
@@ -99,10 +99,11 @@ _PARSERS: Final[dict[str, Callable[[_Envelope, Context], list[StopRequest] | Not
     "CloudWatch Alarm Contributor State Change": _contributor,
 }
 
-# Known events that request no stop: of a run that ended, of an API call, of an outcome, of a crawler.
+# Known events that request no stop: of a run that ended, an API call, an outcome, a sweep, a crawler.
 _REQUEST_NOTHING: Final = frozenset(
     {
         STOP_OUTCOME,
+        SWEEP_REPORT,
         "AWS API Call via CloudTrail",
         "CloudWatch Alarm Configuration Change",
         "Data Quality Evaluation Results Available",

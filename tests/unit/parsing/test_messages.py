@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gluebrake.contract import NOTICE
 from gluebrake.model import ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
@@ -31,6 +32,16 @@ def test_message_that_requests_nothing_is_ignored() -> None:
     assert requests == []
     assert [(result.message.body, result.outcome) for result in results] == [(foreign.body, Outcome.IGNORED)]
     assert results[0].why.startswith("it is of account 999999999999")
+
+
+def test_notice_of_gluebrake_is_ignored() -> None:
+    """A notice that is sent to a queue requests nothing, whatever its text names."""
+    notice = {"source": "custom", "metadata": {"eventType": NOTICE}, "content": {"description": body()}}
+    requests, results = parse_requests([message(json.dumps(notice))], dispatcher.parse, AWS_ENVIRONMENT)
+    assert requests == []
+    assert [(result.outcome, result.why) for result in results] == [
+        (Outcome.IGNORED, "this is a notice of Gluebrake")
+    ]
 
 
 def test_default_body_of_the_builders_is_a_request() -> None:

@@ -11,7 +11,7 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gluebrake.contract import Selection, StopRequest
+from gluebrake.contract import OUTCOME_SOURCE, SWEEP_REPORT, Selection, StopRequest
 from gluebrake.model import ParsedRequest
 from tests.support.builders import AWS_ENVIRONMENT, Ignored, Invalid, parse_one
 from tests.unit.parsing.events import (
@@ -329,6 +329,10 @@ IGNORED: Final[dict[str, tuple[Json, str]]] = {
             "aws.glue-dataquality",
         ),
         "requests no stop",
+    ),
+    "report of a sweep": (
+        eventbridge(SWEEP_REPORT, {"complete": True, "runs": []}, OUTCOME_SOURCE),
+        f"'{SWEEP_REPORT}' requests no stop",
     ),
     "call of Gluebrake": (
         eventbridge(

@@ -1,0 +1,127 @@
+"""The stack that collects the reports of other accounts: a bus, a rule, a log group and saved queries."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import central_queries
+from infra.names import CENTRAL_BUS
+from infra.statements import REPORTS
+from infra.suppressions import suppress_checkov, suppress_nag
+
+_LOG_GROUP: Final = f"/aws/events/{CENTRAL_BUS}"
+
+
+class GluebrakeCentral(cdk.Stack):
+    """The central stack. It keeps reports and can stop nothing: it has no role, and no rule that forwards.
+
+    `organization` is the AWS organisation whose accounts may report.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, organization: str, log_retention_days: int
+    ) -> None:
+        super().__init__(
+            scope, construct_id, description="Gluebrake: collects the reports of an organisation's accounts"
+        )
+        self._bus = events.EventBus(
+            self,
+            "Bus",
+            event_bus_name=CENTRAL_BUS,
+            description="Collects what Gluebrake did and found in the accounts of the organisation",
+        )
+        self._allow_organization(organization)
+        log_group = self._log_group(log_retention_days)
+        rule = self._rule(log_group)
+        self._allow_rule(rule, log_group)
+        central_queries.save(self, log_group)
+        cdk.CfnOutput(self, "CentralBusArn", value=self._bus.event_bus_arn)
+        cdk.CfnOutput(self, "ReportLogGroupName", value=log_group.log_group_name)
+
+    def _allow_organization(self, organization: str) -> None:
+        # A rule of another account sends with its role, a principal of the organisation. The other keys have a
+        # value for each event of a call. PutEvents refuses an event that lacks one of them:
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-example-policy-cross-account-custom-bus-source.html
+        self._bus.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AllowReports",
+                principals=[iam.AnyPrincipal()],
+                actions=["events:PutEvents"],
+                resources=[self._bus.event_bus_arn],
+                conditions={
+                    "StringEquals": {"aws:PrincipalOrgID": organization},
+                    "ForAllValues:StringEquals": {f"events:{key}": values for key, values in REPORTS.items()},
+                },
+            )
+        )
+
+    def _log_group(self, retention_days: int) -> logs.LogGroup:
+        log_group = logs.LogGroup(
+            self,
+            "Reports",
+            log_group_name=_LOG_GROUP,
+            retention=logs.RetentionDays.INFINITE,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        # LogGroup takes a member of an enum. The underlying resource takes the configured number of days.
+        cast("logs.CfnLogGroup", log_group.node.default_child).retention_in_days = retention_days
+        suppress_checkov(
+            log_group, "CKV_AWS_158", "CloudWatch Logs encrypts the log group. The rule accepts only KMS."
+        )
+        return log_group
+
+    def _rule(self, log_group: logs.ILogGroup) -> events.CfnRule:
+        rule = events.CfnRule(
+            self,
+            "KeepReports",
+            description="Keeps the outcome events and the report events of Gluebrake, and nothing else",
+            event_bus_name=self._bus.event_bus_name,
+            event_pattern=REPORTS,
+            targets=[events.CfnRule.TargetProperty(id="Reports", arn=self._log_group_arn())],
+        )
+        rule.node.add_dependency(log_group)
+        suppress_nag(
+            rule,
+            "Serverless::Serverless-EventBusDLQ",
+            reason="Each account has its own reports in its functions' logs, where a lost copy can be read.",
+        )
+        return rule
+
+    def _allow_rule(self, rule: events.CfnRule, log_group: logs.ILogGroup) -> None:
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-cloudwatchlogs-permissions
+        # The call that creates a log stream has no source ARN.
+        services = [
+            iam.ServicePrincipal("events.amazonaws.com"),
+            iam.ServicePrincipal("delivery.logs.amazonaws.com"),
+        ]
+        statements = [
+            iam.PolicyStatement(
+                sid="CreateLogStreams",
+                principals=[*services],
+                actions=["logs:CreateLogStream"],
+                resources=[log_group.log_group_arn],
+            ),
+            iam.PolicyStatement(
+                sid="KeepReports",
+                principals=[*services],
+                actions=["logs:PutLogEvents"],
+                resources=[log_group.log_group_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+            ),
+        ]
+        logs.ResourcePolicy(self, "LogPolicy", policy_statements=statements)
+
+    def _log_group_arn(self) -> str:
+        """Return the log group's ARN as a rule names it, without the `:*` of its log streams."""
+        return self.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=_LOG_GROUP,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )

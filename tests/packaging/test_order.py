@@ -1,0 +1,31 @@
+"""The tests begin with the slow files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from tests.conftest import SLOW, pytest_collection_modifyitems
+
+TESTS: Final = Path(__file__).parents[1]
+
+
+def test_each_slow_file_exists() -> None:
+    """A file that was renamed would no longer be among the first."""
+    assert [name for name in SLOW if not (TESTS / name).is_file()] == []
+    assert len(set(SLOW)) == len(SLOW)
+
+
+def test_slow_files_are_first_and_the_rest_keeps_its_order() -> None:
+    """The order is the same in each worker, as xdist requires."""
+    names = ["cli/test_app.py", SLOW[2], "unit/test_glue.py", SLOW[0], SLOW[2]]
+    items: Any = [SimpleNamespace(path=TESTS / name) for name in names]
+    pytest_collection_modifyitems(items)
+    assert [item.path.relative_to(TESTS).as_posix() for item in items] == [
+        SLOW[0],
+        SLOW[2],
+        SLOW[2],
+        "cli/test_app.py",
+        "unit/test_glue.py",
+    ]
