@@ -110,12 +110,16 @@ class TestOwnCpu:
         assert all(value > 0 for value in seconds.values())
 
     @pytest.mark.parametrize("service", [STOP, CONFIRM])
-    def test_logger_writes_the_lines_of_the_function(self, service: str) -> None:
-        """Logger gets the fields that the function's own line has."""
+    def test_logger_writes_the_lines_of_the_function(
+        self, capsys: pytest.CaptureFixture[str], service: str
+    ) -> None:
+        """Logger gets the fields that the function's own line has, and writes them in each round."""
         fields = function_process._fields_of_a_line(service)  # noqa: SLF001
         assert {"outcome", "job_run_id", "message_ids", "will_redeliver"} <= fields.keys()
         assert ("TimeToStop" in fields) is (service == CONFIRM)
-        assert function_process.cpu_of_logger(service, 100) > 0
+        for _ in range(2):
+            assert function_process.cpu_of_logger(service, 100) > 0
+        assert "Logging error" not in capsys.readouterr().err
 
     def test_series_of_invocations_takes_time(self) -> None:
         """The CPU time of consecutive invocations is added up."""
