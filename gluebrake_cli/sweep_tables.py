@@ -12,7 +12,9 @@ from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
+from gluebrake.decisions import run_cost
 from gluebrake.decisions.policies import MEANINGS, NotMatched, NotStopped
+from gluebrake.metrics import Measure
 from gluebrake.policies import Policy
 from gluebrake.sweep_contract import PolicyReport, ReportedRun
 from gluebrake_cli.dead_letters import age
@@ -109,6 +111,8 @@ def _summary(result: SweepResult) -> Iterator[str]:
         f"{name}: {counted(summary.jobs, 'job')} considered, {counted(summary.matched, 'active run')} matched,"
         f" {summary.stoppable} can be stopped{near}."
     )
+    if used := _used(result.runs):
+        yield used
     if summary.over_cap:
         does = "SWEEP stops none of them" if summary.mode == "stop" else "In the mode stop, SWEEP stops none"
         yield (
@@ -119,6 +123,22 @@ def _summary(result: SweepResult) -> Iterator[str]:
         yield f"{reason}: {MEANINGS[NotStopped(reason)]}."
     if summary.warned:
         yield f"{_NEAR_LIMIT}: the run reached warnAtPercent since the sweep before."
+
+
+def _used(runs: Sequence[ReportedRun]) -> str:
+    """Return what the runs have used together, empty if Glue does not say enough of any of them."""
+    priced = [run for run in runs if run.estimated_cost_usd_at_most is not None]
+    summed = priced or [run for run in runs if run.dpu_hours_at_most is not None]
+    if not summed:
+        return ""
+    together = {
+        Measure.DPU_HOURS_AT_MOST: sum(run.dpu_hours_at_most or 0 for run in summed),
+        Measure.ESTIMATED_COST_USD_AT_MOST: sum(run.estimated_cost_usd_at_most or 0 for run in priced)
+        if priced
+        else None,
+    }
+    known = "The runs" if len(summed) == len(runs) else f"{len(summed)} of {len(runs)} runs"
+    return f"{known} have used {run_cost.in_words(together)} so far (an estimate)."
 
 
 def _left(not_matched: Mapping[str, int], *, explain: bool) -> Iterator[str]:

@@ -119,6 +119,27 @@ def test_what_is_not_known_is_empty() -> None:
     assert next(line for line in lines if "STARTING" in line).split() == ["etl", "STARTING", "13d", "23h"]
 
 
+@pytest.mark.parametrize(
+    ("runs", "shown"),
+    [
+        ([_run(dpu_hours_at_most=None)], None),
+        (
+            [_run(dpu_hours_at_most=10.0, estimated_cost_usd_at_most=4.4)] * 2,
+            "The runs have used at most 20 DPU-hours and about $8.80 so far (an estimate).",
+        ),
+        (
+            [_run(dpu_hours_at_most=10.0, estimated_cost_usd_at_most=4.4), _run(dpu_hours_at_most=None)],
+            "1 of 2 runs have used at most 10 DPU-hours and about $4.40 so far (an estimate).",
+        ),
+        ([_run(dpu_hours_at_most=10.0)], "The runs have used at most 10 DPU-hours so far (an estimate)."),
+    ],
+)
+def test_sum_of_what_the_runs_have_used_is_an_upper_bound(runs: list[ReportedRun], shown: str | None) -> None:
+    """Dollars are an estimate, and absent without a price. What Glue does not report is not summed."""
+    lines = _lines(sweep_tables.sweep_report(_result(*runs), explain=False, can_stop=False), 120)
+    assert [line for line in lines if "have used" in line] == ([shown] if shown else [])
+
+
 def test_control_characters_are_replaced() -> None:
     """Names are other people's texts, and a terminal would obey them."""
     lines = _lines(
