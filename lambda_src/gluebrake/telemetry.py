@@ -155,12 +155,14 @@ class Telemetry:
         Logger would take longer for a line than the rest of an invocation takes for a run. So it formats one
         line for each level, and the lines differ from that by their own fields only.
         """
-        shared = {level: self._fields_of_logger(level) for level in (logging.INFO, logging.WARNING)}
+        shared: dict[int, dict[str, Any]] = {}
         written: list[str] = []
         for line, measures in lines:
             level = logging.WARNING if line.outcome in PROBLEM_OF else logging.INFO
             if level < self._logger.log_level:
                 continue
+            if level not in shared:
+                shared[level] = self._fields_of_logger(level)
             fields = {**shared[level], "message": line.outcome, **msgspec.to_builtins(line)}
             for name, value in measures.items():
                 fields[name] = "unknown" if value is None else value

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
+from gluebrake.aws import best_effort
 from gluebrake.aws.call_budget import fan_out
 from gluebrake.contract import OUTCOME_SOURCE, STOP_OUTCOME, SWEEP_REPORT, StopOutcome
 from gluebrake.error_codes import NO_ANSWER
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_ENTRIES: Final = 10
-_SHORTEST_CALL_SECONDS: Final = 1.0
-_NO_TIME: Final = "NoTime"
 
 _LONGEST_LIST: Final = 100
 # PutEvents accepts 256 kB with all members of the entry, in UTF-8.
@@ -56,12 +54,12 @@ class EventBus:
     def _publish_each(self, entries: Sequence[Entry], seconds: float) -> Mapping[str, int]:
         if not entries or not self.name:
             return {}
-        if seconds < _SHORTEST_CALL_SECONDS:
-            return {_NO_TIME: len(entries)}
+        if seconds < best_effort.SHORTEST_CALL_SECONDS:
+            return {best_effort.NO_TIME: len(entries)}
         try:
             return self._publish(entries, seconds)
         except Exception as error:  # noqa: BLE001 - the results of the stage stand, whatever happens here
-            return {_code(error): len(entries)}
+            return {best_effort.code(error): len(entries)}
 
     def _publish(self, entries: Sequence[Entry], seconds: float) -> Counter[str]:
         client = self.make_client()
@@ -107,12 +105,5 @@ def _report_detail(report: SweepReport, entries: int = _LONGEST_LIST) -> str:
 
 
 def _lost(future: Future[Counter[str]], batch: Sequence[Entry]) -> Counter[str]:
-    if future.cancelled() or not future.done():
-        return Counter({_NO_TIME: len(batch)})
-    if error := future.exception():
-        return Counter({_code(error): len(batch)})
-    return future.result()
-
-
-def _code(error: BaseException) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    failure = best_effort.failure(future)
+    return Counter({failure: len(batch)}) if failure else future.result()

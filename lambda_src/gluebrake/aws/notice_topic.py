@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from gluebrake.aws import best_effort
 from gluebrake.aws.call_budget import fan_out
 from gluebrake.model import Notice
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-
-_SHORTEST_CALL_SECONDS: Final = 1.0
-_NO_TIME: Final = "NoTime"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -30,19 +26,12 @@ class NoticeTopic:
 
         Nothing depends on a notice, so nothing is retried and no exception is raised.
         """
-        if seconds < _SHORTEST_CALL_SECONDS:
-            return _NO_TIME
+        if seconds < best_effort.SHORTEST_CALL_SECONDS:
+            return best_effort.NO_TIME
         ((_, published),) = fan_out(self._publish, [notice], workers=1, seconds=seconds)
-        if not published.done() or published.cancelled():
-            return _NO_TIME
-        error = published.exception()
-        return _code(error) if error else ""
+        return best_effort.failure(published)
 
     def _publish(self, notice: Notice) -> None:
         self.make_client().publish(
             TopicArn=self.arn, Subject=notice.subject, Message=notice.message, MessageStructure="json"
         )
-
-
-def _code(error: BaseException) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

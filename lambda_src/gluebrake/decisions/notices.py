@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from gluebrake.contract import StopRequest
 from gluebrake.decisions import run_cost
 from gluebrake.decisions.readable import dollars, duration
 from gluebrake.grouping import grouped
@@ -76,17 +77,14 @@ def _item(result: RunResult | MessageResult) -> Item:
 
 
 def _of_run(result: RunResult) -> Item:
-    request, target = result.target.request, result.target
+    target = result.target
     return Item(
         job_name=target.run.job_name,
         job_run_id=target.run.run_id,
         what="; ".join(_sentences(result)),
         details=details(
             ("error", result.error or result.code if result.outcome.is_failure else ""),
-            ("why", request.reason or ""),
-            ("requested by, by its own words", request.requested_by or ""),
-            ("sender", target.sender),
-            ("through", target.via),
+            *_origin(target.request, target.sender, target.via),
         ),
     )
 
@@ -106,18 +104,24 @@ def _sentences(result: RunResult) -> Iterator[str]:
 
 
 def _of_request(result: MessageResult) -> Item:
-    request = result.request
     return Item(
-        job_name=request.job_name if request else "",
+        job_name=result.request.job_name if result.request else "",
         job_run_id="",
         what=f"{result.outcome}: {OUTCOMES[result.outcome].meaning}",
         details=details(
             ("error", result.why or result.code),
-            ("why", (request.reason or "") if request else ""),
-            ("requested by, by its own words", (request.requested_by or "") if request else ""),
-            ("sender", result.message.sender),
-            ("through", result.message.via),
+            *_origin(result.request, result.message.sender, result.message.via),
         ),
+    )
+
+
+def _origin(request: StopRequest | None, sender: str, via: str) -> tuple[tuple[str, str], ...]:
+    """Return why and by whom a stop was requested. What the request says of itself is labelled as such."""
+    return (
+        ("why", (request and request.reason) or ""),
+        ("requested by, by its own words", (request and request.requested_by) or ""),
+        ("sender", sender),
+        ("through", via),
     )
 
 

@@ -9,7 +9,7 @@ _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _WHOLE_FROM: Final = 10
 _DOLLARS_WITHOUT_CENTS: Final = 1000
-CENT: Final = 0.01
+_CENT: Final = 0.01
 
 
 def number(value: float) -> str:
@@ -19,9 +19,14 @@ def number(value: float) -> str:
 
 def dollars(usd: float) -> str:
     """Return US dollars, with cents below 1,000 dollars."""
-    if 0 < usd < CENT:
+    if 0 < usd < _CENT:
         return "less than $0.01"
     return f"${usd:,.0f}" if usd >= _DOLLARS_WITHOUT_CENTS else f"${usd:,.2f}"
+
+
+def about(usd: float) -> str:
+    """Return an amount of US dollars that is an estimate."""
+    return dollars(usd) if 0 < usd < _CENT else f"about {dollars(usd)}"
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from gluebrake.decisions.dpu_usage import dpu_hours, dpus
-from gluebrake.decisions.readable import CENT, dollars, number
+from gluebrake.decisions.readable import about, number
 from gluebrake.metrics import Measure
 from gluebrake.model import RunFacts, RunResult
 from gluebrake.prices import Prices
@@ -21,7 +21,7 @@ _MEMORY_OPTIMIZED: Final = "R."
 _HOUR: Final = 3600
 _DECIMALS: Final = 6
 
-Values = tuple[tuple[Measure, float | None], ...]
+_Values = tuple[tuple[Measure, float | None], ...]
 
 
 def with_cost(result: RunResult, prices: Prices, now: datetime) -> RunResult:
@@ -65,18 +65,14 @@ def in_words(values: Mapping[Measure, float | None]) -> str:
     used, at_most = values.get(Measure.DPU_HOURS_CONSUMED), values.get(Measure.DPU_HOURS_AT_MOST)
     if used is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD)
-        return f"{number(used)} DPU-hours" + (f", {_about(usd)}" if usd is not None else "")
+        return f"{number(used)} DPU-hours" + (f", {about(usd)}" if usd is not None else "")
     if at_most is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD_AT_MOST)
-        return f"at most {number(at_most)} DPU-hours" + (f" and {_about(usd)}" if usd is not None else "")
+        return f"at most {number(at_most)} DPU-hours" + (f" and {about(usd)}" if usd is not None else "")
     return ""
 
 
-def _about(usd: float) -> str:
-    return dollars(usd) if 0 < usd < CENT else f"about {dollars(usd)}"
-
-
-def _of_ended(run: RunFacts, prices: Prices) -> Values:
+def _of_ended(run: RunFacts, prices: Prices) -> _Values:
     hours, of_run = dpu_hours(run), price(run, prices)
     return (
         (Measure.DPU_HOURS_CONSUMED, hours),
@@ -95,7 +91,7 @@ def _dpu_hours_left(run: RunFacts) -> float | None:
     return max(0.0, run.timeout_minutes * 60 - run.execution_seconds) * allocated / _HOUR
 
 
-def _of_active(run: RunFacts, prices: Prices, now: datetime) -> Values:
+def _of_active(run: RunFacts, prices: Prices, now: datetime) -> _Values:
     hours = dpu_hours_at_most(run, now)
     return (
         (Measure.DPU_HOURS_AT_MOST, hours),
