@@ -156,7 +156,7 @@ def own_cpu(service: str, messages: int) -> dict[str, float]:
 
 def cpu_of_logger(service: str, lines: int) -> float:
     """Return the CPU seconds in which Powertools' Logger writes so many lines like those of the function."""
-    fields, logger = _fields_of_a_line(service), _logger(service)
+    fields, logger = fields_of_a_line(service), _logger(service)
     gc.collect()
     began = time.process_time()
     for _ in range(lines):
@@ -171,7 +171,7 @@ def _logger(service: str) -> Logger:
 
 
 @cache
-def _fields_of_a_line(service: str) -> Mapping[str, Any]:
+def fields_of_a_line(service: str) -> Mapping[str, Any]:
     """Return the fields of a line about a run, without those that Logger adds."""
     texts: list[str] = []
     stubbed = with_stubs(dependencies(service), one_run_requests(1))

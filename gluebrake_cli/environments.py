@@ -12,6 +12,7 @@ import typer
 
 from gluebrake.environments import ALL, KEY, Environment, EnvironmentsError, decode_file
 from gluebrake_cli.errors import OperatorError
+from gluebrake_cli.named_values import named_values
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
@@ -97,7 +98,9 @@ class Selection:
         Raise BadParameter for options that do not fit the file, and OperatorError if it cannot be used.
         """
         self._refuse_other_options()
-        profiles = _profiles(self.profiles)
+        profiles = named_values(
+            "--profile-for", self.profiles, form="NAME=PROFILE, such as --profile-for prod=admin"
+        )
         declared = _declared(self.file)
         for option, names in ((OPTION, {*self.names} - {ALL}), ("--profile-for", profiles.keys())):
             if unknown := names - declared.keys():
@@ -141,18 +144,3 @@ def _declared(file: Path) -> dict[str, Environment]:
     if not declared:
         raise OperatorError(f"{file} has no `{KEY}`: give --config FILE. docs/fleet.md says how to write them")
     return declared
-
-
-def _profiles(texts: Sequence[str]) -> dict[str, str]:
-    """Return the profiles by the names of their environments."""
-    profiles: dict[str, str] = {}
-    for text in texts:
-        name, equals, profile = text.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(
-                f"--profile-for {text}: must be NAME=PROFILE, such as --profile-for prod=admin"
-            )
-        if name in profiles:
-            raise typer.BadParameter(f"--profile-for {name}: is given twice")
-        profiles[name] = profile
-    return profiles

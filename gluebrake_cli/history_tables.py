@@ -201,10 +201,7 @@ def _total(stopped: history.StoppedTotal) -> str:
     used = run_cost.in_words(stopped.measures)
     unknown = [
         f"{name} of {counted(stopped.unknown[measure], 'run')} are not known"
-        for measure, name in (
-            (Measure.DPU_HOURS_CONSUMED, "DPU-hours"),
-            (Measure.ESTIMATED_COST_USD, "dollars"),
-        )
+        for measure, name in _SUMMED.items()
         if measure in stopped.unknown
     ]
     return "; ".join([*([f"{used} in sum ({_ESTIMATE})"] if used else []), *unknown]) + "."

@@ -15,6 +15,7 @@ from gluebrake.model import AwsEnvironment
 from gluebrake.parsing import stop_request
 from gluebrake.parsing.context import Context
 from gluebrake.parsing.errors import ParsingError
+from gluebrake_cli.named_values import named_values
 
 _OPTIONS: Final = {
     "OlderThanMinutes": "--older-than",
@@ -58,10 +59,18 @@ class Runs(Struct, frozen=True, kw_only=True):
         fields = {
             "OlderThanMinutes": self.older_than,
             "StartedAfter": self.started_after,
-            "Arguments": _arguments(self.arguments) or None,
+            "Arguments": self._named_arguments() or None,
             "Except": _distinct(self.exclude) or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+    def _named_arguments(self) -> dict[str, str]:
+        return named_values(
+            "--argument",
+            self.arguments,
+            form="NAME=VALUE, such as --argument --date=2026-11-24",
+            twice="is given twice, but a run has one value of it",
+        )
 
 
 def build(  # noqa: PLR0913 - the options of the command, by name
@@ -86,17 +95,3 @@ def build(  # noqa: PLR0913 - the options of the command, by name
 
 def _distinct(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
-
-
-def _arguments(texts: Iterable[str]) -> dict[str, str]:
-    arguments: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(
-                f"--argument {text}: must be NAME=VALUE, such as --argument --date=2026-11-24"
-            )
-        if name in arguments:
-            raise typer.BadParameter(f"--argument {name}: is given twice, but a run has one value of it")
-        arguments[name] = value
-    return arguments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -10,10 +10,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import central_queries
+from infra import central_queries, queries
+from infra.log_group import create_log_group
 from infra.names import CENTRAL_BUS
 from infra.statements import REPORTS
-from infra.suppressions import suppress_checkov, suppress_nag
+from infra.suppressions import suppress_nag
 
 _LOG_GROUP: Final = f"/aws/events/{CENTRAL_BUS}"
 
@@ -37,10 +38,10 @@ class GluebrakeCentral(cdk.Stack):
             description="Collects what Gluebrake did and found in the accounts of the organisation",
         )
         self._allow_organization(organization)
-        log_group = self._log_group(log_retention_days)
+        log_group = create_log_group(self, "Reports", retention_days=log_retention_days, name=_LOG_GROUP)
         rule = self._rule(log_group)
         self._allow_rule(rule, log_group)
-        central_queries.save(self, log_group)
+        queries.save(self, central_queries.QUERIES, [log_group])
         cdk.CfnOutput(self, "CentralBusArn", value=self._bus.event_bus_arn)
         cdk.CfnOutput(self, "ReportLogGroupName", value=log_group.log_group_name)
 
@@ -60,21 +61,6 @@ class GluebrakeCentral(cdk.Stack):
                 },
             )
         )
-
-    def _log_group(self, retention_days: int) -> logs.LogGroup:
-        log_group = logs.LogGroup(
-            self,
-            "Reports",
-            log_group_name=_LOG_GROUP,
-            retention=logs.RetentionDays.INFINITE,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        # LogGroup takes a member of an enum. The underlying resource takes the configured number of days.
-        cast("logs.CfnLogGroup", log_group.node.default_child).retention_in_days = retention_days
-        suppress_checkov(
-            log_group, "CKV_AWS_158", "CloudWatch Logs encrypts the log group. The rule accepts only KMS."
-        )
-        return log_group
 
     def _rule(self, log_group: logs.ILogGroup) -> events.CfnRule:
         rule = events.CfnRule(

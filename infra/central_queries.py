@@ -8,10 +8,6 @@ from __future__ import annotations
 import json
 from typing import Final
 
-import aws_cdk as cdk
-from aws_cdk import aws_logs as logs
-from constructs import Construct
-
 from gluebrake.contract import STOP_OUTCOME
 from gluebrake.outcomes import OUTCOMES, Outcome
 
@@ -42,15 +38,3 @@ QUERIES: Final = {
     by account, region, detail.outcome, detail.errorCode
 | sort failures desc""",
 }
-
-
-def save(scope: Construct, log_group: logs.ILogGroup) -> None:
-    """Save the queries over a log group, in a folder with the stack's name."""
-    for name, query in QUERIES.items():
-        logs.CfnQueryDefinition(
-            scope,
-            name.title().replace("-", ""),
-            name=f"{cdk.Stack.of(scope).stack_name}/{name}",
-            query_string=query,
-            log_group_names=[log_group.log_group_name],
-        )

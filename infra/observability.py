@@ -32,4 +32,4 @@ class Observability(Construct):
         self.dashboard: Dashboard | None = None
         if monitored.config.dashboard:
             self.dashboard = Dashboard(self, "Dashboard", monitored=monitored, alarms=alarms)
-        queries.save(self, [function.log_group for function in monitored.functions.values()])
+        queries.save(self, queries.QUERIES, [function.log_group for function in monitored.functions.values()])

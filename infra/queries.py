@@ -7,7 +7,7 @@ An event, a notification or an alarm action names itself in `via`. Its `sender` 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aws_cdk as cdk
@@ -79,9 +79,9 @@ filter service = "stop" and ispresent(outcome) and attempt = 0 and outcome != "{
 }
 
 
-def save(scope: Construct, log_groups: Sequence[logs.ILogGroup]) -> None:
-    """Save the queries over the log groups, in a folder with the stack's name."""
-    for name, query in QUERIES.items():
+def save(scope: Construct, queries: Mapping[str, str], log_groups: Sequence[logs.ILogGroup]) -> None:
+    """Save queries over the log groups, in a folder with the stack's name."""
+    for name, query in queries.items():
         logs.CfnQueryDefinition(
             scope,
             name.title().replace("-", ""),

@@ -20,6 +20,7 @@ from gluebrake.stages import Stage
 from infra.artifact import Artifact
 from infra.batching import batchings
 from infra.config import Config
+from infra.log_group import create_log_group
 from infra.queues import Queues
 from infra.statements import allow_notices, allow_publish, iam_pattern, job_arn
 from infra.suppressions import suppress_checkov, suppress_nag, wildcard_finding
@@ -72,7 +73,7 @@ class QueueFunction(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.stage = spec.stage
-        log_group = self._log_group(foundation.config)
+        log_group = create_log_group(self, "Logs", retention_days=foundation.config.log_retention_days)
         self.role = self._role(foundation, log_group, spec)
         self.function = self._function(foundation, log_group, spec)
         self._add_event_source_mapping(foundation)
@@ -132,17 +133,6 @@ class QueueFunction(Construct):
             "notify_on": config.notify_on,
             "detailed_metrics": config.dashboard,
         }
-
-    def _log_group(self, config: Config) -> logs.LogGroup:
-        log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.INFINITE, removal_policy=cdk.RemovalPolicy.DESTROY
-        )
-        # LogGroup takes a member of an enum. The underlying resource takes the configured number of days.
-        cast("logs.CfnLogGroup", log_group.node.default_child).retention_in_days = config.log_retention_days
-        suppress_checkov(
-            log_group, "CKV_AWS_158", "CloudWatch Logs encrypts the log group. The rule accepts only KMS."
-        )
-        return log_group
 
     def _role(self, foundation: Foundation, log_group: logs.ILogGroup, spec: FunctionSpec) -> iam.Role:
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))

@@ -43,7 +43,7 @@ def _function(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _clear_caches() -> None:
     function_process.dependencies.cache_clear()
-    function_process._fields_of_a_line.cache_clear()  # noqa: SLF001
+    function_process.fields_of_a_line.cache_clear()
     for service in (STOP, CONFIRM):
         logging.root.manager.loggerDict.pop(service, None)
 
@@ -114,7 +114,7 @@ class TestOwnCpu:
         self, capsys: pytest.CaptureFixture[str], service: str
     ) -> None:
         """Logger gets the fields that the function's own line has, and writes them in each round."""
-        fields = function_process._fields_of_a_line(service)  # noqa: SLF001
+        fields = function_process.fields_of_a_line(service)
         assert {"outcome", "job_run_id", "message_ids", "will_redeliver"} <= fields.keys()
         assert ("TimeToStop" in fields) is (service == CONFIRM)
         for _ in range(2):

@@ -21,6 +21,7 @@ from gluebrake.stages import Queue
 from gluebrake_cli import stack
 from gluebrake_cli.app import app
 from gluebrake_cli.stack import FUNCTIONS, QUEUES, Deployment
+from tests.cli.hooked_calls import Http
 from tests.support.simulated_aws import SimulatedAws
 
 PROD: Final = "111111111111"
@@ -35,13 +36,6 @@ PLACES: Final[Mapping[str, tuple[str, str]]] = {
 CONFIG: Final = {
     "environments": {name: {"account": account, "region": region} for name, (account, region) in PLACES.items()}
 }
-
-
-class _Http:
-    """The part of an HTTP response that botocore reads of a response that a hook returns."""
-
-    def __init__(self, status_code: int = 200) -> None:
-        self.status_code = status_code
 
 
 @dataclass
@@ -185,8 +179,8 @@ class _Session:
         return client
 
 
-def _hook(answer: Callable[[], dict[str, Any]]) -> Callable[..., tuple[_Http, dict[str, Any]]]:
-    return lambda **_: (_Http(), answer())
+def _hook(answer: Callable[[], dict[str, Any]]) -> Callable[..., tuple[Http, dict[str, Any]]]:
+    return lambda **_: (Http(), answer())
 
 
 def invoke(fleet: FleetAws, *arguments: str, answer: str = "") -> Result:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from typing import Any, Final, NamedTuple
 
 from msgspec import structs
@@ -20,6 +18,7 @@ from gluebrake.outcomes import Outcome, outcomes_of
 from gluebrake.telemetry import Telemetry
 from gluebrake_cli.stack import Deployment
 from tests.cli.canary_aws import SETTINGS
+from tests.cli.hooked_calls import Answer, Answered, Http, answer_calls, captured_telemetry
 from tests.support.builders import result
 
 SWEEP_ROLE: Final = "AROASWEEP"
@@ -40,15 +39,6 @@ _QUERY: Final = re.compile(rf"fields @timestamp, @message(?:\n\| {_LIKE})+\n\| s
 """The only form of query that the fake accepts. Nothing in a regular expression can end it."""
 
 _STATES: Final = {Outcome.STOPPED: "STOPPED", Outcome.FINISHED_BEFORE_STOP: "SUCCEEDED"}
-
-
-class Http(NamedTuple):
-    """The part of an HTTP response that botocore reads of a response that a hook returns."""
-
-    status_code: int = 200
-
-
-Answered = tuple[Http, dict[str, Any]]
 
 
 class Logged(NamedTuple):
@@ -81,16 +71,14 @@ class HistoryAws:
     def connect(self, deployment: Deployment) -> Deployment:
         """Return the deployment as it is with these logs."""
         clients = deployment.clients
-        answers: list[tuple[Any, str, Callable[[Mapping[str, Any]], Answered]]] = [
+        answers: list[tuple[Any, str, Answer]] = [
             (clients.lambda_, "GetFunctionConfiguration", self._get_function_configuration),
             (clients.logs, "StartQuery", self._start_query),
             (clients.logs, "GetQueryResults", self._get_query_results),
             (clients.logs, "StopQuery", self._stop_query),
             (clients.logs, "DescribeLogGroups", self._describe_log_groups),
         ]
-        for client, operation, answer in answers:
-            client.meta.events.register("provide-client-params.*.*", _keep_parameters)
-            client.meta.events.register(f"before-call.*.{operation}", self._hook(operation, answer))
+        answer_calls(answers, self.refused)
         return replace(deployment)
 
     def record(
@@ -118,19 +106,11 @@ class HistoryAws:
         """Make the telemetry of the function that decides an outcome, and add its lines with their time."""
         function = "stop" if outcome in outcomes_of("stop") else "confirm"
         time = datetime.now(UTC) - ago
-        with _captured(function) as (telemetry, output):
+        with captured_telemetry(function) as (telemetry, output):
             yield telemetry
         for line in output.getvalue().splitlines():
             message = re.sub('"timestamp":"[^"]+"', f'"timestamp":"{time.isoformat()}"', line, count=1)
             self.log.append(Logged(function, time, message))
-
-    def _hook(self, operation: str, answer: Callable[[Mapping[str, Any]], Answered]) -> Callable[..., Answered]:
-        def hook(context: Mapping[str, Any], **_: Any) -> Answered:
-            if code := self.refused.get(operation):
-                return Http(400), {"Error": {"Code": code, "Message": "no"}}
-            return answer(context["parameters"])
-
-        return hook
 
     def _get_function_configuration(self, parameters: Mapping[str, Any]) -> Answered:
         variables = settings.environment(self.settings)
@@ -188,20 +168,3 @@ def _row(line: Logged) -> list[dict[str, str]]:
     time = line.time.strftime("%Y-%m-%d %H:%M:%S.000")
     values = {"@timestamp": time, "@message": line.message, "@ptr": "CmEKJgoiMTI"}
     return [{"field": name, "value": value} for name, value in values.items()]
-
-
-def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    context["parameters"] = dict(params)
-
-
-@contextmanager
-def _captured(function: str) -> Iterator[tuple[Telemetry, StringIO]]:
-    """Make a function's telemetry, whose log and metrics go to a stream, and remove its logger at the end."""
-    output, telemetry = StringIO(), Telemetry(function)
-    for handler in logging.getLogger(function).handlers:
-        assert isinstance(handler, logging.StreamHandler)
-        handler.setStream(output)
-    try:
-        yield telemetry, output
-    finally:
-        logging.root.manager.loggerDict.pop(function, None)

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from io import StringIO
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from gluebrake import settings
 from gluebrake.policies import Policy
 from gluebrake.sweep_contract import PolicyReport, SweepReport
-from gluebrake.telemetry import Telemetry
 from gluebrake_cli.stack import FUNCTIONS, Deployment
 from tests.cli.canary_aws import SETTINGS
+from tests.cli.hooked_calls import Answer, Answered, Http, answer_calls, captured_telemetry
 from tests.support.sweeps import policy
 
 GROUP: Final = "Gluebrake-Group"
 SWEEP: Final = "sweeper"
 """The name of the SWEEP function."""
-
-
-class Http(NamedTuple):
-    """The part of an HTTP response that botocore reads of a response that a hook returns."""
-
-    status_code: int = 200
-
-
-Answered = tuple[Http, dict[str, Any]]
 
 
 @dataclass
@@ -61,7 +49,7 @@ class PoliciesAws:
     def connect(self, deployment: Deployment) -> Deployment:
         """Return the deployment as it is with the policies."""
         clients = deployment.clients
-        answers: list[tuple[Any, str, Callable[[Mapping[str, Any]], Answered]]] = [
+        answers: list[tuple[Any, str, Answer]] = [
             (clients.cloudformation, "GetTemplate", self._get_template),
             (clients.cloudformation, "ListStackResources", self._list_stack_resources),
             (clients.lambda_, "GetFunctionConfiguration", self._get_function_configuration),
@@ -69,9 +57,7 @@ class PoliciesAws:
             (clients.scheduler, "GetSchedule", self._get_schedule),
             (clients.logs, "FilterLogEvents", self._filter_log_events),
         ]
-        for client, operation, answer in answers:
-            client.meta.events.register("provide-client-params.*.*", _keep_parameters)
-            client.meta.events.register(f"before-call.*.{operation}", self._hook(operation, answer))
+        answer_calls(answers, self.refused)
         return replace(deployment, outputs={**deployment.outputs, FUNCTIONS["sweep"]: SWEEP})
 
     def sweep(self, *reports: PolicyReport, ago: timedelta = timedelta(minutes=12), **changes: Any) -> None:
@@ -79,17 +65,9 @@ class PoliciesAws:
         swept_at = datetime.now(UTC) - ago
         fields = {"complete": True, "jobs_not_read": (), "errors": (), "policies": reports, "runs": ()}
         report = SweepReport(swept_at=swept_at, **{**fields, **changes})
-        with _captured() as (telemetry, output):
+        with captured_telemetry("sweep") as (telemetry, output):
             telemetry.record_report(report, will_repeat=False)
         self.log += [(swept_at, line) for line in output.getvalue().splitlines()]
-
-    def _hook(self, operation: str, answer: Callable[[Mapping[str, Any]], Answered]) -> Callable[..., Answered]:
-        def hook(context: Mapping[str, Any], **_: Any) -> Answered:
-            if code := self.refused.get(operation):
-                return Http(400), {"Error": {"Code": code, "Message": "no"}}
-            return answer(context["parameters"])
-
-        return hook
 
     def _get_template(self, _parameters: Mapping[str, Any]) -> Answered:
         described = [{**msgspec.to_builtins(p), **self.more, "hash": p.hash} for p in self.policies]
@@ -168,20 +146,3 @@ def report(of: Policy, **changes: Any) -> PolicyReport:
         "not_matched": {},
     }
     return PolicyReport(**{**fields, **changes})
-
-
-def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    context["parameters"] = dict(params)
-
-
-@contextmanager
-def _captured() -> Iterator[tuple[Telemetry, StringIO]]:
-    """Make SWEEP's telemetry, whose log goes to a stream, and remove its logger at the end."""
-    output, telemetry = StringIO(), Telemetry("sweep")
-    for handler in logging.getLogger("sweep").handlers:
-        assert isinstance(handler, logging.StreamHandler)
-        handler.setStream(output)
-    try:
-        yield telemetry, output
-    finally:
-        logging.root.manager.loggerDict.pop("sweep", None)

@@ -17,7 +17,7 @@ from tests.cli.fleet_aws import CONFIG, DEV, PROD, FleetAws, Place, invoke, run,
 from tests.cli.policies_aws import PoliciesAws
 from tests.cli.queues import StopsAtOnce
 from tests.support.fakes.exchange import Answer, Call, Reply
-from tests.support.fakes.faults import Refused
+from tests.support.fakes.faults import AfterFirst, Refused
 from tests.support.sweeps import policy
 
 ALL: Final = ("--environment", "all")
@@ -226,7 +226,9 @@ class TestStop:
 
     def test_error_in_one_environment_leaves_the_rest(self, runs: FleetAws) -> None:
         """What was sent before the error is reported as sent."""
-        runs["prod-eu"].simulation.aws.faults.add(_SecondIsRefused(), operation="SendMessageBatch")
+        runs["prod-eu"].simulation.aws.faults.add(
+            AfterFirst(Refused("AccessDenied", "no")), operation="SendMessageBatch"
+        )
         shown = run_json(runs, *STOP, "--yes", "3", code=1)
         prod_eu, _, dev = shown["environments"]
         assert (len(prod_eu["requests"]), len(dev["requests"])) == (1, 1)
@@ -293,14 +295,3 @@ def _press_ctrl_c(call: Call, answer: Answer) -> Reply:
 
 def _after_the_stop(place: Place, operation: str) -> Callable[[Call], bool]:
     return lambda call: call.operation == operation and bool(place.simulation.aws.requests("SendMessageBatch"))
-
-
-class _SecondIsRefused:
-    """A fault that refuses each message but the first."""
-
-    def __init__(self) -> None:
-        self._calls = 0
-
-    def __call__(self, call: Call, answer: Answer) -> Reply:
-        self._calls += 1
-        return answer(call) if self._calls == 1 else Refused("AccessDenied", "no")(call, answer)

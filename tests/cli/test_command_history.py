@@ -375,13 +375,13 @@ def test_interrupted_query_is_stopped(
 
 def test_error_of_the_stop_does_not_hide_the_reason(logs: HistoryAws, deployed: Deployment) -> None:
     """If the query cannot be stopped, the error is still that it did not complete."""
-    logs.statuses, logs.refused = ["Failed"], {"StopQuery": "AccessDeniedException"}
+    logs.statuses, logs.refused["StopQuery"] = ["Failed"], "AccessDeniedException"
     assert "status Failed" in str(invoke(deployed, "history").exception)
 
 
 def test_age_of_the_log_that_cannot_be_read(logs: HistoryAws, deployed: Deployment) -> None:
     """Without the permission for it, the history is shown, with the reason why the log's age is not known."""
-    logs.refused = {"DescribeLogGroups": "AccessDeniedException"}
+    logs.refused["DescribeLogGroups"] = "AccessDeniedException"
     logs.record(Outcome.STOPPED, RUN)
     text = "How far back the log goes is not known: you lack the permission logs:DescribeLogGroups"
     assert any(line.startswith(text) for line in _lines(deployed))

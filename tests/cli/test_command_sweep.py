@@ -22,8 +22,7 @@ from tests.cli.command_line import PLACE, invoke, run, run_json
 from tests.cli.policies_aws import PoliciesAws
 from tests.cli.queues import StopsAtOnce
 from tests.docs.document import Document, text_of
-from tests.support.fakes.exchange import Answer, Call, Reply
-from tests.support.fakes.faults import Refused
+from tests.support.fakes.faults import AfterFirst, Refused
 from tests.support.simulated_aws import SimulatedAws
 from tests.support.sweeps import policy
 
@@ -377,7 +376,7 @@ class TestStop:
 
     def test_an_error_says_how_many_requests_were_sent(self, swept: Deployment, runs: SimulatedAws) -> None:
         """The operator then knows that some runs are being stopped."""
-        runs.aws.faults.add(_SecondIsRefused(), operation="SendMessageBatch")
+        runs.aws.faults.add(AfterFirst(Refused("AccessDenied", "no")), operation="SendMessageBatch")
         result = invoke(swept, *OLDER, "--stop", "--no-wait", "--yes", "2")
         assert "1 of 2 stop requests were sent before this error:" in result.stderr
         assert (result.exit_code, len(_requests(runs))) == (1, 1)
@@ -581,14 +580,3 @@ def _error(deployment: Deployment, *arguments: str) -> str:
 
 def _reads(job_name: str) -> Any:
     return lambda call: call.operation == "GetJobRuns" and call.parameters["JobName"] == job_name
-
-
-class _SecondIsRefused:
-    """A fault that refuses each message but the first."""
-
-    def __init__(self) -> None:
-        self._calls = 0
-
-    def __call__(self, call: Call, answer: Answer) -> Reply:
-        self._calls += 1
-        return answer(call) if self._calls == 1 else Refused("AccessDenied", "no")(call, answer)

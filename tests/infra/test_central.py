@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_resource_policy, parse_policy_document
+from ministack.core.iam_evaluator import evaluate, evaluate_resource_policy, parse_policy_document
 
 from gluebrake import contract
 from infra.artifact import Artifact
@@ -18,12 +18,12 @@ from infra.config import ConfigError
 from infra.context import plain_context
 from infra.synthesis import synthesise
 from tests.infra.conftest import POLICIES, Synthesise
+from tests.infra.evaluation import ACCOUNT as MEMBER
+from tests.infra.evaluation import REGION, evaluation_context
 from tests.infra.event_patterns import matches
 from tests.infra.template import Template, plain
 
 ORGANIZATION: Final = "o-abcde12345"
-REGION: Final = "eu-west-1"
-MEMBER: Final = "123456789012"
 CENTER: Final = "999999999999"
 CENTRAL_BUS: Final = f"arn:aws:events:{REGION}:{CENTER}:event-bus/gluebrake-central"
 REPORTS: Final = (contract.STOP_OUTCOME, contract.SWEEP_REPORT)
@@ -118,7 +118,7 @@ class TestForwarding:
             ("events:PutRule", CENTRAL_BUS),
             ("sqs:SendMessage", "<MessagingStopQueue.Arn>"),
         ]
-        decisions = [str(evaluate(_context(*call, {}), [document]).decision) for call in calls]
+        decisions = [str(evaluate(evaluation_context(*call), [document]).decision) for call in calls]
         assert decisions == ["Allow", *["ImplicitDeny"] * 4]
 
     def test_its_role_is_assumed_by_rules_of_this_account_only(self, member: Template) -> None:
@@ -221,25 +221,10 @@ class TestCentralStack:
             _synthesise_central(tmp_path, organization=organization)
 
 
-def _context(action: str, resource: str, sender: Mapping[str, str], **keys: Any) -> EvalContext:
-    source, by = sender.get("source", ""), sender.get("by", "")
-    account = source.split(":")[4] if source.startswith("arn:") else MEMBER
-    return EvalContext(
-        principal_arn=by if by.startswith("arn:") else "*",
-        principal_type="Service",
-        principal_account="",
-        action=action,
-        resource_arn=resource,
-        region=REGION,
-        secure_transport=True,
-        service_context={**({"aws:sourcearn": source, "aws:sourceaccount": account} if source else {}), **keys},
-    )
-
-
 def _allows(
-    policy: Mapping[str, Any], action: str, resource: str, sender: Mapping[str, str], **keys: Any
+    policy: Mapping[str, Any], action: str, resource: str, sender: Mapping[str, Any], **keys: Any
 ) -> bool:
-    context = _context(action, resource, sender, **keys)
+    context = evaluation_context(action, resource, **sender, **keys)
     return str(evaluate_resource_policy(dict(policy), context, service=sender["by"]).decision) == "Allow"
 
 

@@ -3,18 +3,17 @@
 from typing import Any, Final
 
 import pytest
-from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_resource_policy, parse_policy_document
+from ministack.core.iam_evaluator import evaluate, evaluate_resource_policy, parse_policy_document
 
 from gluebrake import contract
 from infra.names import CANARY_JOB
 from tests.infra.conftest import Synthesise
+from tests.infra.evaluation import ACCOUNT, REGION, evaluation_context
 from tests.infra.template import Template, plain
 
-_ACCOUNT: Final = "123456789012"
-_REGION: Final = "eu-west-1"
 _RULES: Final = {"requests": "IntakeStopRequests", "runs": "SignalsRunStatus", "alarms": "SignalsAlarmState"}
 _TOPIC: Final = "<SignalsTopic>"
-_ALARM: Final = f"arn:aws:cloudwatch:{_REGION}:{_ACCOUNT}:alarm:glue-slow"
+_ALARM: Final = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:glue-slow"
 _MONITORING: Final = "111122223333"
 _LOG_STREAM: Final = ["logs:CreateLogStream", "logs:PutLogEvents"]
 
@@ -31,29 +30,15 @@ def every_rule(synthesised: Synthesise) -> Template:
     )
 
 
-def _context(action: str, resource: str, *, by: str = "", secure: bool = True, source: str = "") -> EvalContext:
-    account = source.split(":")[4] if source.startswith("arn:") else _ACCOUNT
-    return EvalContext(
-        principal_arn=by if by.startswith("arn:") else "*",
-        principal_type="Service",
-        principal_account="",
-        action=action,
-        resource_arn=resource,
-        region=_REGION,
-        secure_transport=secure,
-        service_context={"aws:sourcearn": source, "aws:sourceaccount": account} if source else {},
-    )
-
-
 def _queue_accepts(template: Template, queue: str, **sender: Any) -> bool:
     policy = template.only("AWS::SQS::QueuePolicy", f"Messaging{queue}")["PolicyDocument"]
-    context = _context("sqs:SendMessage", f"<Messaging{queue}.Arn>", **sender)
+    context = evaluation_context("sqs:SendMessage", f"<Messaging{queue}.Arn>", **sender)
     return str(evaluate_resource_policy(policy, context, service=sender["by"]).decision) == "Allow"
 
 
 def _topic_accepts(template: Template, **sender: Any) -> bool:
     policy = template.only("AWS::SNS::TopicPolicy", "Signals")["PolicyDocument"]
-    context = _context("sns:Publish", _TOPIC, **sender)
+    context = evaluation_context("sns:Publish", _TOPIC, **sender)
     return str(evaluate_resource_policy(policy, context, service=sender["by"]).decision) == "Allow"
 
 
@@ -62,10 +47,10 @@ _ALLOWED_SENDERS: Final = [*_EVENTBRIDGE, {"by": "sns.amazonaws.com", "source": 
 
 _OTHER_SENDERS: Final = [
     {"by": "events.amazonaws.com"},
-    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{_REGION}:{_ACCOUNT}:rule/another"},
-    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{_REGION}:210987654321:rule/other"},
-    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:another"},
-    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{_REGION}:210987654321:other"},
+    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/another"},
+    {"by": "events.amazonaws.com", "source": f"arn:aws:events:{REGION}:210987654321:rule/other"},
+    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{REGION}:{ACCOUNT}:another"},
+    {"by": "sns.amazonaws.com", "source": f"arn:aws:sns:{REGION}:210987654321:other"},
     {"by": "sns.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
     {"by": "s3.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
     {"by": "scheduler.amazonaws.com", "source": "<IntakeStopRequests.Arn>"},
@@ -119,7 +104,7 @@ def _function_accepts(template: Template, **sender: Any) -> bool:
         }
         for permission in permissions
     ]
-    context = _context("lambda:InvokeFunction", "<StopFunction.Arn>", **sender)
+    context = evaluation_context("lambda:InvokeFunction", "<StopFunction.Arn>", **sender)
     policy = {"Version": "2012-10-17", "Statement": statements}
     return str(evaluate_resource_policy(policy, context, service=sender["by"]).decision) == "Allow"
 
@@ -130,16 +115,16 @@ _ALLOWED_ALARMS: Final = [
     _ALARM,
     _ALARM.replace("glue-slow", "glue-"),
     _ALARM.replace("glue-slow", "team:[etl]"),
-    _ALARM.replace(_ACCOUNT, _MONITORING),
+    _ALARM.replace(ACCOUNT, _MONITORING),
 ]
 _OTHER_ALARMS: Final = [
     "",
     _ALARM.replace("glue-", "Glue-"),
     _ALARM.replace("glue-", "my-glue-"),
     _ALARM.replace("glue-", ""),
-    _ALARM.replace(_ACCOUNT, "210987654321"),
-    _ALARM.replace(_REGION, "eu-west-2"),
-    _ALARM.replace(_ACCOUNT, _MONITORING).replace(_REGION, "eu-west-2"),
+    _ALARM.replace(ACCOUNT, "210987654321"),
+    _ALARM.replace(REGION, "eu-west-2"),
+    _ALARM.replace(ACCOUNT, _MONITORING).replace(REGION, "eu-west-2"),
     _ALARM.replace("cloudwatch", "events"),
     _ALARM.replace(":alarm:", ":alarm-mute-rule:"),
 ]
@@ -199,7 +184,7 @@ def test_a_role_suffices_to_consume_its_queue(template: Template, function: str,
     other_queue = {"StopQueue": "ConfirmQueue", "ConfirmQueue": "StopQueue"}[queue]
 
     def is_allowed(action: str, resource: str) -> bool:
-        return str(evaluate(_context(action, resource), statements).decision) == "Allow"
+        return str(evaluate(evaluation_context(action, resource), statements).decision) == "Allow"
 
     consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     assert all(is_allowed(action, f"<Messaging{queue}.Arn>") for action in consume)
@@ -214,7 +199,7 @@ def _may_publish(template: Template, context: dict[str, Any]) -> bool:
     statements = template.only("AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"]
     (publish,) = (s for s in statements if s["Action"] == "events:PutEvents")
     document = parse_policy_document({"Version": "2012-10-17", "Statement": [publish]})
-    request = _context("events:PutEvents", publish["Resource"])
+    request = evaluation_context("events:PutEvents", publish["Resource"])
     request.service_context = context
     return str(evaluate(request, [document]).decision) == "Allow"
 
@@ -237,9 +222,9 @@ def test_a_producer_publishes_stop_requests_only(
     assert _may_publish(template, context) is allowed
 
 
-_CANARY_ARN: Final = f"arn:aws:glue:{_REGION}:{_ACCOUNT}:job/{CANARY_JOB}"
-_SCRIPTS: Final = f"arn:aws:s3:::cdk-hnb659fds-assets-{_ACCOUNT}-{_REGION}"
-_PYTHON_LOG: Final = f"arn:aws:logs:{_REGION}:{_ACCOUNT}:log-group:/aws-glue/python-jobs/output:log-stream:jr_0"
+_CANARY_ARN: Final = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/{CANARY_JOB}"
+_SCRIPTS: Final = f"arn:aws:s3:::cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
+_PYTHON_LOG: Final = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws-glue/python-jobs/output:log-stream:jr_0"
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +235,7 @@ def canary(synthesised: Synthesise) -> Template:
 
 def _role_may(template: Template, role: str, action: str, resource: str, **keys: str) -> bool:
     document = parse_policy_document(template.only("AWS::IAM::Policy", role)["PolicyDocument"])
-    context = _context(action, resource)
+    context = evaluation_context(action, resource)
     context.service_context = keys
     return str(evaluate(context, [document]).decision) == "Allow"
 

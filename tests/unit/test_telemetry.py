@@ -160,8 +160,8 @@ class TestLines:
         ((line,), _) = emitted()
         own = {"level", "message", "timestamp", "service", "function_request_id", "observe", "xray_trace_id"}
         fields = {name: value for name, value in line.items() if name not in own}
-        log_by_logger = telemetry._logger.warning if outcome.is_failure else telemetry._logger.info  # noqa: SLF001
-        log_by_logger(outcome.value, extra=fields)
+        level = logging.WARNING if outcome.is_failure else logging.INFO
+        logging.getLogger("stop").log(level, outcome.value, extra=fields)
         ((of_logger,), _) = emitted()
         first, second = (datetime.fromisoformat(each.pop("timestamp")) for each in (line, of_logger))
         assert line == of_logger

@@ -25,8 +25,8 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the variables that name certificates, and what another test shares."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(httpsession, "create_urllib3_context", tls._new_context)  # noqa: SLF001
-    monkeypatch.setattr(httpsession, "get_cert_path", tls._path_of)  # noqa: SLF001
+    monkeypatch.setattr(httpsession, "create_urllib3_context", tls._new_context)  # noqa: SLF001 - botocore's own
+    monkeypatch.setattr(httpsession, "get_cert_path", tls._path_of)  # noqa: SLF001 - botocore's own
 
 
 @pytest.fixture

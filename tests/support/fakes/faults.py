@@ -100,6 +100,18 @@ class Refused:
         return ServiceError(self.code, self.message, status=self.status).reply
 
 
+@dataclass
+class AfterFirst:
+    """The first call is answered, and all that follow have the fault."""
+
+    fault: Fault
+    calls: int = 0
+
+    def __call__(self, call: Call, answer: Answer) -> Reply:
+        self.calls += 1
+        return answer(call) if self.calls == 1 else self.fault(call, answer)
+
+
 @dataclass(frozen=True)
 class Throttle(Refused):
     """The service throttles the call."""
