@@ -13,6 +13,7 @@ from msgspec import Struct
 from gluebrake.policies import JobType, Policy
 from gluebrake.settings import Mistake, mistakes
 from gluebrake_cli import durations
+from gluebrake_cli.named_values import named_values
 
 NAME: Final = "by-hand"
 """The name, in reports, of the policy that the options describe."""
@@ -139,15 +140,12 @@ def _listed(value: object) -> list[object]:
 
 
 def _tags(texts: Iterable[str]) -> dict[str, str]:
-    tags: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise typer.BadParameter(f"--tag {text}: must be KEY=VALUE, such as --tag env=dev")
-        if key in tags:
-            raise typer.BadParameter(f"--tag {key}: is given twice, but a job has one value of it")
-        tags[key] = value
-    return tags
+    return named_values(
+        "--tag",
+        texts,
+        form="KEY=VALUE, such as --tag env=dev",
+        twice="is given twice, but a job has one value of it",
+    )
 
 
 def _minutes(age: str | None) -> int | None:
