@@ -38,7 +38,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 success; 1 a problem was found, or not everything was done; 2 wrong usage; "
     "3 a run may still be running. "
-    "docs/ops.md has more.",
+    "docs/command.md has more.",
 )
 
 

@@ -143,7 +143,7 @@ def _denied(operation: str, message: str) -> str:
     found = _DENIAL.search(message)
     action = found["action"] if found else PERMISSIONS.get(operation, operation)
     resource = found["resource"] if found else "the resource of the call"
-    return f"you lack the permission {action} on {resource}: docs/ops.md has the policy for an operator"
+    return f"you lack the permission {action} on {resource}: docs/command.md has the policy for an operator"
 
 
 def _one_line(text: str) -> str:

@@ -528,7 +528,7 @@ class TestOptions:
 
 
 class TestDocuments:
-    """docs/ops.md has what the command takes and shows."""
+    """docs/command.md has what the command takes and shows."""
 
     def test_each_option_is_documented_with_its_field(self) -> None:
         """The options of a policy are named beside the fields that they give."""
@@ -542,7 +542,7 @@ class TestDocuments:
 
 
 def _documented() -> list[list[str]]:
-    return [[text_of(cell) for cell in row] for row in Document(DOCS / "ops.md").rows("Sweep")]
+    return [[text_of(cell) for cell in row] for row in Document(DOCS / "command.md").rows("Sweep")]
 
 
 def _succeed(simulation: SimulatedAws, job: str, *, minutes: int) -> None:

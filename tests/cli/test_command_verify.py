@@ -72,8 +72,8 @@ def test_the_job_is_tagged_before_its_run_starts(canary: CanaryAws, verified: De
 
 
 def test_each_step_is_documented() -> None:
-    """docs/ops.md has each line's name and what it proves or answers."""
-    text = (Path(__file__).parents[2] / "docs" / "ops.md").read_text()
+    """docs/command.md has each line's name and what it proves or answers."""
+    text = (Path(__file__).parents[2] / "docs" / "command.md").read_text()
     names = [EMPTY_TAG.name, *(row.name for row in STEPS), *(question.name for question in QUESTIONS)]
     assert [name for name in names if f"`{name}`" not in text] == []
 
@@ -366,7 +366,7 @@ def test_a_tag_that_stays_has_its_command(
     lines = run(verified, *VERIFY, "--yes", code=130).stdout.splitlines()
     position = lines.index(
         "failed        tag: you lack the permission glue:GetTags on the resource of the call: "
-        "docs/ops.md has the policy for an operator. Run by hand:"
+        "docs/command.md has the policy for an operator. Run by hand:"
     )
     assert lines[position + 1] == f"    aws glue {command} --region {REGION}"
     assert canary.states == ["STOPPING"]

@@ -1,4 +1,4 @@
-"""Every command line of docs/ops.md works on a deployment, and its IAM policy is sufficient."""
+"""Every command line of docs/command.md works on a deployment, and its IAM policy is sufficient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.emulator import ROOT
 from tests.e2e.cli import environ, gluebrake
 from tests.e2e.conftest import Deployment
 
-TEXT = (ROOT / "docs" / "ops.md").read_text()
+TEXT = (ROOT / "docs" / "command.md").read_text()
 
 
 def _command_lines() -> list[str]:

@@ -20,7 +20,7 @@ from tests.e2e.test_environments import BROKEN, JOB, PLACES, Fleet
 ALL: Final = ("--environment", "all")
 SOUND: Final = [name for name in PLACES if name != BROKEN]
 COMMAND_LINES: Final = re.findall(
-    r"^gluebrake --environment .+$", (ROOT / "docs" / "ops.md").read_text(), re.MULTILINE
+    r"^gluebrake --environment .+$", (ROOT / "docs" / "command.md").read_text(), re.MULTILINE
 )
 
 fleet = test_environments.fleet
