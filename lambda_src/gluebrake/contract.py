@@ -41,7 +41,7 @@ VIA: Final = "GluebrakeVia"
 """The message attributes that carry bookkeeping. The attempt counts for the stage in `GluebrakeStage`."""
 
 # Glue's pattern, for every dialect of regular expressions. It is in the schema only: since `$` accepts a
-# trailing newline, `parsing.stop_request` checks the characters itself.
+# trailing newline, `characters` has the check.
 _GLUE_PATTERN: Final = {"pattern": r"^[^\u0000-\u0008\u000A-\u001F\uFFFE\uFFFF]*$"}
 
 # The characters that SQS accepts.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from gluebrake.model import Message
 # What SQS accepts as a message, less the attributes of a dead letter.
 _LARGEST_DIRECT: Final = 1_000_000
 _KEPT_OF_LARGER: Final = 65_536
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LambdaEvent(Struct, frozen=True):
@@ -113,7 +114,7 @@ def _all_from(records: Any, member: str, source: str) -> Sequence[Mapping[str, A
     """Return the records if each is from `source`, else none."""
     if not isinstance(records, Sequence) or isinstance(records, str):
         return ()
-    matching = [record for record in records if isinstance(record, Mapping) and record.get(member) == source]
+    matching = [record for record in records if isinstance(record, dict) and record.get(member) == source]
     return matching if len(matching) == len(records) else ()
 
 
@@ -137,7 +138,7 @@ def _text(value: Any) -> str:
 
 
 def _time(milliseconds: str) -> datetime:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
 def _attempt(text: str, max_attempts: int) -> int:

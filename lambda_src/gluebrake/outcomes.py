@@ -53,12 +53,12 @@ class Outcome(StrEnum):
     @property
     def is_failure(self) -> bool:
         """Whether a dead letter results, unless the request is a dry run."""
-        return OUTCOMES[self].route is Route.DEAD_LETTER
+        return self in _FAILURES
 
     @property
     def is_final(self) -> bool:
         """Whether the target, or the message, goes to no further stage."""
-        return OUTCOMES[self].route in {Route.END, Route.DEAD_LETTER}
+        return self in _FINAL
 
 
 @unique
@@ -166,6 +166,10 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeFacts]] = {
         _SWEEP, Route.END, "The message arrived too long after its due time, so its policies were not applied."
     ),
 }
+
+# Each run's outcome is looked up several times.
+_FAILURES: Final = frozenset(outcome for outcome, facts in OUTCOMES.items() if facts.route is Route.DEAD_LETTER)
+_FINAL: Final = _FAILURES | {outcome for outcome, facts in OUTCOMES.items() if facts.route is Route.END}
 
 
 def outcomes_of(stage: str) -> tuple[Outcome, ...]:

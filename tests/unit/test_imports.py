@@ -24,7 +24,7 @@ AWS: Final = frozenset({"boto3", "botocore", "aws_lambda_powertools"})
 
 # The lowest first. A part imports parts of lower layers only, and a package its own modules.
 LAYERS: Final = (
-    {"environments", "error_codes", "grouping", "metrics", "patterns", "prices", "stages"},
+    {"characters", "environments", "error_codes", "grouping", "metrics", "patterns", "prices", "stages"},
     {"outcomes"},
     {"contract", "problems", "sweep_contract"},
     {"model", "policies"},
@@ -41,6 +41,7 @@ AWS_LIBRARIES: Final = {
     "wiring": {"botocore"},
 }
 PURE: Final = (
+    "characters",
     "contract",
     "decisions",
     "environments",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import contextlib
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -99,8 +100,32 @@ def fan_out(
     """
     if not items:
         return []
+    futures = [Future[R]() for _ in items]
+    waiting = deque(zip(items, futures, strict=True))
+    # Each worker is one task of the pool. A task for each item would take twice the CPU time.
     pool = ThreadPoolExecutor(workers)
-    futures = [pool.submit(call, item) for item in items]
+    for _ in range(min(workers, len(items))):
+        pool.submit(_call_each, call, waiting)
     wait(futures, timeout=seconds)
-    pool.shutdown(wait=False, cancel_futures=True)
+    for future in futures:
+        future.cancel()
+    pool.shutdown(wait=False)
     return list(zip(items, futures, strict=True))
+
+
+def _call_each(call: Callable[[T], R], waiting: deque[tuple[T, Future[R]]]) -> None:
+    """Take items and call until none is waiting. Other threads take from the same items."""
+    with contextlib.suppress(IndexError):
+        while True:
+            item, future = waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                _settle(future, call, item)
+
+
+def _settle(future: Future[R], call: Callable[[T], R], item: T) -> None:
+    try:
+        response = call(item)
+    except BaseException as error:  # noqa: BLE001 - it concerns this item only, and the future has it
+        future.set_exception(error)
+    else:
+        future.set_result(response)

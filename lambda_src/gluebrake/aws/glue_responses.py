@@ -5,18 +5,18 @@ botocore passes on what a service sends, also a null or a value of another type 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from gluebrake.characters import refused_by_glue
 from gluebrake.error_codes import NO_ANSWER
 from gluebrake.model import JobDefinition, RunFacts
 
 _LONGEST_ID: Final = 255
+_NUMBERS: Final = (int, float)
 _LARGEST_NUMBER: Final = 1e12
 """What is computed from larger numbers may be more than JSON and CloudWatch accept."""
-_NOT_ONE_LINE: Final = re.compile(r"[\x00-\x08\x0A-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 
 
 def error(response: Any) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def next_token(page: Mapping[str, Any]) -> str:
 
 def run_facts(run: Any) -> RunFacts | None:
     """Return what Glue reports of a run, None if its id or state cannot be used."""
-    if not isinstance(run, Mapping):
+    if not isinstance(run, dict):
         return None
     run_id, state = _id(run.get("Id")), run.get("JobRunState")
     if not run_id or not isinstance(state, str):
@@ -114,12 +114,12 @@ def _error(details: Any, code_name: str, message_name: str) -> tuple[str, str]:
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     items = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
-    return (item for item in items if isinstance(item, Mapping))
+    return (item for item in items if isinstance(item, dict))
 
 
 def _id(value: Any) -> str:
     """Return an id that a stop request can name, empty for any other value."""
-    if not isinstance(value, str) or len(value) > _LONGEST_ID or _NOT_ONE_LINE.search(value):
+    if not isinstance(value, str) or len(value) > _LONGEST_ID or refused_by_glue(value):
         return ""
     return value
 
@@ -127,15 +127,15 @@ def _id(value: Any) -> str:
 def _text(value: Any) -> str:
     """Return the value as text. Half of a surrogate pair, which UTF-8 does not have, becomes `?`."""
     text = value if isinstance(value, str) else "" if value is None else repr(value)
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
     return value if is_number and 0 <= value <= _LARGEST_NUMBER else None
 
 

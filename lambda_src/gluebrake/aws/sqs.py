@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from gluebrake.aws.call_budget import fan_out
+from gluebrake.characters import replaced
 from gluebrake.grouping import chunked, grouped
 from gluebrake.model import OutgoingMessage
 from gluebrake.stages import Queue
@@ -28,7 +28,6 @@ MAX_ENTRIES: Final = 10
 T = TypeVar("T")
 
 _LONGEST_ATTRIBUTE: Final = 1024
-_REFUSED_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -112,9 +111,7 @@ def _bytes(text: str) -> int:
 def _cleaned(message: OutgoingMessage) -> OutgoingMessage:
     """Shorten the attributes, replace the characters that SQS refuses, and leave out empty ones."""
     attributes = {
-        name: _REFUSED_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", value)[:_LONGEST_ATTRIBUTE]
-        for name, value in message.attributes.items()
-        if value
+        name: replaced(value)[:_LONGEST_ATTRIBUTE] for name, value in message.attributes.items() if value
     }
     return OutgoingMessage(message.queue, message.body, message.message_ids, attributes, message.delay_seconds)
 

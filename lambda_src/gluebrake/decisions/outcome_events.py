@@ -42,7 +42,7 @@ def outcome_events(
 
 
 def _of_run(result: RunResult, now: datetime) -> StopOutcome:
-    target = result.target
+    target, measured = result.target, result.measures.get
     return StopOutcome(
         job_name=target.run.job_name,
         job_run_id=target.run.run_id,
@@ -58,13 +58,13 @@ def _of_run(result: RunResult, now: datetime) -> StopOutcome:
         attempt=target.attempt,
         submitted_at=target.submitted_at,
         settled_at=now,
-        time_to_stop_seconds=result.measures.get(Measure.TIME_TO_STOP),
-        dpus_released=result.measures.get(Measure.DPUS_RELEASED),
-        dpu_hours_consumed=result.measures.get(Measure.DPU_HOURS_CONSUMED),
-        estimated_cost_usd=result.measures.get(Measure.ESTIMATED_COST_USD),
-        further_cost_usd_at_most=result.measures.get(Measure.FURTHER_COST_USD_AT_MOST),
-        dpu_hours_at_most=result.measures.get(Measure.DPU_HOURS_AT_MOST),
-        estimated_cost_usd_at_most=result.measures.get(Measure.ESTIMATED_COST_USD_AT_MOST),
+        time_to_stop_seconds=measured(Measure.TIME_TO_STOP),
+        dpus_released=measured(Measure.DPUS_RELEASED),
+        dpu_hours_consumed=measured(Measure.DPU_HOURS_CONSUMED),
+        estimated_cost_usd=measured(Measure.ESTIMATED_COST_USD),
+        further_cost_usd_at_most=measured(Measure.FURTHER_COST_USD_AT_MOST),
+        dpu_hours_at_most=measured(Measure.DPU_HOURS_AT_MOST),
+        estimated_cost_usd_at_most=measured(Measure.ESTIMATED_COST_USD_AT_MOST),
     )
 
 

@@ -23,6 +23,11 @@ from gluebrake.model import (
 from gluebrake.outcomes import Outcome
 from gluebrake.patterns import matches_any
 
+_attempt = attrgetter("attempt")
+_message_id = attrgetter("message_id")
+_receive_count = attrgetter("receive_count")
+_submitted_at = attrgetter("submitted_at")
+
 
 class Limits(Struct, frozen=True):
     """What may be stopped: patterns of job names, in which only `*` is special, and the size of a request."""
@@ -82,7 +87,7 @@ def as_dry_run(parsed: ParsedRequest) -> ParsedRequest:
 def merge(requests: Iterable[ParsedRequest]) -> list[StopTarget]:
     """Return one target for each (job name, run id, dry run), those of the earliest message first."""
     by_target: dict[tuple[str, str, bool], list[ParsedRequest]] = {}
-    for parsed in sorted(requests, key=lambda parsed: (parsed.message.sent_at, parsed.message.message_id)):
+    for parsed in sorted(requests, key=attrgetter("message.sent_at", "message.message_id")):
         for run_id in dict.fromkeys(parsed.run_ids):
             key = (parsed.request.job_name, run_id, parsed.request.dry_run)
             by_target.setdefault(key, []).append(parsed)
@@ -100,17 +105,15 @@ def _mentions(requests: Iterable[ParsedRequest]) -> int:
 def _target(run: JobRun, merged: Sequence[ParsedRequest]) -> StopTarget:
     earliest, messages = merged[0], [parsed.message for parsed in merged]
     believed = _believed(messages)
-    submitted = [message.submitted_at for message in believed if message.submitted_at]
     return StopTarget(
         request=_without_runs(earliest.request),
         run=run,
-        attempt=min(message.attempt for message in messages),
-        maybe_already_stopped=any(message.attempt for message in believed)
-        or any(message.receive_count > 1 for message in messages),
-        submitted_at=min(submitted, default=None),
+        attempt=min(map(_attempt, messages)),
+        maybe_already_stopped=any(map(_attempt, believed)) or max(map(_receive_count, messages)) > 1,
+        submitted_at=min(filter(None, map(_submitted_at, believed)), default=None),
         sender=earliest.message.sender,
         via=earliest.message.via,
-        message_ids=tuple(message.message_id for message in messages),
+        message_ids=tuple(map(_message_id, messages)),
     )
 
 

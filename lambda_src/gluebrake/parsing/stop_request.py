@@ -11,15 +11,12 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from gluebrake.characters import refused_by_glue, refused_by_sqs, replaced
 from gluebrake.contract import ActiveState, Selection, StopRequest
 from gluebrake.parsing import duplicate_keys
 from gluebrake.parsing.context import Context
 from gluebrake.parsing.errors import ParsingError, broken_rule, malformed
 
-# The characters that Glue's pattern excludes, and those that SQS refuses. Every cold start compiles both.
-# To compile the negation of the allowed characters would take ten times as long.
-_NOT_ONE_LINE: Final = re.compile(r"[\x00-\x08\x0A-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
-_NOT_TEXT: Final = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\uD800-\uDFFF\uFFFE\uFFFF]")
 _LONGEST_NOTE: Final = 1024
 
 ALLOWED: Final[Mapping[str, Sequence[str]]] = {
@@ -129,26 +126,26 @@ def _selection_errors(request: StopRequest) -> Iterator[str]:
 
 
 def _character_errors(request: StopRequest) -> Iterator[str]:
-    if found := _NOT_ONE_LINE.search(request.job_name):
+    if found := refused_by_glue(request.job_name):
         yield _character_error("JobName", "must be one line of text", found)
     for index, run_id in enumerate(request.job_run_ids or ()):
-        if found := _NOT_ONE_LINE.search(run_id):
+        if found := refused_by_glue(run_id):
             yield _character_error(f"JobRunIds[{index}]", "must be one line of text", found)
     if request.select is not UNSET:
         yield from _selection_character_errors(request.select)
     for name, encoded_name in _TEXT_FIELDS:
         text = getattr(request, name)
-        if text is not UNSET and (found := _NOT_TEXT.search(text)):
+        if text is not UNSET and (found := refused_by_sqs(text)):
             yield _character_error(encoded_name, "must be text", found)
 
 
 def _selection_character_errors(selection: Selection) -> Iterator[str]:
     for index, run_id in enumerate(selection.exclude or ()):
-        if found := _NOT_ONE_LINE.search(run_id):
+        if found := refused_by_glue(run_id):
             yield _character_error(f"Select.Except[{index}]", "must be one line of text", found)
     for argument in (selection.arguments or {}).items():
         for text in argument:
-            if found := _NOT_TEXT.search(text):
+            if found := refused_by_sqs(text):
                 yield _character_error("Select.Arguments", "must have text", found)
 
 
@@ -157,7 +154,7 @@ def _character_error(name: str, rule: str, found: re.Match[str]) -> str:
 
 
 def _note(text: str) -> str:
-    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST_NOTE]
+    return replaced(text)[:_LONGEST_NOTE]
 
 
 def _encoded_twice(body: bytes) -> ParsingError | None:
