@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gluebrake import __version__
 from gluebrake_cli import output, shell
+from gluebrake_cli.command_help import Command, Group, Help
 from gluebrake_cli.commands import (
     dead_letters,
     doctor,
@@ -32,14 +34,56 @@ if TYPE_CHECKING:
 NAME: Final = "gluebrake"
 _WRONG_USAGE: Final = 2
 
-app: Final = typer.Typer(
-    name=NAME,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 success; 1 a problem was found, or not everything was done; 2 wrong usage; "
-    "3 a run may still be running. "
-    "docs/command.md has more.",
+HELP: Final = Help(
+    examples={
+        "gluebrake stop nightly-etl --all-active": "Stop the runs of a job, and follow them to their end.",
+        "gluebrake sweep --jobs 'dev-*' --older-than 2h": "Show the runs of many jobs that are too old.",
+        "gluebrake status": "Is anything wrong with the deployment?",
+        "gluebrake history --run jr_0a1b": "Who stopped this run, and why?",
+        "gluebrake dead-letters --by-reason": "Which stop requests failed, and what to do about them?",
+        'eval "$(gluebrake env --local)"': "Use the emulator of `make local` from here on.",
+    },
+    exit_codes={
+        0: "done, and nothing is wrong",
+        1: "something is wrong, or not everything was done",
+        3: "a run may still be running",
+    },
 )
+
+_PANELS: Final[Mapping[str, Mapping[str, tuple[Callable[..., None], Help]]]] = {
+    "Stop runs": {
+        "stop": (stop.stop, stop.HELP),
+        "sweep": (sweep.sweep, sweep.HELP),
+    },
+    "See what happened": {
+        "status": (status.status, status.HELP),
+        "history": (history.history, history.HELP),
+        "policies": (policies.policies, policies.HELP),
+    },
+    "Dead letters": {
+        "dead-letters": (dead_letters.list_, dead_letters.HELP),
+        "redrive": (redrive.redrive, redrive.HELP),
+        "drop": (drop.drop, drop.HELP),
+    },
+    "Set up and check": {
+        "env": (env.env, env.HELP),
+        "verify": (verify.verify, verify.HELP),
+        "doctor": (doctor.doctor, doctor.HELP),
+    },
+}
+"""The commands, in the order of the help: each panel is named for what its reader wants."""
+
+
+class _Gluebrake(Group):
+    """The command `gluebrake`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands. Typer would put the groups last."""
+        order = [name for commands in _PANELS.values() for name in commands]
+        return sorted(super().list_commands(ctx), key=order.index)
+
+
+app: Final = typer.Typer(name=NAME, cls=_Gluebrake, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value alone
@@ -48,7 +92,6 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it wi
         raise typer.Exit
 
 
-@app.callback()
 def main(  # noqa: PLR0913 - the global options are its parameters
     context: typer.Context,
     *,
@@ -64,8 +107,8 @@ def main(  # noqa: PLR0913 - the global options are its parameters
 ) -> None:
     """Stop AWS Glue job runs, show the requests that failed and why, and redrive them.
 
-    Uses your AWS credentials and Region. For the emulator of `make local`, first run:
-    eval "$(.venv/bin/python -m local env)".
+    Uses your AWS credentials and Region. `gluebrake COMMAND --help` explains each command and its options.
+    docs/command.md has more.
     """
     context.obj = Selection(
         connect=context.obj or _connect,
@@ -84,17 +127,18 @@ def _connect(*, stack: str, profile: str | None, region: str | None, account: st
     return connect(stack=stack, profile=profile, region=region, account=account)
 
 
-app.command(epilog=stop.EXAMPLES)(stop.stop)
-app.command(epilog=sweep.EXAMPLES)(sweep.sweep)
-app.command(epilog=policies.EXAMPLES)(policies.policies)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.command(epilog=redrive.EXAMPLES)(redrive.redrive)
-app.command(epilog=drop.EXAMPLES)(drop.drop)
-app.command(epilog=history.EXAMPLES)(history.history)
-app.command(epilog=status.EXAMPLES)(status.status)
-app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
-app.command(epilog=verify.EXAMPLES)(verify.verify)
-app.command(epilog=env.EXAMPLES)(env.env)
+def _add(panel: str, name: str, function: Callable[..., None], help_: Help) -> None:
+    settings = {"name": name, "rich_help_panel": panel, **help_.of(function.__doc__)}
+    if function is dead_letters.list_:
+        app.add_typer(dead_letters.app, cls=Group, **settings)
+    else:
+        app.command(cls=Command, **settings)(function)
+
+
+app.callback(**HELP.of(main.__doc__))(main)
+for _panel, _commands in _PANELS.items():
+    for _name, (_function, _help) in _commands.items():
+        _add(_panel, _name, _function, _help)
 
 
 def run() -> None:

@@ -19,7 +19,8 @@ from gluebrake_cli.proofs import Answer, RunReading, is_emulator, parse_answer
 from gluebrake_cli.tables import place
 
 if TYPE_CHECKING:
-    from gluebrake_cli.stack import Clients, Deployment
+    from gluebrake_cli.clients import Clients
+    from gluebrake_cli.stack import Deployment
 
 OUTPUT: Final = "CanaryJobName"
 """The stack's output with the name of the canary job."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from gluebrake_cli.errors import OperatorError
 
 if TYPE_CHECKING:
-    from gluebrake_cli.stack import Clients
+    from gluebrake_cli.clients import Clients
     from gluebrake_cli.stack_template import StackTemplate
 
 DELETED: Final = "deleted"

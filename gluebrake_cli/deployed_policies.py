@@ -17,7 +17,7 @@ from gluebrake_cli.health import WINDOWS, MappingState
 from gluebrake_cli.sections import Sections
 
 if TYPE_CHECKING:
-    from gluebrake_cli.stack import Clients
+    from gluebrake_cli.clients import Clients
     from gluebrake_cli.stack_template import StackTemplate
 
 DELETED: Final = "deleted"

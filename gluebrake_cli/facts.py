@@ -22,7 +22,8 @@ from gluebrake_cli.signal_alarms import SignalAlarms
 from gluebrake_cli.stack_template import Properties, StackTemplate
 
 if TYPE_CHECKING:
-    from gluebrake_cli.stack import Clients, Deployment
+    from gluebrake_cli.clients import Clients
+    from gluebrake_cli.stack import Deployment
 
 _PROTECT_TAG: Final = f"{PREFIX}PROTECT_TAG"
 _ALARMS: Final = "lambda.alarms.cloudwatch.amazonaws.com"

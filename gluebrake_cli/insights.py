@@ -14,7 +14,7 @@ from gluebrake_cli import interrupts
 from gluebrake_cli.errors import OperatorError
 
 if TYPE_CHECKING:
-    from gluebrake_cli.stack import Clients
+    from gluebrake_cli.clients import Clients
 
 MOST_LINES: Final = 10_000
 """The most lines that one page of results has, and that this command reads.

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from gluebrake_cli import durations
+from gluebrake_cli.command_help import FOLLOW
 from gluebrake_cli.dead_letters import Filter
 from gluebrake_cli.environments import OPTION, Selection
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-Stack = Annotated[str, typer.Option(envvar="GLUEBRAKE_STACK", help="The CloudFormation stack of Gluebrake.")]
-Profile = Annotated[str | None, typer.Option(help="An AWS profile.")]
+_STACK: Final = "Which stack"
+_ENVIRONMENTS: Final = "Which environments"
+
+Stack = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="GLUEBRAKE_STACK",
+        help="The CloudFormation stack of Gluebrake.",
+        rich_help_panel=_STACK,
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="An AWS profile. The default is AWS_PROFILE, or the credentials of the environment variables.",
+        rich_help_panel=_STACK,
+    ),
+]
 Region = Annotated[
     str | None,
     typer.Option(
-        help="An AWS Region. The default is that of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile."
+        metavar="REGION",
+        help="An AWS Region. The default is AWS_REGION, AWS_DEFAULT_REGION, or that of the profile.",
+        rich_help_panel=_STACK,
     ),
 ]
 Environments = Annotated[
@@ -30,6 +51,7 @@ Environments = Annotated[
         envvar="GLUEBRAKE_ENVIRONMENT",
         help="An environment of the configuration: its account and Region. status, sweep, history and doctor"
         " also take several, and all means every one. May be repeated.",
+        rich_help_panel=_ENVIRONMENTS,
     ),
 ]
 ConfigFile = Annotated[
@@ -38,6 +60,7 @@ ConfigFile = Annotated[
         metavar="FILE",
         envvar="GLUEBRAKE_CONFIG",
         help="The file with the environments: cdk.json, or a configuration file.",
+        rich_help_panel=_ENVIRONMENTS,
     ),
 ]
 ProfileFor = Annotated[
@@ -46,6 +69,7 @@ ProfileFor = Annotated[
         metavar="NAME=PROFILE",
         help="The AWS profile for an environment. May be repeated. The default is the environment's name."
         " NAME= means the credentials of the environment variables.",
+        rich_help_panel=_ENVIRONMENTS,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, for machines.")]
@@ -57,6 +81,7 @@ Wait = Annotated[
         "--wait/--no-wait",
         show_default=False,
         help="Follow the runs to their end, which is the default, or return when the request is sent.",
+        rich_help_panel=FOLLOW,
     ),
 ]
 Timeout = Annotated[
@@ -66,30 +91,35 @@ Timeout = Annotated[
         parser=durations.seconds,
         show_default="40m",
         help="How long to follow the runs: 90s, 40m, 2h, or a number of seconds.",
+        rich_help_panel=FOLLOW,
     ),
 ]
 Every = Annotated[
     float,
     typer.Option(
-        metavar="DURATION", parser=durations.seconds, show_default="2s", help="Time between two polls."
+        metavar="DURATION",
+        parser=durations.seconds,
+        show_default="2s",
+        help="Time between two polls.",
+        rich_help_panel=FOLLOW,
     ),
 ]
 Reasons = Annotated[
     list[str] | None,
-    typer.Option("--reason", metavar="CODE", help="Only these reasons; * matches any text."),
+    typer.Option("--reason", metavar="CODE", help="Only this reason; * matches any text. May be repeated."),
 ]
 Jobs = Annotated[
-    list[str] | None, typer.Option("--job", metavar="NAME", help="Only these jobs; * matches any text.")
+    list[str] | None,
+    typer.Option("--job", metavar="NAME", help="Only this job; * matches any text. May be repeated."),
 ]
 MessageIds = Annotated[
     list[str] | None,
-    typer.Option("--message-id", metavar="ID", help="Only these messages; the first characters are enough."),
+    typer.Option(
+        "--message-id",
+        metavar="ID",
+        help="Only this message; the first characters of its id are enough. May be repeated.",
+    ),
 ]
-
-
-def examples(*lines: str) -> str:
-    """Format command lines for the end of a command's help."""
-    return "\n\n".join(["Examples:", *(f"  {line}" for line in lines)])
 
 
 def build_filter(reasons: Reasons, jobs: Jobs, message_ids: MessageIds) -> Filter:

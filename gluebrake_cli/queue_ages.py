@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricStatTypeDef, MetricTypeDef
 
-    from gluebrake_cli.stack import Clients
+    from gluebrake_cli.clients import Clients
 
 _WINDOW: Final = timedelta(minutes=15)
 

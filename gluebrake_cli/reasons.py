@@ -1,6 +1,6 @@
 """Why messages become dead letters: the meaning and the remedy of each reason code.
 
-The command shows these texts, and the tables of docs/operations.md are made of them.
+The command shows these texts. The table in docs/operations.md has those of Gluebrake's own outcomes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,6 @@ class Reason(NamedTuple):
         return f"{self.fix} {self.then}".lstrip()
 
 
-class Sender(NamedTuple):
-    """A service that writes dead letters by itself, and how to recognise them."""
-
-    name: str
-    recognised_by: str
-    reason: Reason
-
-
 _CHECK_RUN: Final = "Check the run in Glue."
 _REDRIVE: Final = "Redrive it."
 _REDRIVE_IF_ACTIVE: Final = "Redrive it if the run is still active, else drop it."
@@ -48,6 +40,7 @@ _REDRIVE_UNLESS_REPORT: Final = "Redrive it. Drop a report: the functions' logs 
 _CHECK_FORWARDING: Final = (
     "For a report, check `centralBusArn`, the policy of that bus, and the forwarding role."
 )
+_REDRIVE_AFTER_DEPLOYMENT: Final = "Redrive it after the deployment, else drop it."
 _REDRIVE_IF_WANTED: Final = "Redrive it if the stop is still wanted, else drop it."
 
 
@@ -59,17 +52,17 @@ GLUEBRAKE: Final = (
     _of_outcome(
         Outcome.INVALID_REQUEST,
         fix="Fix the sender: the error message has the field and the rule.",
-        then="Drop it: redriven, it fails again.",
+        then="Drop it.",
     ),
     _of_outcome(
         Outcome.TOO_MANY_RUNS,
-        fix="Request fewer runs, or raise `maxRunsPerRequest` and deploy.",
-        then="Redrive it if the limit is higher now, else drop it.",
+        fix="Raise `maxRunsPerRequest` and deploy, or request fewer runs.",
+        then=_REDRIVE_AFTER_DEPLOYMENT,
     ),
     _of_outcome(
         Outcome.NOT_ALLOWED,
         fix="Add the job to `jobs` and deploy, if it may be stopped.",
-        then="Redrive it after the deployment, else drop it.",
+        then=_REDRIVE_AFTER_DEPLOYMENT,
     ),
     _of_outcome(
         Outcome.NOT_FOUND,
@@ -211,41 +204,29 @@ EVENTBRIDGE: Final = (
 )
 """The codes of events that a rule could not deliver: to the stop queue, or reports to the central bus."""
 
-SENDERS: Final = (
-    Sender(
-        "SQS",
-        "the system attribute `DeadLetterQueueSourceArn`",
-        Reason(
-            (CRASHED,),
-            "The message was received five times and never acknowledged: the function crashed, was throttled,"
-            " or could not send its results.",
-            "Read the function's log. Fix the cause of its errors or throttles.",
-            _REDRIVE,
-        ),
+WITHOUT_CODE: Final = (
+    Reason(
+        (CRASHED,),
+        "SQS moved the message after five receives: the function crashed, was throttled, or could not send its"
+        " results.",
+        "Read the function's log. Fix the cause of its errors or throttles.",
+        _REDRIVE,
     ),
-    Sender(
-        "Lambda",
-        "`ErrorCode` (a number), `ErrorMessage` and `RequestID`",
-        Reason(
-            (INVOCATION_FAILED,),
-            "An asynchronous invocation failed three times, waited for six hours, or met a reserved"
-            " concurrency of 0.",
-            "Read the function's log.",
-            "Redrive it. If its body has `Records`, send the `Message` of each instead.",
-        ),
+    Reason(
+        (INVOCATION_FAILED,),
+        "Lambda gave up an asynchronous invocation: it failed three times, waited for six hours, or met a"
+        " reserved concurrency of 0.",
+        "Read the function's log.",
+        "Redrive it. If its body has `Records`, send the `Message` of each instead.",
     ),
-    Sender(
-        "SNS, or a producer",
-        "no `ERROR_CODE`; from SNS, the body's `Type` is `Notification`",
-        Reason(
-            (NO_ERROR_CODE,),
-            "SNS could not deliver a notification to the stop queue, or a producer sent the message here.",
-            "For SNS, run the command that `gluebrake doctor` prints for the stop queue's policy.",
-            _REDRIVE_IF_WANTED,
-        ),
+    Reason(
+        (NO_ERROR_CODE,),
+        "SNS could not deliver a notification to the stop queue, or a producer sent the message here.",
+        "For SNS, run the command that `gluebrake doctor` prints for the stop queue's policy.",
+        _REDRIVE_IF_WANTED,
     ),
 )
-"""The other services that write dead letters without a code of Gluebrake or EventBridge."""
+"""The dead letters of SQS, Lambda, SNS and producers. They have no code, so this project names the reason."""
 
 OTHER: Final = Reason(
     (),
@@ -256,9 +237,7 @@ OTHER: Final = Reason(
 """Any other code."""
 
 _BY_CODE: Final[Mapping[str, Reason]] = {
-    code: reason
-    for reason in (*GLUEBRAKE, *EVENTBRIDGE, *(sender.reason for sender in SENDERS))
-    for code in reason.codes
+    code: reason for reason in (*GLUEBRAKE, *EVENTBRIDGE, *WITHOUT_CODE) for code in reason.codes
 }
 
 

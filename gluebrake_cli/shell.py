@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -37,20 +38,29 @@ OUTPUTS: Final = (
     *("SignalTopicArn", "AlarmTopicArn", "NoticeTopicArn"),
     *("ProducerPolicyArn", "DashboardName", "CanaryJobName"),
 )
-"""The stack's outputs that become variables."""
+"""The stack's outputs that become variables, besides the topics of guardrail policies."""
+
+_POLICY_TOPIC: Final = re.compile(r"SweepTopic\w+Arn")
+_POLICY_TOPIC_VARIABLE: Final = re.compile(r"SWEEP_TOPIC_\w+_ARN")
 
 
 def exports(variables: Mapping[str, str], outputs: Mapping[str, str]) -> str:
     """Return commands that set variables, and one for each output. They unset the names of missing outputs."""
-    values = {**variables, **{variable_name(name): outputs[name] for name in OUTPUTS if name in outputs}}
-    missing = [variable_name(name) for name in OUTPUTS if name not in outputs]
+    named = [name for name in outputs if name in OUTPUTS or _POLICY_TOPIC.fullmatch(name)]
+    values = {**variables, **{variable_name(name): outputs[name] for name in named}}
+    missing = [name for name in _output_variables() if name not in values]
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     return "\n".join([*([f"unset {' '.join(missing)}"] if missing else []), *lines])
 
 
 def failure() -> str:
     """Return commands that unset each output's variable and then fail, so that no stale name remains."""
-    return f"unset {' '.join(map(variable_name, OUTPUTS))}\nfalse"
+    return f"unset {' '.join(_output_variables())}\nfalse"
+
+
+def _output_variables() -> list[str]:
+    """Return the variables that an output may have set: of policies' topics, those of this environment."""
+    return [*map(variable_name, OUTPUTS), *filter(_POLICY_TOPIC_VARIABLE.fullmatch, os.environ)]
 
 
 def variable_name(output_name: str) -> str:

@@ -1,39 +1,28 @@
-"""A deployed Gluebrake, found by its CloudFormation stack. The only module that loads boto3."""
+"""A deployed Gluebrake, found by its CloudFormation stack."""
 
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
 from gluebrake.aws.call_budget import CallBudget
 from gluebrake.aws.glue import Glue
 from gluebrake.model import AwsEnvironment, JobRun, RunFacts
 from gluebrake.stages import STAGES, Queue
 from gluebrake_cli import problem_kinds, queue_ages, run_states, stack_alarms
+from gluebrake_cli.clients import Clients, open_session
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import Alarm, MappingState, QueueDepth
 from gluebrake_cli.runs import LogLine, parse_log_line
 from gluebrake_cli.sqs import SqsQueue
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackResourceSummaryTypeDef
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_glue import GlueClient
-    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
-    from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
 
 QUEUES: Final = {
     **{stage.queue: f"{stage.title}QueueUrl" for stage in STAGES.values()},
@@ -45,38 +34,6 @@ FUNCTIONS: Final = {stage.name: f"{stage.title}FunctionName" for stage in STAGES
 _OPTIONAL: Final = frozenset(
     name for s in STAGES.values() if s.is_optional for name in (QUEUES[s.queue], FUNCTIONS[s.name])
 )
-
-
-class Clients:
-    """AWS clients, each created at its first use."""
-
-    cloudformation: CloudFormationClient
-    cloudwatch: CloudWatchClient
-    glue: GlueClient
-    iam: Any  # a few calls of these four do not justify the dependency on their stubs
-    lambda_: LambdaClient
-    logs: CloudWatchLogsClient
-    resourcegroupstaggingapi: Any
-    scheduler: Any
-    sns: SNSClient
-    sqs: SQSClient
-    sts: Any
-
-    def __init__(self, session: boto3.Session, **options: Any) -> None:
-        self._session = session
-        config = Config(
-            connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4}
-        )
-        self._options = {"config": config, **options}
-
-    def __getattr__(self, name: str) -> Any:
-        """Create the client of a service that is declared above, and keep it."""
-        if name not in Clients.__annotations__:
-            raise AttributeError(name)
-        service: Any = name.rstrip("_")
-        client = self._session.client(service, **self._options)
-        setattr(self, name, client)
-        return client
 
 
 def connect(*, stack: str, profile: str | None, region: str | None, account: str | None) -> Deployment:
@@ -102,21 +59,11 @@ def check_account(clients: Clients, account: str, profile: str | None) -> None:
         )
 
 
-def open_session(*, profile: str | None, region: str | None) -> boto3.Session:
-    """Open a session in `region`, else that of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile.
-
-    boto3 does not read AWS_REGION. The AWS CDK reads it first: without it, the command would act in another
-    Region than the one of the deployment.
-    """
-    environ = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
-    return boto3.Session(profile_name=profile, region_name=region or environ)
-
-
 def find(stack: str, clients: Clients, region: str | None, profile: str | None = None) -> Deployment:
     """Find the stack. Raise OperatorError if it does not exist or is not a Gluebrake stack."""
     try:
         (found,) = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    except ClientError as error:
+    except clients.cloudformation.exceptions.ClientError as error:
         if "does not exist" not in error.response["Error"]["Message"]:
             raise
         raise OperatorError(
@@ -217,7 +164,9 @@ class Deployment:
         active = glue.list_active({job_name: ended_since}, CallBudget(lambda: 600.0), now)[job_name]
         if active.complete:
             return active.runs
-        raise ClientError({"Error": {"Code": active.code, "Message": active.error}}, "GetJobRuns")
+        raise self.clients.glue.exceptions.ClientError(
+            {"Error": {"Code": active.code, "Message": active.error}}, "GetJobRuns"
+        )
 
     def states(self, runs: Iterable[JobRun]) -> dict[JobRun, str]:
         """Read the states of runs, as many as a few calls return."""

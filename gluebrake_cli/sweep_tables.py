@@ -26,6 +26,13 @@ _WIDEST: Final = 120
 _INDENT: Final = "  "
 _NEAR_LIMIT: Final = "near limit"
 _EARLIER: Final = "The numbers are of an earlier version of this policy."
+_NOT_JUDGED: Final = (
+    NotMatched.TOO_LITTLE_HISTORY,
+    NotMatched.UNKNOWN_DPUS,
+    NotMatched.NO_START_TIME,
+    NotMatched.UNKNOWN_TYPE,
+)
+"""Why a run may be over a limit although its policy does not match it. An unread job is a fault."""
 
 
 class _Column(NamedTuple):
@@ -40,7 +47,7 @@ class _Row(NamedTuple):
 
     cells: Sequence[str]
     below: str
-    note: str = ""
+    notes: Sequence[str] = ()
 
 
 _RUN_COLUMNS: Final = (
@@ -155,7 +162,7 @@ def policies_table(policies: PolicyList, now: datetime) -> RenderableType:
         _Row(
             _policy_cells(policies, status, now),
             f"{status.deployed.hash:<12}  {when(status.policy)}",
-            "" if status.is_current else _EARLIER,
+            [*([] if status.is_current else [_EARLIER]), *_not_judged(status)],
         )
         for status in policies.policies
     ]
@@ -172,6 +179,14 @@ def _policy_cells(policies: PolicyList, status: PolicyStatus, now: datetime) -> 
         f"{duration(age(last.swept_at, now))} ago" if last else "never",
         *(_numbers(last.report) if last else ["", "", "", ""]),
     ]
+
+
+def _not_judged(status: PolicyStatus) -> Iterator[str]:
+    """Yield how many active runs the last sweep could not compare with the policy's limits, and why."""
+    counts = status.last.report.not_matched if status.last else {}
+    for reason in _NOT_JUDGED:
+        if number := counts.get(reason):
+            yield f"{counted(number, 'active run')} not judged: {MEANINGS[reason]}."
 
 
 def _numbers(report: PolicyReport) -> list[str]:
@@ -200,7 +215,7 @@ def _rows(columns: Sequence[_Column], below: str, rows: Iterable[_Row]) -> Rende
         lines += [
             _line(columns, [Text(printable(cell)) for cell in row.cells]),
             Text(_INDENT + printable(row.below), overflow="fold"),
-            *([Text(_INDENT + row.note, style="yellow")] if row.note else []),
+            *(Text(_INDENT + note, style="yellow") for note in row.notes),
         ]
     return Constrain(Lines(*lines), _WIDEST)
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m local up | env | demo`."""
+"""The command line: `python -m local up | demo`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import local
-from gluebrake_cli import shell
 from local.demo import demo
 from local.deployment import DeploymentError
 from local.emulator import EmulatorError
-from local.registry import exports, latest
 from local.up import CONFIG, up
 
 INTERRUPTED = 130
@@ -37,7 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo_parser = commands.add_parser("demo", help="stop some forty Glue job runs and check every outcome")
     demo_parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture of the result to FILE")
-    demo_parser.set_defaults(run=lambda options: demo(options.svg))
+    demo_parser.add_argument(
+        "--verbose", action="store_true", help="also show each expectation beside what was found"
+    )
+    demo_parser.set_defaults(run=lambda options: demo(options.svg, verbose=options.verbose))
     up_parser = commands.add_parser("up", help="deploy Gluebrake and a few Glue jobs, and run until Ctrl-C")
     up_parser.add_argument(
         "--config",
@@ -53,10 +54,6 @@ def _parser() -> argparse.ArgumentParser:
         help="once deployed, write the endpoint and the stack's outputs to FILE",
     )
     up_parser.set_defaults(run=_up)
-    env_parser = commands.add_parser(
-        "env", help='print variables for the AWS CLI, as in: eval "$(.venv/bin/python -m local env)"'
-    )
-    env_parser.set_defaults(run=_env)
     return parser
 
 
@@ -71,18 +68,6 @@ def _up(options: argparse.Namespace) -> int:
         up(config=options.config, json_file=options.json)
     except KeyboardInterrupt:
         return 0
-    return 1
-
-
-def _env(_: argparse.Namespace) -> int:
-    if record := latest():
-        print(exports(record))
-        return 0
-    print(shell.failure())
-    print(
-        "python -m local: no deployment is running. Start one in another terminal: python -m local up",
-        file=sys.stderr,
-    )
     return 1
 
 

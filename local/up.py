@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local import jobs
-from local.aws import REGION
+from local.aws import KEY, REGION
 from local.deployment import deploy, synthesise
 from local.emulator import ROOT, Emulator, EmulatorError, running
 from local.registry import DeploymentRecord, registered
@@ -26,7 +29,7 @@ def up(*, config: Path, json_file: Path | None) -> None:
     with running() as emulator:
         record = _deploy(emulator, config)
         with registered(record, also_in=json_file):
-            _show(record)
+            show(record)
             emulator.process.wait()
     raise EmulatorError("the emulator ended unexpectedly")
 
@@ -41,13 +44,16 @@ def _deploy(emulator: Emulator, config: Path) -> DeploymentRecord:
     return DeploymentRecord(
         endpoint=emulator.aws.endpoint,
         region=REGION,
+        key=KEY,
         outputs=outputs,
+        clone=str(ROOT),
         glue_calls=str(emulator.calls_file),
         pid=os.getpid(),
     )
 
 
-def _show(record: DeploymentRecord) -> None:
+def show(record: DeploymentRecord) -> None:
+    """Print what was deployed, and last the command that points another terminal to it."""
     table = Table(title="Gluebrake runs on this machine", title_justify="left", show_header=False)
     # Long values are folded, not truncated, so that they can be copied.
     table.add_column()
@@ -55,7 +61,19 @@ def _show(record: DeploymentRecord) -> None:
     for name, value in {"Endpoint": record.endpoint, **record.outputs, "Glue jobs": ", ".join(JOBS)}.items():
         table.add_row(name, value)
     progress.print(table)
+    progress.print("Ctrl-C ends the emulator.")
+    # A line that is not wrapped can be copied.
     progress.print(
-        'To use the AWS CLI, run in another terminal: eval "$(.venv/bin/python -m local env)".'
-        " Ctrl-C ends the emulator."
+        f'To use the AWS CLI and gluebrake, run in another terminal: eval "$({_command()} env --local)"',
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
+
+
+def _command() -> str:
+    """Return `gluebrake` if every terminal finds it, else the path of that of this clone."""
+    own = Path(sys.executable).parent
+    elsewhere = (path for path in os.get_exec_path() if Path(path).resolve() != own.resolve())
+    found = shutil.which("gluebrake", path=os.pathsep.join(elsewhere))
+    return "gluebrake" if found else shlex.quote(str(own / "gluebrake"))

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from gluebrake_cli import output, progress, tables
+from gluebrake_cli.command_help import Command, Help
 from gluebrake_cli.dead_letters import dead_letter_json, group_by_reason, group_json
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.options import (
@@ -16,11 +17,10 @@ from gluebrake_cli.options import (
     MessageIds,
     Reasons,
     build_filter,
-    examples,
     find_deployment,
 )
 
-app: Final = typer.Typer(invoke_without_command=True)
+app: Final = typer.Typer(invoke_without_command=True, subcommand_metavar="[show MESSAGE_ID]")
 
 ByReason = Annotated[bool, typer.Option("--by-reason", help="Count them by reason and job.")]
 MessageId = Annotated[
@@ -28,14 +28,25 @@ MessageId = Annotated[
 ]
 
 
-@app.callback(
-    epilog=examples(
-        "gluebrake dead-letters",
-        "gluebrake dead-letters --by-reason",
-        "gluebrake dead-letters --reason NotAllowed --job 'nightly-*' --json",
-        "gluebrake dead-letters show 5f2d9a31",
-    )
+HELP: Final = Help(
+    examples={
+        "gluebrake dead-letters --by-reason": "How many are there, and why? What to do about each reason.",
+        "gluebrake dead-letters": "List all, the oldest first.",
+        "gluebrake dead-letters --reason NotAllowed --job 'nightly-*' --json": "List some, as JSON.",
+        "gluebrake dead-letters show 5f2d9a31": "Show one whole.",
+    },
+    exit_codes={0: "the dead letters were read, also if there are none", 1: "an error"},
 )
+SHOW: Final = Help(
+    examples={
+        "gluebrake dead-letters show 5f2d9a31": "By the first characters of its id.",
+        "gluebrake dead-letters show 5f2d9a31 --json": "For a script.",
+    },
+    exit_codes={0: "shown", 1: "none or several have such an id, or an error"},
+)
+
+
+@app.callback()
 def list_(
     context: typer.Context,
     *,
@@ -69,7 +80,6 @@ def list_(
     output.warn_if_incomplete(listing)
 
 
-@app.command(epilog=examples("gluebrake dead-letters show 5f2d9a31"))
 def show(context: typer.Context, message_id: MessageId, *, json: AsJson = False) -> None:
     """Show one dead letter whole: its reason, its attributes, its body."""
     now = datetime.now(UTC)
@@ -86,3 +96,6 @@ def show(context: typer.Context, message_id: MessageId, *, json: AsJson = False)
     else:
         output.show(tables.dead_letter_table(dead_letter, now))
         output.show(f"The dead letter is {tables.place(deployment.aws_environment)}.")
+
+
+app.command(cls=Command, **SHOW.of(show.__doc__))(show)

@@ -12,22 +12,29 @@ from rich.console import RenderableType
 
 from gluebrake_cli import checks, shell, tables
 from gluebrake_cli.checks import CheckResult
+from gluebrake_cli.command_help import Help
 from gluebrake_cli.facts import DeploymentFacts
 from gluebrake_cli.fleet_report import View, report
-from gluebrake_cli.options import AsJson, examples
+from gluebrake_cli.options import AsJson
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-EXAMPLES: Final = examples("gluebrake doctor", "gluebrake doctor --json", "gluebrake --environment all doctor")
+HELP: Final = Help(
+    examples={
+        "gluebrake doctor": "Is the stack as it was deployed? If not, which command fixes it?",
+        "gluebrake doctor --json": "For a script.",
+        "gluebrake --environment all doctor": "Count the checks of each environment, and show the problems.",
+    },
+    exit_codes={0: "no check found a problem", 1: "something is wrong, or an error"},
+)
 
 
 def doctor(context: typer.Context, *, json: AsJson = False) -> None:
     """Check that the deployed stack is as its template has it. Changes nothing.
 
-    Prints one line for each check and, for each problem, the command that fixes it. Exit code 1 means that
-    something is wrong. A check that cannot be made is reported as not checked. With --environment all, the
-    checks of each environment are counted, and those that are not right are shown.
+    Prints one line for each check and, for each problem, the command that fixes it. A check that cannot be
+    made is reported as not checked.
     """
     view = View(
         members=_members,

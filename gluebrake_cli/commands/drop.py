@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from gluebrake_cli import output, progress, removal, tables
+from gluebrake_cli.command_help import Help
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.options import (
     AsJson,
@@ -17,7 +18,6 @@ from gluebrake_cli.options import (
     Reasons,
     Yes,
     build_filter,
-    examples,
     find_deployment,
 )
 from gluebrake_cli.progress import Matches
@@ -25,9 +25,15 @@ from gluebrake_cli.progress import Matches
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-EXAMPLES: Final = examples(
-    "gluebrake drop --reason InvalidRequest",
-    "gluebrake drop --message-id 5f2d9a31 --yes",
+HELP: Final = Help(
+    examples={
+        "gluebrake drop --reason InvalidRequest": "Show the dead letters of one reason, ask, delete them.",
+        "gluebrake drop --message-id 5f2d9a31 --yes": "Delete one without a question.",
+    },
+    exit_codes={
+        0: "each matching dead letter was deleted",
+        1: "one was not deleted, you did not confirm, or an error",
+    },
 )
 
 

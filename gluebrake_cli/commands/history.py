@@ -9,16 +9,24 @@ import typer
 from rich.console import Group as Lines
 
 from gluebrake_cli import durations, history_query, history_report, history_tables, tables
+from gluebrake_cli.command_help import WHICH_RUNS, Help
 from gluebrake_cli.fleet_report import View, report
 from gluebrake_cli.history_query import Search
-from gluebrake_cli.options import AsJson, examples
+from gluebrake_cli.options import AsJson
 
-EXAMPLES: Final = examples(
-    "gluebrake history --run jr_0a1b",
-    "gluebrake history --job 'nightly-*' --since 30d",
-    "gluebrake history --policy runaway --since 24h",
-    "gluebrake history --requested-by '*alice*' --since 2026-11-24T03:00:00Z --json",
-    "gluebrake --environment all history --run jr_0a1b",
+HELP: Final = Help(
+    examples={
+        "gluebrake history": "The runs that were stopped in the last seven days.",
+        "gluebrake history --run jr_0a1b": "Who stopped this run, and why? Every step.",
+        "gluebrake history --job 'nightly-*' --since 30d": "All runs of some jobs in the last month.",
+        "gluebrake history --policy runaway --since 24h": "What a guardrail policy stopped since yesterday.",
+        "gluebrake history --requested-by '*alice*' --json": "All requests that name a person, as JSON.",
+        "gluebrake --environment all history --run jr_0a1b": "Find the run in all environments.",
+    },
+    exit_codes={
+        0: "the log was searched, also if it has nothing",
+        1: "the query did not end in time, found too many lines, or an error",
+    },
 )
 
 Run = Annotated[
@@ -27,19 +35,38 @@ Run = Annotated[
         "--run",
         metavar="RUN_ID",
         help="Everything about this run, and about Glue's retries of it.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
-Job = Annotated[str, typer.Option("--job", metavar="NAME", help="Only this job; * matches any text.")]
+Job = Annotated[
+    str,
+    typer.Option(
+        "--job", metavar="NAME", help="Only this job; * matches any text.", rich_help_panel=WHICH_RUNS
+    ),
+]
 Since = Annotated[
     str,
-    typer.Option(metavar="TIME", help="How far back: 90m, 2h, 7d, or a time such as 2026-11-24T03:00:00Z."),
+    typer.Option(
+        metavar="TIME",
+        help="How far back: 90m, 2h, 7d, or a time such as 2026-11-24T03:00:00Z.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 RequestedBy = Annotated[
     str,
-    typer.Option(metavar="TEXT", help="Only requests with this RequestedBy, a claim; * matches any text."),
+    typer.Option(
+        metavar="TEXT",
+        help="Only requests with this RequestedBy, a claim; * matches any text.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 Policy = Annotated[
-    str, typer.Option(metavar="NAME", help="Only requests of this guardrail policy, or that claim to be.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Only requests of this guardrail policy, or that claim to be.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 Limit = Annotated[int, typer.Option(metavar="COUNT", min=1, help="How many runs to show. The sum counts all.")]
 Timeout = Annotated[
@@ -69,16 +96,11 @@ def history(
 
     All options that are given must hold. With --run, every step is shown.
 
-    Who requested a stop is a fact or a claim: SQS reports the sender, which
-    is a fact. RequestedBy and the text of an event or a notification are
-    claims. A policy is a fact if the role of SWEEP sent the request.
+    Who requested a stop is a fact or a claim: SQS reports the sender, which is a fact. RequestedBy and the
+    text of an event or a notification are claims. A policy is a fact if the role of SWEEP sent the request.
 
-    One query of CloudWatch Logs Insights reads the logs of STOP and CONFIRM.
-    AWS bills it by the data that it scans, which is shown. With --environment
-    all, one query runs in each environment.
-
-    Exit code 0 also means that nothing was found. Exit code 1 means that the
-    query did not end in time, or found more lines than it can return.
+    One query of CloudWatch Logs Insights reads the logs of STOP and CONFIRM. AWS bills it by the data that it
+    scans, which is shown. With --environment all, one query runs in each environment.
     """
     now = datetime.now(UTC)
     search = Search(

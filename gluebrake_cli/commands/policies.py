@@ -9,12 +9,22 @@ import typer
 from rich.console import Group as Lines
 
 from gluebrake_cli import deployed_policies, output, sweep_tables, tables
+from gluebrake_cli.command_help import Help
 from gluebrake_cli.deployed_policies import PolicyList, PolicyStatus
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.facts import DeploymentFacts
-from gluebrake_cli.options import AsJson, examples, find_deployment
+from gluebrake_cli.options import AsJson, find_deployment
 
-EXAMPLES: Final = examples("gluebrake policies", "gluebrake policies --json")
+HELP: Final = Help(
+    examples={
+        "gluebrake policies": "Which policies are on, and what did each last find?",
+        "gluebrake policies --json": "All fields of each, for a script.",
+    },
+    exit_codes={
+        0: "each policy is on, and its last sweep was complete",
+        1: "a policy is off or exceeded maxRuns, a job was not read, or an error",
+    },
+)
 
 _NONE: Final = "The stack has no guardrail policies. docs/policies.md says how to add one."
 
@@ -22,12 +32,8 @@ _NONE: Final = "The stack has no guardrail policies. docs/policies.md says how t
 def policies(context: typer.Context, *, json: AsJson = False) -> None:
     """Show each guardrail policy of the stack: when it is due, whether it is on, and what it last found.
 
-    A policy is off while the event source mapping of SWEEP, or the schedule of
-    the policy, is disabled.
-
-    Exit code 1 means that a policy is off, or that something cannot be read.
-    It also means that the last sweep of a policy considered no job, left jobs
-    unread, or exceeded maxRuns, so that it stopped none.
+    A policy is off while the event source mapping of SWEEP, or the schedule of the policy, is disabled. A
+    policy that exceeds maxRuns stops no run. The last sweep of a policy should have considered a job.
     """
     now = datetime.now(UTC)
     deployment = find_deployment(context)

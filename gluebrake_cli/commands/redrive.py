@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from gluebrake_cli import output, progress, removal
+from gluebrake_cli.command_help import Help
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.options import (
     AsJson,
@@ -16,14 +17,16 @@ from gluebrake_cli.options import (
     MessageIds,
     Reasons,
     build_filter,
-    examples,
     find_deployment,
 )
 
-EXAMPLES: Final = examples(
-    "gluebrake redrive --reason StopTimedOut",
-    "gluebrake redrive --job 'nightly-*' --dry-run",
-    "gluebrake redrive",
+HELP: Final = Help(
+    examples={
+        "gluebrake redrive --reason StopTimedOut": "Redrive the dead letters of one reason.",
+        "gluebrake redrive --job 'nightly-*' --dry-run": "Show which would be moved.",
+        "gluebrake redrive": "Redrive all.",
+    },
+    exit_codes={0: "each matching dead letter was moved", 1: "one was not moved, or an error"},
 )
 
 

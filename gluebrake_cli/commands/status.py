@@ -8,12 +8,21 @@ from typing import Annotated, Final
 import typer
 
 from gluebrake_cli import health
+from gluebrake_cli.command_help import Help
 from gluebrake_cli.fleet_report import View, report
-from gluebrake_cli.options import AsJson, examples
+from gluebrake_cli.options import AsJson
 from gluebrake_cli.status_screen import explained, line, status_screen, sums
 
-EXAMPLES: Final = examples(
-    "gluebrake status", "gluebrake status --outcomes 50 --json", "gluebrake --environment all status"
+HELP: Final = Help(
+    examples={
+        "gluebrake status": "Is anything wrong?",
+        "gluebrake status --outcomes 50 --json": "The latest 50 outcomes, for a script.",
+        "gluebrake --environment all status": "A line for each environment, and its problems.",
+    },
+    exit_codes={
+        0: "nothing is wrong",
+        1: "a dead letter, an alarm in ALARM, a disabled mapping, or a failed read",
+    },
 )
 
 Outcomes = Annotated[int, typer.Option(metavar="COUNT", help="How many of the latest outcomes to read.")]
@@ -22,15 +31,8 @@ Outcomes = Annotated[int, typer.Option(metavar="COUNT", help="How many of the la
 def status(context: typer.Context, *, outcomes: Outcomes = 5, json: AsJson = False) -> None:
     """Show whether anything is wrong with the deployment, what to do about it, and the latest outcomes.
 
-    The first line has the verdict. Queues, alarms, event source mappings and
-    configuration are counted; --json has them whole. A line of the log is
-    shown for each run, the newest.
-
-    With --environment all, a line is shown for each environment, and its
-    problems.
-
-    Exit code 1 means dead letters, an alarm in ALARM, a disabled mapping, or
-    an unreadable section.
+    The first line has the verdict. Queues, alarms, event source mappings and configuration are counted;
+    --json has them whole. Of each run, the newest line of the log is shown.
     """
     now = datetime.now(UTC)
     view = View(

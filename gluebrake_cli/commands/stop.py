@@ -13,26 +13,40 @@ from msgspec import UNSET, Struct
 from gluebrake.contract import StopRequest
 from gluebrake.model import AwsEnvironment
 from gluebrake_cli import durations, known_runs, output, run_table, stop_requests, tables
+from gluebrake_cli.command_help import WHICH_RUNS, Help
 from gluebrake_cli.live_runs import follow_live, poll_options
-from gluebrake_cli.options import AsJson, Every, Timeout, Wait, Yes, examples, find_deployment
+from gluebrake_cli.options import AsJson, Every, Timeout, Wait, Yes, find_deployment
 from gluebrake_cli.runs import FollowedRuns, PollOptions, RunStatus, run_statuses
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-EXAMPLES: Final = examples(
-    'gluebrake stop nightly-etl jr_0a1b jr_2c3d --reason "over budget"',
-    "gluebrake stop nightly-etl jr_0a1b --include-attempts --timeout 1h",
-    "gluebrake stop nightly-etl --all-active --older-than 2h",
-    "gluebrake stop nightly-etl --all-active --argument --date=2026-11-24 --except jr_2c3d",
-    "gluebrake stop nightly-etl --all-active --started-after 2026-11-24T03:00:00Z --dry-run",
-    "gluebrake stop nightly-etl jr_0a1b --no-wait",
+HELP: Final = Help(
+    examples={
+        'gluebrake stop nightly-etl jr_0a1b jr_2c3d --reason "over budget"': "Stop two runs of a job.",
+        "gluebrake stop nightly-etl --all-active --older-than 2h": "Stop each run older than two hours.",
+        "gluebrake stop nightly-etl --all-active --dry-run": "Show which runs a stop of all would stop.",
+        "gluebrake stop nightly-etl --all-active --argument --date=2026-11-24": "Stop the runs for one date.",
+        "gluebrake stop nightly-etl --all-active --except jr_2c3d": "Stop all runs but one.",
+        "gluebrake stop nightly-etl jr_0a1b --include-attempts": "Stop a run, and Glue's retries of it.",
+        "gluebrake stop nightly-etl jr_0a1b --no-wait": "Send the request, and return at once.",
+    },
+    exit_codes={
+        0: "each run is stopped, or was over already",
+        1: "nothing was sent: the job or a run is unknown, or an error",
+        3: "a run may still be running: timed out, not stopped, or protected",
+    },
 )
+
+_REQUEST: Final = "The stop request"
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="The Glue job.")]
 RunIds = Annotated[list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs of the job.")]
 AllActive = Annotated[
-    bool, typer.Option("--all-active", help="Every run that is active now, instead of run ids.")
+    bool,
+    typer.Option(
+        "--all-active", help="Every run that is active now, instead of run ids.", rich_help_panel=WHICH_RUNS
+    ),
 ]
 OlderThan = Annotated[
     int | None,
@@ -41,12 +55,15 @@ OlderThan = Annotated[
         parser=durations.minutes,
         help="Of the active runs, those that started at least so long ago: 90m, 2h, 1h30m, 1d,"
         " or a number of minutes.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
 StartedAfter = Annotated[
     str | None,
     typer.Option(
-        metavar="TIME", help="Of the active runs, those that started then or later: 2026-11-24T03:00:00Z."
+        metavar="TIME",
+        help="Of the active runs, those that started then or later: 2026-11-24T03:00:00Z.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
 Arguments = Annotated[
@@ -56,24 +73,49 @@ Arguments = Annotated[
         metavar="NAME=VALUE",
         help="Of the active runs, those that were started with this argument, such as --date=2026-11-24."
         " May be repeated: all must match. The job's defaults do not count.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
 Except = Annotated[
     list[str] | None,
-    typer.Option("--except", metavar="RUN_ID", help="Not this run, although it is active. May be repeated."),
+    typer.Option(
+        "--except",
+        metavar="RUN_ID",
+        help="Not this run, although it is active. May be repeated.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 IncludeAttempts = Annotated[
     bool,
-    typer.Option("--include-attempts", help="Also the attempts with which Glue retries the named runs."),
+    typer.Option(
+        "--include-attempts",
+        help="Also the attempts with which Glue retries the named runs.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
-Reason = Annotated[str, typer.Option(help="Why the runs are stopped. Appears in the log.")]
+Reason = Annotated[
+    str,
+    typer.Option(
+        metavar="TEXT", help="Why the runs are stopped. Appears in the log.", rich_help_panel=_REQUEST
+    ),
+]
 RequestedBy = Annotated[
-    str, typer.Option(help="Who requests it. The default is the identity of your credentials.")
+    str,
+    typer.Option(
+        metavar="TEXT",
+        help="Who requests it. The default is the identity of your credentials.",
+        rich_help_panel=_REQUEST,
+    ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Let the function report what it would stop.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Let the function report what it would stop.", rich_help_panel=_REQUEST),
+]
 Blind = Annotated[
     bool,
-    typer.Option("--blind", help="Send the request without a look at the job and its runs."),
+    typer.Option(
+        "--blind", help="Send the request without a look at the job and its runs.", rich_help_panel=_REQUEST
+    ),
 ]
 
 
@@ -126,16 +168,9 @@ def stop(
 ) -> None:
     """Request to stop runs of a job, and follow them until none is running any more.
 
-    Name the runs, or give --all-active with the options that narrow it down.
-    Before it sends, the command looks whether Glue knows the runs and whether
-    they are over already. It ends when no run is running any more and the log
-    has the outcomes, with the estimated cost. With --no-wait, it returns when
-    the request is sent.
-
-    Exit codes: 0 each run is stopped, or was over already; 1 nothing was sent,
-    because the job or a run is unknown, or an error; 2 wrong usage; 3 a run may
-    still be running: --timeout has passed, its stop failed, or it is protected.
-    With --dry-run, 3 means that a run would not be stopped.
+    Name the runs, or give --all-active with the options that narrow it down. Before it sends, the command
+    reads from Glue whether the runs exist and whether they are over already. It ends when no run is running
+    any more and the log has the outcomes, with the estimated cost.
     """
     now = datetime.now(UTC)
     runs = stop_requests.Runs(

@@ -12,9 +12,10 @@ from rich.console import RenderableType
 
 from gluebrake.model import AwsEnvironment
 from gluebrake_cli import fleet_sweep, output, policy_options, progress, run_table, sweep_tables, tables
+from gluebrake_cli.command_help import WHICH_RUNS, Help
 from gluebrake_cli.errors import NOT_OK
 from gluebrake_cli.live_runs import poll_options
-from gluebrake_cli.options import AsJson, Every, Timeout, Wait, examples, find_deployment, selection
+from gluebrake_cli.options import AsJson, Every, Timeout, Wait, find_deployment, selection
 from gluebrake_cli.policy_options import Conditions
 from gluebrake_cli.sweep_plan import SweepPlan
 from gluebrake_cli.sweep_result import SweepResult
@@ -23,16 +24,25 @@ from gluebrake_cli.sweep_stops import StopOptions, Stops, stop_runs
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-EXAMPLES: Final = examples(
-    "gluebrake sweep runaway",
-    "gluebrake sweep runaway --explain",
-    "gluebrake sweep --jobs 'dev-*' --older-than 2h",
-    "gluebrake sweep --jobs '*' --tag env=dev --except 'dev-core-*' --times-usual 5 --json",
-    "gluebrake sweep --jobs 'dev-*' --older-than 2h --stop",
-    'gluebrake sweep runaway --stop --yes 3 --reason "incident 4711"',
-    "gluebrake sweep --jobs '*' --all-types --stop",
-    "gluebrake --environment all sweep --jobs '*' --older-than 12h --stop",
+HELP: Final = Help(
+    examples={
+        "gluebrake sweep --jobs 'dev-*' --older-than 2h": "Show the dev runs that are older than two hours.",
+        "gluebrake sweep --jobs 'dev-*' --older-than 2h --stop": "Show them, ask for their number, stop them.",
+        "gluebrake sweep runaway": "Show the runs that a policy of the stack matches.",
+        "gluebrake sweep runaway --explain": "Show as well which runs it leaves, and why.",
+        "gluebrake sweep runaway --stop --yes 3": "Stop them in a script, if they are three.",
+        "gluebrake sweep --jobs '*' --tag env=dev --times-usual 5 --json": "Find the unusually long, as JSON.",
+        "gluebrake sweep --jobs '*' --all-types --stop": "Stop all runs of all jobs, streaming included.",
+        "gluebrake --environment all sweep --jobs '*' --older-than 12h --stop": "Stop in all environments.",
+    },
+    exit_codes={
+        0: "done",
+        1: "a job was not read, none was considered, another number, or an error",
+        3: "a run may still be running, although its stop was requested",
+    },
 )
+
+_STOP: Final = "How to stop the runs"
 
 PolicyName = Annotated[
     str | None,
@@ -41,25 +51,50 @@ PolicyName = Annotated[
 Jobs = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="PATTERN", help="Instead of a policy, these jobs; * matches any text. May be repeated."
+        metavar="PATTERN",
+        help="Instead of a policy, these jobs; * matches any text. May be repeated.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
 Except = Annotated[
-    list[str] | None, typer.Option("--except", metavar="PATTERN", help="Not these jobs. May be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--except",
+        metavar="PATTERN",
+        help="Not these jobs. May be repeated.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="Jobs with this tag. May be repeated: all must match."),
+    typer.Option(
+        "--tag",
+        metavar="KEY=VALUE",
+        help="Jobs with this tag. May be repeated: all must match.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 OlderThan = Annotated[
-    str | None, typer.Option(metavar="AGE", help="Runs that are older: 90m, 2h, 1d, or a number of minutes.")
+    str | None,
+    typer.Option(
+        metavar="AGE",
+        help="Runs that are older: 90m, 2h, 1d, or a number of minutes.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 TimesUsual = Annotated[
     float | None,
-    typer.Option(metavar="N", help="Runs that take more than N times as long as their job's usual run."),
+    typer.Option(
+        metavar="N",
+        help="Runs that take more than N times as long as their job's usual run.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 DpuHours = Annotated[
-    float | None, typer.Option(metavar="N", help="Runs that may have used more than N DPU-hours.")
+    float | None,
+    typer.Option(
+        metavar="N", help="Runs that may have used more than N DPU-hours.", rich_help_panel=WHICH_RUNS
+    ),
 ]
 Types = Annotated[
     list[str] | None,
@@ -68,27 +103,48 @@ Types = Annotated[
         metavar="TYPE",
         help="Jobs of this type: glueetl, pythonshell, gluestreaming, glueray. May be repeated."
         " The default is the first two.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
-AllTypes = Annotated[bool, typer.Option("--all-types", help="Jobs of every type, streaming included.")]
+AllTypes = Annotated[
+    bool,
+    typer.Option("--all-types", help="Jobs of every type, streaming included.", rich_help_panel=WHICH_RUNS),
+]
 States = Annotated[
     list[str] | None,
     typer.Option(
-        "--state", metavar="STATE", help="Runs in this state: STARTING, RUNNING, WAITING. May be repeated."
+        "--state",
+        metavar="STATE",
+        help="Runs in this state: STARTING, RUNNING, WAITING. May be repeated.",
+        rich_help_panel=WHICH_RUNS,
     ),
 ]
 ExecutionClass = Annotated[
-    str | None, typer.Option(metavar="CLASS", help="Runs of this execution class: STANDARD or FLEX.")
+    str | None,
+    typer.Option(
+        metavar="CLASS",
+        help="Runs of this execution class: STANDARD or FLEX.",
+        rich_help_panel=WHICH_RUNS,
+    ),
 ]
 Reason = Annotated[
     str,
-    typer.Option(help="Why the runs are stopped. The default is that of the policy, or the command's options."),
+    typer.Option(
+        metavar="TEXT",
+        help="Why the runs are stopped. The default is that of the policy, or the command's options.",
+        rich_help_panel=_STOP,
+    ),
 ]
 Explain = Annotated[
     bool, typer.Option("--explain", help="Also show each active run that is left, with the first reason.")
 ]
 Stop = Annotated[
-    bool, typer.Option("--stop", help="Stop exactly the runs that the report shows. Asks for their number.")
+    bool,
+    typer.Option(
+        "--stop",
+        help="Stop exactly the runs that the report shows. Asks for their number.",
+        rich_help_panel=_STOP,
+    ),
 ]
 Number = Annotated[
     int | None,
@@ -96,6 +152,7 @@ Number = Annotated[
         "--yes",
         metavar="N",
         help="With --stop, the answer for scripts. Nothing is stopped if the report shows another number.",
+        rich_help_panel=_STOP,
     ),
 ]
 
@@ -114,10 +171,10 @@ def sweep(
     all_types: AllTypes = False,
     state: States = None,
     execution_class: ExecutionClass = None,
-    reason: Reason = "",
-    explain: Explain = False,
     stop: Stop = False,
     yes: Number = None,
+    reason: Reason = "",
+    explain: Explain = False,
     wait: Wait = None,
     timeout: Timeout = 2400,
     every: Every = 2.0,
@@ -125,24 +182,14 @@ def sweep(
 ) -> None:
     """Show the active runs of all jobs that a guardrail policy matches. With --stop, stop exactly these runs.
 
-    Name a policy of the stack, or describe the runs with options: each of
-    these must match. The command reads AWS Glue with your credentials, so it
-    works while SWEEP is off. Without --stop, it changes nothing.
+    Name a policy of the stack, or describe the runs with options: each of these must match. The command reads
+    AWS Glue with your credentials, so it works while SWEEP is off. Without --stop, it changes nothing.
 
-    It considers the jobs that the stack may stop. Runs of a job with the
-    protect tag are shown and never stopped. maxRuns limits SWEEP only: by
-    hand, the number that you type is the limit.
+    It considers the jobs that the stack may stop. Runs of a job with the protect tag are shown and never
+    stopped. maxRuns limits SWEEP only: by hand, the number that you type is the limit.
 
-    With --stop, the command follows the runs until none is running any more,
-    unless you give --no-wait.
-
-    With --environment all, it sweeps the environments side by side, shows the
-    runs of each, and asks once, for the number of all runs that can be
-    stopped. It then stops exactly these runs, each in its environment.
-
-    Exit codes: 0 done; 1 not all jobs were read, no job was considered, your
-    number differs, or an error; 2 wrong usage; 3 a run may still be running,
-    although its stop was requested.
+    With --environment all, it sweeps the environments side by side, shows the runs of each, and asks once,
+    for the number of all runs that can be stopped.
     """
     now = datetime.now(UTC)
     conditions = Conditions(

@@ -13,16 +13,20 @@ import typer
 from gluebrake_cli import canary as canary_job
 from gluebrake_cli import durations, output, tables
 from gluebrake_cli.canary import Canary
+from gluebrake_cli.command_help import Help
 from gluebrake_cli.errors import NOT_OK, OperatorError
-from gluebrake_cli.options import AsJson, Yes, examples, find_deployment
+from gluebrake_cli.options import AsJson, Yes, find_deployment
 from gluebrake_cli.proofs import TAG_VALUE, Step
 from gluebrake_cli.verification import Pace, Verification
 from gluebrake_cli.verification_steps import execute
 
-EXAMPLES: Final = examples(
-    "gluebrake verify",
-    "gluebrake verify --empty-tag --timeout 600",
-    "gluebrake --profile prod --region eu-west-1 verify --json",
+HELP: Final = Help(
+    examples={
+        "gluebrake verify": "Prove that runs are stopped, and that the protect tag protects.",
+        "gluebrake verify --empty-tag --timeout 10m": "Try a protect tag without a value as well.",
+        "gluebrake --profile prod --region eu-west-1 verify --json": "In another account, for a script.",
+    },
+    exit_codes={0: "each step is proven", 1: "a step is not proven, or an error"},
 )
 
 EmptyTag = Annotated[
@@ -51,7 +55,7 @@ Settle = Annotated[
     typer.Option(
         metavar="DURATION",
         parser=durations.seconds,
-        help="Time until IAM no longer sees a removed tag. The default is 15, and 0 on the emulator.",
+        help="Time until IAM no longer sees a removed tag. The default is 15s, and 0 on the emulator.",
     ),
 ]
 
@@ -78,8 +82,7 @@ def verify(
     be denied to stop the run. Without the tag, a stop request on the stop queue must stop it.
 
     Touches no other job. At its end, also after Ctrl-C, the tag is removed and the run is stopped. Prints one
-    line for each step, and what it saw of AWS that no emulator can show. Exit code 1 means that a step is not
-    proven.
+    line for each step, and what it saw of AWS that no emulator can show.
     """
     deployment = find_deployment(context)
     canary = canary_job.find(deployment)

@@ -11,7 +11,8 @@ import sys
 import boto3
 
 from gluebrake_cli.app import app
-from gluebrake_cli.stack import Clients, Deployment
+from gluebrake_cli.clients import Clients
+from gluebrake_cli.stack import Deployment
 from tests.cli.command_line import STACK_ID
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import pytest
 
 from gluebrake.stages import Queue
 from gluebrake_cli import output
-from gluebrake_cli.stack import FUNCTIONS, QUEUES, Clients, Deployment
+from gluebrake_cli.clients import Clients
+from gluebrake_cli.stack import FUNCTIONS, QUEUES, Deployment
 from tests.cli.command_line import STACK_ID, put_dead_letter
 from tests.cli.fleet_aws import FleetAws
 from tests.cli.stubbed import Stubbed

@@ -7,7 +7,8 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from gluebrake_cli.stack import Clients, Deployment
+from gluebrake_cli.clients import Clients
+from gluebrake_cli.stack import Deployment
 from tests.cli.command_line import STACK_ID
 
 OUTPUTS = {

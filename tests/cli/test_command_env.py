@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from gluebrake_cli import app as command
+from gluebrake_cli import emulators
+from gluebrake_cli.emulators import EmulatorRecord
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.shell import OUTPUTS, exports, failure, variable_name
 from gluebrake_cli.stack import Deployment
@@ -51,6 +57,48 @@ def test_a_value_is_quoted() -> None:
 def test_an_output_that_the_stack_does_not_have_is_unset() -> None:
     """A stack of an older version leaves no name of another stack."""
     assert _evaluated(exports({}, {"StopQueueUrl": "url"}), "${EVENT_BUS_ARN-none}") == "0 none"
+
+
+def test_topics_of_policies_are_set() -> None:
+    """Their names vary with the policies. An output that is no name of a resource sets none."""
+    shown = exports({}, {"SweepTopicDevBudgetArn": "arn", "Version": "0.2"})
+    assert _evaluated(shown, "$SWEEP_TOPIC_DEV_BUDGET_ARN ${VERSION-none}") == "0 arn none"
+
+
+def test_topic_of_another_stacks_policy_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is known from the environment."""
+    monkeypatch.setenv("SWEEP_TOPIC_BELL_ARN", "stale")
+    for shown, status in ((exports({}, {"StopQueueUrl": "url"}), 0), (failure(), 1)):
+        assert _evaluated(shown, "${SWEEP_TOPIC_BELL_ARN-none}") == f"{status} none"
+
+
+def test_local_sets_the_variables_of_the_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command calls no AWS, and says on standard error where the emulator is."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        record = EmulatorRecord(
+            endpoint=endpoint,
+            region="eu-central-2",
+            key="test",
+            outputs={"StopQueueUrl": "url"},
+            clone="/clone",
+            pid=os.getpid(),
+        )
+        (tmp_path / "1.json").write_bytes(msgspec.json.encode(record))
+        monkeypatch.setenv(emulators.VARIABLE, str(tmp_path))
+        result = CliRunner().invoke(command.app, ["env", "--local"])
+    assert result.exit_code == 0
+    assert _evaluated(result.stdout, "$STOP_QUEUE_URL $AWS_ENDPOINT_URL") == f"0 url {endpoint}"
+    assert result.stderr.strip() == f"The emulator of /clone at {endpoint}"
+
+
+def test_without_an_emulator_no_stale_name_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`eval` fails, and the error says how to start an emulator."""
+    monkeypatch.setenv(emulators.VARIABLE, str(tmp_path / "none"))
+    result = CliRunner().invoke(command.app, ["env", "--local"])
+    assert isinstance(result.exception, OperatorError)
+    assert str(result.exception).endswith("make local")
+    assert _evaluated(result.stdout, "${STOP_QUEUE_URL-none}") == "1 none"
 
 
 @pytest.mark.parametrize("error", [OperatorError("no stack"), KeyboardInterrupt(), ZeroDivisionError()])

@@ -124,8 +124,8 @@ class TestEachEnvironment:
     ) -> None:
         """The operator can copy it."""
         del logs
-        examples: str = module.EXAMPLES  # type: ignore[attr-defined]
-        (example,) = [line.strip() for line in examples.splitlines() if "--environment" in line]
+        examples: Mapping[str, str] = module.HELP.examples  # type: ignore[attr-defined]
+        (example,) = [line for line in examples if "--environment" in line]
         program, *arguments = example.split()
         assert program == "gluebrake"
         assert f"{len(NAMES)} environments: " in invoke(fleet, *arguments).stdout

@@ -280,7 +280,7 @@ class TestStop:
 
 def test_example_of_the_help_can_be_run(runs: FleetAws) -> None:
     """The operator can copy it, and is asked."""
-    (example,) = [line.strip() for line in sweep.EXAMPLES.splitlines() if "--environment" in line]
+    (example,) = [line for line in sweep.HELP.examples if "--environment" in line]
     result = invoke(runs, *example.replace("'", "").split()[1:])
     assert "Stop 2 runs of 2 jobs in 1 environment (prod-eu 2)?" in result.stderr
     assert _stopped(runs) == NOTHING

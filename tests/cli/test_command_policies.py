@@ -184,6 +184,17 @@ def test_a_template_that_cannot_be_read_is_an_error(stack: PoliciesAws, deployed
     assert (result.exit_code, "AccessDenied" in str(result.exception)) == (1, True)
 
 
+def test_runs_that_a_sweep_could_not_judge_are_counted(stack: PoliciesAws, deployed: Deployment) -> None:
+    """Without them, `matched 0` would look as if each run were within its limit. Nothing is wrong, however."""
+    left = {"TooLittleHistory": 4, "WithinLimit": 2, "UnknownDpus": 1}
+    stack.sweep(report(RUNAWAY, matched=0, not_matched=left))
+    shown = run(deployed, "policies").stdout
+    assert "4 active runs not judged: the job has fewer than 10 successful runs to compare with." in shown
+    assert "1 active run not judged: Glue does not give the run's DPUs." in shown
+    assert shown.count("not judged") == 2
+    assert "Nothing is wrong." in shown
+
+
 def test_the_hash_is_that_of_the_template(stack: PoliciesAws, deployed: Deployment) -> None:
     """CloudFormation may replace characters of a reason. The hash stays that of SWEEP's reports."""
     stack.more = {"reason": "l?uft zu lange"}

@@ -55,7 +55,7 @@ def test_help_loads_no_aws_library() -> None:
 def test_no_module_loads_powertools() -> None:
     """AWS Lambda Powertools is a dependency of the functions, not of the installed command."""
     loaded = _loaded(EVERY_MODULE)
-    assert {"gluebrake_cli.stack", "boto3"} <= loaded
+    assert {"gluebrake_cli.clients", "boto3"} <= loaded
     assert not {name for name in loaded if name.startswith("aws_lambda_powertools")}
 
 
@@ -69,7 +69,7 @@ def test_one_module_loads_boto3() -> None:
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
         if name.split(".")[0] in AWS_LIBRARIES
     }
-    assert importing == {"stack"}
+    assert importing == {"clients"}
 
 
 def test_each_operation_has_its_permission() -> None:

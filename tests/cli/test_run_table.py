@@ -11,6 +11,8 @@ from gluebrake.metrics import Measure
 from gluebrake.model import AwsEnvironment
 from gluebrake_cli import run_table
 from gluebrake_cli.runs import RunStatus
+from local.emulator import ROOT
+from tests.docs.document import Document
 
 ENVIRONMENT = AwsEnvironment("123456789012", "eu-west-1")
 PLACE = "in eu-west-1 (account 123456789012)"
@@ -61,6 +63,17 @@ def test_what_a_run_used_is_called_an_estimate() -> None:
     assert header.endswith("used (estimate)")
     assert row.endswith("3.2 DPU-hours, about $1.41")
     assert "estimate" not in _shown(run_table.runs_table([_run(1)], ENVIRONMENT, dry_run=False))
+
+
+def test_the_screen_of_the_documents_is_the_real_one() -> None:
+    """docs/command.md shows a run that `gluebrake stop` has followed to its end."""
+    measures = {Measure.DPU_HOURS_CONSUMED: 3.2, Measure.ESTIMATED_COST_USD: 1.408}
+    stopped = RunStatus(
+        job_name="etl", job_run_id="jr_0a1b", state="STOPPED", outcome="Stopped", measures=measures
+    )
+    _, screen = Document(ROOT / "docs" / "command.md").fences("Stop")
+    shown = _shown(run_table.runs_table([stopped], ENVIRONMENT, dry_run=False))
+    assert [line.rstrip() for line in shown.splitlines()] == screen.splitlines()
 
 
 def test_a_run_that_is_over_is_named() -> None:

@@ -14,9 +14,10 @@ from botocore.stub import ANY
 
 from gluebrake.model import AwsEnvironment, JobRun
 from gluebrake.stages import Queue
+from gluebrake_cli.clients import open_session
 from gluebrake_cli.errors import OperatorError
 from gluebrake_cli.health import Alarm, MappingState
-from gluebrake_cli.stack import Deployment, find, open_session
+from gluebrake_cli.stack import Deployment, find
 from tests.cli.command_line import STACK_ID
 from tests.cli.stubbed import OUTPUTS, Stubbed
 from tests.support.fakes.aws_server import ACCOUNT, REGION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,8 @@ import pytest
 import uv
 
 import gluebrake
+from gluebrake_cli import emulators
+from local.registry import DeploymentRecord, registered
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = ((ROOT / "lambda_src", "gluebrake"), (ROOT, "gluebrake_cli"))
@@ -91,6 +94,28 @@ def test_command_runs_outside_the_clone(command: Path, tmp_path: Path) -> None:
     """The installed command reports its version and its help from any folder."""
     assert gluebrake.__version__ in _run([command, "--version"], tmp_path)
     assert "Usage: gluebrake" in _run([command, "--help"], tmp_path)
+
+
+def test_installed_command_finds_the_emulator_of_a_clone(command: Path, tmp_path: Path) -> None:
+    """It needs neither the clone nor its packages: what `make local` writes is enough."""
+    elsewhere, records = tmp_path / "elsewhere", tmp_path / "records"
+    elsewhere.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        record = DeploymentRecord(
+            endpoint=f"http://127.0.0.1:{server.getsockname()[1]}",
+            region="eu-central-2",
+            key="test",
+            outputs={"StopQueueUrl": "the-url"},
+            clone=str(ROOT),
+            glue_calls="calls",
+            pid=os.getpid(),
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(emulators.VARIABLE, str(records))
+            patch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+            script = 'eval "$(gluebrake env --local)"; echo "$STOP_QUEUE_URL $AWS_ENDPOINT_URL"'
+            with registered(record):
+                assert _run(["sh", "-ec", script], elsewhere) == f"the-url {record.endpoint}\n"
 
 
 def test_command_uses_the_code_of_the_wheel(command: Path, tmp_path: Path) -> None:
