@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from docs import tour
 from docs.pictures import architecture
 from docs.policy_fields import FIELDS
 from docs.tables import TABLES
@@ -80,8 +81,10 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "schemas/policies.json": policies_schema,
     "pictures/architecture.svg": architecture.svg,
     "architecture.md": lambda: page("architecture.md"),
+    "configuration.md": lambda: page("configuration.md"),
     "operations.md": lambda: page("operations.md"),
     "policies.md": lambda: page("policies.md"),
+    "tour.md": lambda: tour.numbered((DOCS / "tour.md").read_text()),
 }
 """The function that returns each generated file, by the file's path in docs/."""
 

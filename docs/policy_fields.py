@@ -17,44 +17,44 @@ class Field(NamedTuple):
 FIELDS: Final = (
     Field(
         ("name",),
-        "up to 64 lower-case letters, digits and hyphens. `RequestedBy` of its stop requests is `policy/NAME`",
+        "lower-case letters, digits and hyphens. `RequestedBy` of its stop requests is `policy/NAME`",
     ),
     Field(
         ("jobs", "except"),
-        "patterns of job names. The configuration's `jobs` and `protectedJobs` narrow them further",
+        "patterns of job names, narrowed by the configuration's `jobs` and `protectedJobs`",
     ),
     Field(("tags",), 'tags that a job must all have, such as `{"env": "dev"}`'),
     Field(("types",), "`glueetl` and `pythonshell` unless you name others: `gluestreaming`, `glueray`"),
     Field(("states",), "`STARTING`, `RUNNING` and `WAITING` unless you name fewer"),
-    Field(("executionClass",), "`STANDARD` or `FLEX`; both unless you name one"),
-    Field(("maxMinutes",), "the run is older: counted from its start to the due time"),
+    Field(("executionClass",), "`STANDARD` or `FLEX`. Default: both"),
+    Field(("maxMinutes",), "the run is older, from its start to the due time"),
     Field(
         ("maxTimesUsual",),
-        "the run is older than this many times the job's usual run: the median of its successful runs, without"
-        " retries. A job with fewer than 10 of them is not matched, and the report counts it",
+        "the run is older than this many times the median of the job's successful runs, without retries."
+        " Needs 10 of these",
     ),
     Field(
         ("maxDpuHours",),
-        "the run may have used more: its age times its DPUs. Auto scaling makes this an upper bound, so a run"
-        " with auto scaling is reported and never stopped",
+        "the run's age times its DPUs is larger. With auto scaling this is an upper bound: the run is"
+        " reported and never stopped",
     ),
     Field(
         ("warnAtPercent",),
-        "report a run once when it reaches this part of the limits. Needs a limit and a `rate(…)`",
+        "report a run once at this part of its limits. Needs a limit and a `rate(…)`",
     ),
     Field(("mode",), "`report` (default) or `stop`"),
     Field(
         ("maxRuns",),
-        "required: if the policy would stop more runs in one sweep, it stops none, and the alarm"
-        " `PolicyOverCap` fires",
+        "required: a policy that would stop more runs in a sweep stops none, and the alarm `PolicyOverCap`"
+        " fires",
     ),
-    Field(("reason",), "required: why, for the log, the outcome events and the people"),
+    Field(("reason",), "required: shown in the log, outcome events and notices"),
     Field(
         ("schedule", "timeZone"),
-        f"`rate(…)` or `cron(…)` of [EventBridge Scheduler]({_EXPRESSIONS}), in UTC unless you name a zone",
+        f"`rate(…)` or `cron(…)` of [EventBridge Scheduler]({_EXPRESSIONS}). Default: UTC",
     ),
     Field(
         ("onSignal",),
-        "`budgets`, `costalerts`, or ARNs of roles: a topic of the policy's own, which they can publish to",
+        "`budgets`, `costalerts` or ARNs of roles: who can publish to the policy's topic",
     ),
 )

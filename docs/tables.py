@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from docs.config_keys import KEYS
 from docs.policy_fields import FIELDS
-from gluebrake.outcomes import OUTCOMES
+from gluebrake.metrics import Count
+from gluebrake.outcomes import OUTCOMES, Outcome
+from gluebrake.problems import KINDS
 from gluebrake_cli import reasons
-from gluebrake_cli.reasons import Reason
 from infra import costs
 from infra.config import Config
-from infra.problem_kinds import PROBLEM_KINDS
-from infra.runbook import RUNBOOK
-
-_EXACT_TO: Final = 100
-"""Quantities from this number are shown as whole numbers."""
+from infra.problem_kinds import WITHOUT_DEAD_LETTERS
+from infra.runbook import RUNBOOK, RunbookEntry
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -29,74 +28,54 @@ def _codes(codes: Iterable[str]) -> str:
 
 def _outcomes() -> str:
     rows = (
-        [f"`{outcome}`", ", ".join(facts.stages).upper(), facts.meaning, facts.route.value]
+        [f"`{outcome}`", ", ".join(facts.stages).upper(), facts.meaning, facts.route.partition(":")[0]]
         for outcome, facts in OUTCOMES.items()
     )
     return _table(["outcome", "stage", "meaning", "goes to"], rows)
 
 
 def _alarms() -> str:
-    rows = ([f"`{name}`", entry.watches, entry.meaning, entry.action] for name, entry in RUNBOOK.items())
-    return _table(["alarm", "watches", "it means", "do"], rows)
+    rows = ([f"`{name}`", entry.meaning, _action(name, entry)] for name, entry in RUNBOOK.items())
+    return _table(["alarm", "it means", "do"], rows)
+
+
+def _action(name: str, entry: RunbookEntry) -> str:
+    # The page links where the alarm's description names the page.
+    return "see [the kinds](#the-kinds-of-problems)" if name in KINDS else entry.action
 
 
 def _problem_kinds() -> str:
-    rows = ([_codes(entry.kinds), f"`{entry.problem}`", entry.meaning, entry.action] for entry in PROBLEM_KINDS)
-    return _table(["kind", "counted by", "it means", "do"], rows)
+    rows = ([f"`{kind}`", f"`{problem}`", _remedy(kind)] for problem, kinds in KINDS.items() for kind in kinds)
+    return _table(["kind", "counted by", "do"], rows)
 
 
-def _idle_bill() -> str:
-    return _bills({"quantity": costs.idle_month(costs.DEFAULT_STACK)})
+def _remedy(kind: Outcome | Count) -> str:
+    return WITHOUT_DEAD_LETTERS.get(kind) or reasons.explanation(kind).remedy
 
 
-def _requests_bill() -> str:
+def _costs() -> str:
+    """Return what each service bills, in USD: a column for each bill of the cost model."""
     config = Config()
-    usage = {
-        load.name: load.usage(memory_mb=config.memory_mb, calls_at_once=config.calls_at_once)
-        for load in costs.LOADS.values()
+    usage = {"memory_mb": config.memory_mb, "calls_at_once": config.calls_at_once}
+    bills = {
+        "idle month": costs.idle_month(costs.DEFAULT_STACK),
+        **{load.name: load.usage(**usage).bill() for load in costs.LOADS.values()},
+        "policies, month": costs.policies_month(config.memory_mb),
     }
-    return _bills({name: of_load.bill() for name, of_load in usage.items()})
+    services = dict.fromkeys(line.service for bill in bills.values() for line in bill)
+    rows = [[service, *(_usd(bill, service) for bill in bills.values())] for service in services]
+    totals = [f"**{costs.total(bill):.2f}**" for bill in bills.values()]
+    return _table(["USD", *bills], [*rows, ["**together**", *totals]])
 
 
-def _bills(bills: Mapping[str, Sequence[costs.Line]]) -> str:
-    """Return a table with two columns for each bill: quantities and dollars. The bills have the same lines."""
-    header = ["line", "price in USD", *(text for name in bills for text in (name, "USD"))]
-    rows = [
-        [of_bills[0].name, of_bills[0].price.text, *(text for line in of_bills for text in _amounts(line))]
-        for of_bills in zip(*bills.values(), strict=True)
-    ]
-    sums = [text for lines in bills.values() for text in ("", f"**{costs.total(lines):.2f}**")]
-    return _table(header, [*rows, ["**together**", "", *sums]])
+def _usd(bill: Iterable[costs.Line], service: str) -> str:
+    lines = [line for line in bill if line.service == service]
+    return f"{costs.total(lines):.2f}" if lines else ""
 
 
-def _amounts(line: costs.Line) -> list[str]:
-    digits = 0 if line.quantity >= _EXACT_TO or line.quantity == round(line.quantity) else 2
-    return [f"{line.quantity:,.{digits}f}", f"{line.usd:.2f}"]
-
-
-def _reason_rows(rows: Iterable[Reason]) -> Iterator[list[str]]:
-    for reason in rows:
-        yield [_codes(reason.codes) or "any other", reason.meaning, reason.fix or "nothing", reason.then]
-
-
-def _gluebrake_codes() -> str:
-    rows = _reason_rows([*reasons.GLUEBRAKE, reasons.OTHER])
-    return _table(["`ERROR_CODE`", "it means", "fix", "then"], rows)
-
-
-def _senders() -> str:
-    rows = (
-        [sender.name, sender.recognised_by, *row]
-        for sender in reasons.SENDERS
-        for row in _reason_rows([sender.reason])
-    )
-    header = ["written by", "recognised by", "reason in `gluebrake`", "it means", "fix", "then"]
-    return _table(header, rows)
-
-
-def _eventbridge_codes() -> str:
-    rows = _reason_rows(reasons.EVENTBRIDGE)
-    return _table(["EventBridge's `ERROR_CODE`", "it means", "fix", "then"], rows)
+def _config_keys() -> str:
+    rows = ([_codes(key.names), key.shown_default, key.meaning] for key in KEYS)
+    return _table(["key", "default", "meaning"], rows)
 
 
 def _policy_fields() -> str:
@@ -107,11 +86,8 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "outcomes": _outcomes,
     "alarms": _alarms,
     "problem-kinds": _problem_kinds,
-    "idle-bill": _idle_bill,
-    "requests-bill": _requests_bill,
-    "error-codes": _gluebrake_codes,
-    "senders": _senders,
-    "eventbridge-codes": _eventbridge_codes,
+    "costs": _costs,
+    "config-keys": _config_keys,
     "policy-fields": _policy_fields,
 }
 """The function that returns each table, by the name in its markers."""

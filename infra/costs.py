@@ -1,9 +1,10 @@
-"""The cost model: what an idle stack costs in a month, and what a million stop requests cost.
+"""The cost model: an idle stack by the month, a million stop requests, and guardrail policies by the month.
 
 List prices of us-east-1 without a free tier. Sizes and calls are those of simulated invocations, which tests
 compare with this module: https://aws.amazon.com/cloudwatch/pricing/, https://aws.amazon.com/sqs/pricing/,
 https://aws.amazon.com/lambda/pricing/, https://aws.amazon.com/eventbridge/pricing/,
-https://aws.amazon.com/sns/pricing/, https://aws.amazon.com/xray/pricing/
+https://aws.amazon.com/sns/pricing/, https://aws.amazon.com/xray/pricing/,
+https://aws.amazon.com/cloudtrail/pricing/, https://aws.amazon.com/guardduty/pricing/
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ TRACE: Final = Price(5.00, _MILLION)
 ALARM_METRIC: Final = Price(0.10)
 CUSTOM_METRIC: Final = Price(0.30)
 DASHBOARD: Final = Price(3.00)
+TRAIL_EVENT: Final = Price(20.00, _MILLION)
+"""A management event in a further copy of a trail. The first copy is free."""
+THREAT_EVENT: Final = Price(4.00, _MILLION)
+"""A management event that GuardDuty reads, of the first 500 million in a month."""
 
 
 class Line(NamedTuple):
@@ -77,6 +82,11 @@ class Line(NamedTuple):
     name: str
     quantity: float
     price: Price
+
+    @property
+    def service(self) -> str:
+        """The AWS service that bills the line."""
+        return self.name.partition(":")[0]
 
     @property
     def usd(self) -> float:
@@ -118,11 +128,38 @@ DEFAULT_STACK: Final = Billed(mappings=2, alarm_metrics=18, dashboards=0)
 
 def idle_month(stack: Billed) -> list[Line]:
     """Return the bill of a month without any request. No custom metric has a value then."""
-    polls = POLLERS * stack.mappings * _DAYS_OF_A_MONTH * _SECONDS_OF_A_DAY / _POLL_SECONDS
     return [
-        Line("SQS: five long polls of 20 seconds for each work queue", polls, SQS_REQUEST),
+        Line("SQS: five long polls of 20 seconds for each work queue", _polls(stack.mappings), SQS_REQUEST),
         Line("CloudWatch: metrics that alarms read", stack.alarm_metrics, ALARM_METRIC),
         Line("CloudWatch: dashboards", stack.dashboards, DASHBOARD),
+    ]
+
+
+def _polls(mappings: int) -> float:
+    return POLLERS * mappings * _DAYS_OF_A_MONTH * _SECONDS_OF_A_DAY / _POLL_SECONDS
+
+
+SWEEPING_STACK: Final = Billed(mappings=3, alarm_metrics=24, dashboards=0)
+"""The stack with guardrail policies that have a schedule."""
+SWEEP_CALLS: Final = 1482
+"""The calls of AWS Glue in a sweep of 1,000 jobs with a year of runs, as the benchmark counts them."""
+SWEEP_CALLS_A_SECOND: Final = 10
+SWEEPS_A_MONTH: Final = _DAYS_OF_A_MONTH * 24
+"""One an hour."""
+
+
+def policies_month(memory_mb: int) -> list[Line]:
+    """Return what guardrail policies add to the bill of a month with a sweep of 1,000 jobs an hour."""
+    calls = SWEEPS_A_MONTH * SWEEP_CALLS
+    mappings = SWEEPING_STACK.mappings - DEFAULT_STACK.mappings
+    metrics = SWEEPING_STACK.alarm_metrics - DEFAULT_STACK.alarm_metrics
+    return [
+        Line("SQS: five long polls of 20 seconds of the sweep queue", _polls(mappings), SQS_REQUEST),
+        Line("CloudWatch: metrics that alarms read", metrics, ALARM_METRIC),
+        Line("CloudWatch: custom metric SweepsCompleted, in the hours in which it has data", 1, CUSTOM_METRIC),
+        Line("Lambda: GB-seconds on arm64", calls / SWEEP_CALLS_A_SECOND * memory_mb / 1024, GIGABYTE_SECOND),
+        Line("CloudTrail: each copy of the calls of AWS Glue after the first", calls, TRAIL_EVENT),
+        Line("GuardDuty: the calls of AWS Glue", calls, THREAT_EVENT),
     ]
 
 
@@ -238,13 +275,11 @@ REQUESTS_A_DAY: Final = 100_000
 
 LOADS: Final = {
     "low-latency": Load(
-        name=f"low-latency profile, {REQUESTS_A_DAY:,} a day",
+        name=f"million requests, {REQUESTS_A_DAY:,} a day",
         stop_batch=batch(REQUESTS_A_DAY, size=10, window_seconds=0),
         confirm_batch=batch(REQUESTS_A_DAY, size=1000, window_seconds=10),
         burst=False,
     ),
-    "high-volume": Load(
-        name="high-volume profile, full batches", stop_batch=1000, confirm_batch=1000, burst=True
-    ),
+    "high-volume": Load(name="million requests, full batches", stop_batch=1000, confirm_batch=1000, burst=True),
 }
 """The loads of the documents, by profile."""

@@ -35,9 +35,7 @@ def _count_of(problem: Problem, *, meaning: str) -> RunbookEntry:
     return RunbookEntry(
         watched(problem),
         meaning,
-        "`gluebrake status` names the kinds of the last hour, and the saved query `failures-by-reason` those of"
-        " any time, with the job and the last error. What each kind means and what to do: the section"
-        f' "{KINDS_HEADING}" of docs/operations.md.',
+        f'`gluebrake status` names the kind: see "{KINDS_HEADING}" of docs/operations.md.',
     )
 
 
@@ -54,106 +52,90 @@ def _of_sweep(
 
 def _check_consumer(function: str) -> str:
     return (
-        f"Check that the event source mapping of the {function} function is enabled, and that the function"
-        " neither fails nor is throttled. Under high load, raise `maxConcurrency`, `batchSize`"
-        " and `batchWindowSeconds`."
+        f"Fix what `gluebrake doctor` finds, or {function}'s errors and throttles. Under high load, raise"
+        " `maxConcurrency`, `batchSize` and `batchWindowSeconds`."
     )
 
 
 RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
     Problem.RUNS_NOT_STOPPED: _count_of(
         Problem.RUNS_NOT_STOPPED,
-        meaning="Runs are still running, though a stop request or a guardrail policy means them. Treat this as"
-        " most urgent.",
+        meaning="Most urgent: runs that should be stopped are still running. Stop urgent runs by hand.",
     ),
     Problem.REQUESTS_REFUSED: _count_of(
         Problem.REQUESTS_REFUSED,
-        meaning="Stop requests were refused. Their runs were not stopped, and their senders must correct them.",
+        meaning="Stop requests were refused and stopped no run. Their senders must correct them.",
     ),
     Problem.MALFUNCTIONS: _count_of(
         Problem.MALFUNCTIONS,
-        meaning="Gluebrake failed at its own work: it raised an exception, lost events or notices, or did not"
-        " apply policies in time or to every job. No outcome of a run is lost: the log and SQS have it.",
+        meaning="Gluebrake failed at its own work. No outcome of a run is lost: the log and SQS have it.",
     ),
     "CanarySilent": RunbookEntry(
         "only with `canary`: `CanaryStopped`, the canary's runs that CONFIRM logs as `Stopped`. None within 1.5"
         " times the rate, in whole hours; missing data is breaching",
         "No run of the canary was confirmed STOPPED in time. Gluebrake may stop no other run either.",
-        "Run `gluebrake verify`, which shows the step that fails. A stop that it confirms gives the alarm data."
-        " `gluebrake doctor` shows whether the schedule is enabled. After `canary` is switched on, the alarm"
-        " waits two hours for its first data.",
+        "Run `gluebrake verify` and `gluebrake doctor`.",
         exists=lambda config: config.canary_rate is not None,
     ),
     "SweepsMissing": _of_sweep(
         f"`{Count.SWEEPS_COMPLETED}` of SWEEP. None within two periods of the shortest `rate`, in whole hours"
         " and seven days at most; missing data is breaching. Only where a policy has a rate of 6 days or less",
         meaning="No sweep was completed in time. Guardrail policies neither report nor stop runs.",
-        action="Check that the event source mapping of the SWEEP function and the schedules are enabled, and"
-        " that the function neither fails nor is throttled. `gluebrake sweep POLICY` sweeps by hand. After a"
-        " `rate` is first deployed, the alarm waits two hours for its first data.",
+        action="Fix what `gluebrake doctor` and `gluebrake policies` find, or SWEEP's errors and throttles."
+        " Sweep by hand: `gluebrake sweep POLICY`.",
         exists=lambda config: config.sweep_hours > 0,
     ),
     "SweepRequestsLost": _of_sweep(
         "`InvocationDroppedCount` of the schedules, `NumberOfNotificationsFailed` of the policies' topics",
-        meaning="A schedule, or a signal such as an alert of AWS Budgets, did not reach the sweep queue. Its"
-        " policies neither reported nor stopped runs.",
-        action="A queue policy or a role was changed. `gluebrake doctor` names it, with the command that"
-        " repairs it. Then sweep by hand: `gluebrake sweep POLICY`.",
+        meaning="A schedule or a signal did not reach the sweep queue.",
+        action="Fix what `gluebrake doctor` finds. Then sweep by hand: `gluebrake sweep POLICY`.",
     ),
     "StopQueueStalls": RunbookEntry(
         "the age of the stop queue's oldest message: over the longest retry delay plus the visibility"
         " timeout, by default 500 s",
-        "A stop request has waited longer than any configured delay explains: runs are not being stopped.",
+        "Stop requests wait longer than any configured delay: runs are not being stopped.",
         _check_consumer("STOP"),
     ),
     "ConfirmQueueStalls": RunbookEntry(
         "the age of the confirm queue's oldest message: over the longest delay between polls plus the"
         " visibility timeout, by default 490 s",
-        "Glue was asked to stop runs, but CONFIRM does not check whether they have stopped.",
+        "CONFIRM does not check whether runs have stopped.",
         _check_consumer("CONFIRM"),
     ),
     "DeadLettersArrive": RunbookEntry(
         "messages sent to the dead-letter queue, or its growth, in any of the last three periods: SQS does"
         " not count a message that it moves itself as sent",
-        "There are new dead letters: runs that could not be stopped, or messages that could not be processed."
-        " After a gap in the metrics of an idle queue, the alarm can fire again for dead letters that are not"
-        " new.",
-        "List them with `gluebrake dead-letters --by-reason`, which shows the meaning and the remedy of each"
-        " error code. Fix the cause, then redrive or drop them.",
+        "There are new dead letters, or old ones after a gap in the metrics.",
+        "Do what `gluebrake dead-letters --by-reason` shows, then redrive or drop them.",
     ),
     "DeadLettersWait": RunbookEntry(
         "visible dead letters in each period of an hour. Without data it keeps its state, because SQS can stop"
         " reporting an idle queue after six hours",
-        "Dead letters have been waiting for an hour. Their runs may still be running. SQS deletes a dead"
-        " letter 14 days after it was sent. If SQS moved it there itself, 10 to 14 days are left, because its"
-        " time in the work queue counts.",
-        "List them with `gluebrake dead-letters`, then redrive or drop each of them.",
+        "Dead letters have waited for an hour. SQS deletes a dead letter 14 days after it was sent. If SQS"
+        " moved it there itself, 10 to 14 days are left.",
+        "Redrive or drop what `gluebrake dead-letters` lists.",
     ),
     "DeliveriesLost": RunbookEntry(
         "`DeadLetterErrors` of the functions, `InvocationsFailedToBeSentToDlq` of the rules,"
         " `NumberOfNotificationsFailedToRedriveToDlq` of the signal topic",
-        "An event, a notification or an asynchronous invocation reached neither its target nor the"
-        " dead-letter queue. It is lost, and the stop that it requested does not happen.",
-        "A queue policy or a role was changed. `gluebrake doctor` names it, with the command that repairs it."
-        " Then send the lost requests again.",
+        "An event, a notification or an asynchronous invocation is lost, and so is the stop that it requested.",
+        "Fix what `gluebrake doctor` finds. Then send the lost requests again.",
     ),
     "RecursionDropped": RunbookEntry(
         "`RecursiveInvocationsDropped` of the functions",
         "Lambda's recursive loop detection dropped retries. Their runs may still be running.",
-        "`RecursiveLoop` of a function was changed to `Terminate`. Run the command that `gluebrake doctor`"
-        " prints, then redrive the dead letters.",
+        "Fix what `gluebrake doctor` finds. Then redrive the dead letters.",
     ),
     "FunctionErrors": RunbookEntry(
         "`Errors` of the functions",
         "A function crashed, timed out, ran out of memory, or could not send what a direct invocation"
         " requested.",
-        "Read the log lines before the error, and the REPORT lines for duration and memory. Raise `memoryMb`"
-        " or lower `batchSize`. SQS redelivers the messages; after five receives they become dead letters.",
+        "Read its log. Raise `memoryMb`, or lower `batchSize`. After five receives, messages become dead"
+        " letters.",
     ),
     "FunctionThrottles": RunbookEntry(
         "`Throttles` of the functions",
-        "Lambda has no concurrency left for a function. Messages wait; after five throttled receives they"
-        " become dead letters.",
+        "Lambda has no concurrency left for a function. After five receives, messages become dead letters.",
         "Raise the account's concurrency quota, or the function's reserved concurrency.",
     ),
 }

@@ -56,8 +56,8 @@ class Document:
                     pass
             elif token.type == "tr_open":
                 rows.append([])
-            elif token.type == "inline" and rows:
-                rows[-1].append(token)
+            elif token.type == "td_open":
+                rows[-1].append(next(tokens))
         assert rows, f"{self.path.name} has no table under {heading!r}"
         return rows
 

@@ -272,10 +272,10 @@ def test_the_environments_region_wins_over_the_config_file(
 
 
 def test_env_sets_what_the_emulators_env_sets(deployment: Deployment) -> None:
-    """The AWS CLI takes the names, and each has the value that `python -m local env` gives it."""
+    """The AWS CLI takes the names, and each has the value that `gluebrake env --local` gives it."""
     own, local = (
         dict(line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        for done in (_shell(deployment, "gluebrake env"), _shell(deployment, "python -m local env"))
+        for done in (_shell(deployment, "gluebrake env"), _shell(deployment, "gluebrake env --local"))
     )
     assert {name: own[name] for name in local if name in own} == {
         name: value for name, value in own.items() if name != "GLUEBRAKE_STACK"
@@ -285,7 +285,7 @@ def test_env_sets_what_the_emulators_env_sets(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["gluebrake --stack Other env", "GLUEBRAKE_LOCAL_RECORDS=/none python -m local env"]
+    "command", ["gluebrake --stack Other env", "GLUEBRAKE_LOCAL_RECORDS=/none gluebrake env --local"]
 )
 def test_a_failed_env_leaves_no_stale_name(deployment: Deployment, command: str) -> None:
     """`eval` fails, the error is on standard error, and no name of another stack is left in the shell."""

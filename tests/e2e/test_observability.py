@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +12,10 @@ import pytest
 from infra.config import Config
 from infra.queries import QUERIES
 from infra.runbook import runbook
-from local.aws import KEY, REGION
 from local.deployment import log_group
 from local.emulator import ROOT
 from tests.docs.document import Document
+from tests.e2e.cli import environ
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
 from tests.support.insights import fields_of
@@ -120,17 +116,9 @@ def test_dashboard_exists(deployment: Deployment) -> None:
 
 def _sh(deployment: Deployment, block: str) -> None:
     """Run a shell block of docs/operations.md as an operator would."""
-    names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): name for name in FUNCTIONS}
-    environ = {
-        **os.environ,
-        **{variable: deployment.outputs[output] for variable, output in names.items()},
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "AWS_ENDPOINT_URL": deployment.aws.endpoint,
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": KEY,
-        "AWS_DEFAULT_REGION": REGION,
-    }
-    process = subprocess.run(["sh", "-ec", block], env=environ, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        ["sh", "-ec", block], env=environ(deployment), capture_output=True, text=True, check=False
+    )
     assert process.returncode == 0, process.stderr
 
 
@@ -143,7 +131,8 @@ def _mapping_states(deployment: Deployment) -> set[str]:
 
 def test_kill_switch_loses_no_request(deployment: Deployment) -> None:
     """While the mappings are disabled, a request waits. Once they are enabled again, its run is stopped."""
-    disable, enable = RUNBOOK_PAGE.fences("Switch it off")
+    (disable,) = RUNBOOK_PAGE.fences("Switch it off")
+    enable = disable.replace("--no-enabled", "--enabled")
     (run_id,) = deployment.start("switched-off")
     _sh(deployment, disable)
     try:

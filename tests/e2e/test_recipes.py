@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,11 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from gluebrake_cli import shell
 from local.aws import ACCOUNT, REGION
 from local.emulator import ROOT
 from tests.docs.document import Document
-from tests.e2e.cli import environ
+from tests.e2e.cli import run, variables
 from tests.e2e.conftest import Deployment
 from tests.support import airflow_operators
 from tests.support.eventually import eventually
@@ -26,26 +24,8 @@ JOB: Final = "nightly-etl"
 
 
 def _shell(deployment: Deployment, *commands: str) -> str:
-    """Run commands in one shell, and return the output."""
-    return _run(deployment, ["sh", "-ec", "\n".join(commands)])
-
-
-def _run(deployment: Deployment, command: list[str]) -> str:
-    """Run a command with the variables that `gluebrake env` sets, and return its output."""
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environ(deployment) | _variables(deployment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def _variables(deployment: Deployment) -> dict[str, str]:
-    return {shell.variable_name(name): value for name, value in deployment.outputs.items()}
+    """Run commands in one shell, after the function that creates roles, and return the output."""
+    return run(deployment, ["sh", "-ec", "\n".join((*RECIPES.fences("A role for EventBridge"), *commands))])
 
 
 def _stopped(deployment: Deployment, *run_ids: str, job: str = JOB) -> None:
@@ -106,15 +86,15 @@ def _check_target(deployment: Deployment, rule: str) -> None:
     aws = deployment.aws
     rule_arn = aws.events.describe_rule(Name=rule)["Arn"]
     (target,) = aws.events.list_targets_by_rule(Rule=rule)["Targets"]
-    only_the_rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}
     assert _trust(deployment, target["RoleArn"]) == (
         "events.amazonaws.com",
-        {"StringEquals": {"aws:SourceAccount": ACCOUNT}, **only_the_rule},
+        {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": rule_arn}},
     )
     queue_arn = target["DeadLetterConfig"]["Arn"]
     queue_url = aws.sqs.get_queue_url(QueueName=queue_arn.rpartition(":")[2])["QueueUrl"]
     answer = aws.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["Policy"])
     (statement,) = json.loads(answer["Attributes"]["Policy"])["Statement"]
+    only_the_rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}
     assert (statement["Resource"], statement["Condition"]) == (queue_arn, only_the_rule)
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
 
@@ -131,7 +111,7 @@ def test_schedules_stop_the_active_runs(signal_deployment: Deployment) -> None:
         (run_id,) = signal_deployment.start_more(JOB)
         _copy_as_due(signal_deployment, name)
         _stopped(signal_deployment, run_id)
-    eventually(lambda: {"it is morning", "release"} <= _reasons(signal_deployment))
+    eventually(lambda: "no run by day" in _reasons(signal_deployment))
     listed = signal_deployment.aws.scheduler.list_schedules(GroupName="glue-stops")["Schedules"]
     due = {schedule["Name"] for schedule in listed if schedule["Name"].endswith("-due")}
     assert due == {"nightly-etl-morning-due"}
@@ -173,7 +153,8 @@ def test_state_machine_ends_when_the_run_is_over(signal_deployment: Deployment) 
     for name in ("active", "over"):
         execution = _wait_for(signal_deployment, JOB, run_id, name)
         assert execution["status"] == "SUCCEEDED"
-        assert json.loads(execution["output"])["Run"] == {"State": "STOPPED"}
+        assert signal_deployment.state(JOB, run_id) == "STOPPED"
+        assert json.loads(execution["output"])["Run"] == {"IsOver": True}
 
 
 def test_state_machine_fails_if_the_stop_is_refused(signal_deployment: Deployment) -> None:
@@ -189,9 +170,9 @@ def test_state_machine_fails_if_the_stop_is_refused(signal_deployment: Deploymen
 
 def test_airflow_operators_stop_a_run(signal_deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each operator of the recipe sends a request that stops the run."""
-    (dag,) = RECIPES.fences("Operators that send")
+    (dag,) = RECIPES.fences("Airflow")
     airflow_operators.install(monkeypatch)
-    for name, value in _variables(signal_deployment).items():
+    for name, value in variables(signal_deployment).items():
         monkeypatch.setenv(name, value)
     names: dict[str, Any] = {}
     exec(dag, names)  # noqa: S102 - the recipe itself
@@ -225,7 +206,7 @@ def test_airflow_callback_prints_the_reason(signal_deployment: Deployment) -> No
         signal_deployment.send(json.dumps({"JobName": JOB, **request}))
     _stopped(signal_deployment, run_id, other)
     script = callback + TASK.format(run_id=run_id)
-    printed = eventually(lambda: _run(signal_deployment, [sys.executable, "-c", script]))
+    printed = eventually(lambda: run(signal_deployment, [sys.executable, "-c", script]))
     assert printed == f"Gluebrake stopped {run_id}: reason 0 (the guard)"
 
 
@@ -255,7 +236,7 @@ def test_notify_delay_is_set_on_a_job_and_stops_its_run(signal_deployment: Deplo
     _shell(signal_deployment, for_one_run)
     signal_deployment.start("status-recipe", 0)
     before = _definition(signal_deployment, "status-recipe")
-    _run(signal_deployment, [sys.executable, "-c", f'{for_the_job}\nset_notify_delay("status-recipe", 1)'])
+    run(signal_deployment, [sys.executable, "-c", f'{for_the_job}\nset_notify_delay("status-recipe", 1)'])
     assert _definition(signal_deployment, "status-recipe") == before | {
         "NotificationProperty": {"NotifyDelayAfter": 1}
     }
@@ -270,9 +251,20 @@ def _definition(deployment: Deployment, job: str) -> dict[str, Any]:
     return definition
 
 
+def test_script_gets_a_response_for_each_run(signal_deployment: Deployment) -> None:
+    """The function of the script returns a response for each of 30 runs, and they stop."""
+    function, _ = RECIPES.fences("A script")
+    run_ids = signal_deployment.start("scripted", 30)
+    call = f'{function}\nprint(json.dumps(batch_stop_job_run("scripted", {run_ids})))'
+    response = json.loads(run(signal_deployment, [sys.executable, "-c", call]))
+    answers = [*response["SuccessfulSubmissions"], *response["Errors"]]
+    assert {answer["JobRunId"] for answer in answers} == set(run_ids)
+    _stopped(signal_deployment, *run_ids, job="scripted")
+
+
 def test_deployment_script_restarts_an_idle_job(signal_deployment: Deployment) -> None:
     """The script stops the active runs and starts one, whether or not runs are active."""
-    (script,) = RECIPES.fences("A deployment script")
+    _, script = RECIPES.fences("A script")
     (run_id,) = signal_deployment.start_more(JOB)
     _shell(signal_deployment, script)
     assert signal_deployment.state(JOB, run_id) == "STOPPED"

@@ -1,68 +1,58 @@
-"""The snippets of docs/signals.md and docs/outcomes.md work unchanged."""
+"""The snippets of docs/signals.md, docs/outcomes.md and docs/requests.md work unchanged."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-import pytest
 
 from gluebrake.contract import StopOutcome
 from gluebrake.outcomes import Outcome
 from local import jobs
-from local.aws import ACCOUNT, KEY, REGION
+from local.aws import ACCOUNT, REGION
 from local.emulator import ROOT
+from local.up import CONFIG
+from tests.docs.document import Document
+from tests.e2e.cli import run
 from tests.e2e.conftest import Deployment
 from tests.support.eventually import eventually
 
-
-def _blocks(language: str, document: str = "signals.md") -> list[str]:
-    text = (ROOT / "docs" / document).read_text()
-    return re.findall(rf"^```{language}\n(.+?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def _environ(signal_deployment: Deployment) -> dict[str, str]:
-    outputs = {
-        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): url
-        for name, url in signal_deployment.outputs.items()
-    }
-    queue = signal_deployment.outputs["StopQueueUrl"].rpartition("/")[2]
-    return {
-        **os.environ,
-        **outputs,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "STOP_QUEUE_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
-        "AWS_ENDPOINT_URL": signal_deployment.aws.endpoint,
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": KEY,
-        "AWS_DEFAULT_REGION": REGION,
-    }
+SIGNALS: Final = Document(ROOT / "docs" / "signals.md")
+OUTCOMES: Final = Document(ROOT / "docs" / "outcomes.md")
+REQUESTS: Final = Document(ROOT / "docs" / "requests.md")
+CONNECT_TO_EMULATOR: Final = 'eval "$(gluebrake env --local)"'
 
 
-def _run(command: list[str], signal_deployment: Deployment) -> str:
-    process = subprocess.run(
-        command, env=_environ(signal_deployment), capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
+def _shell(deployment: Deployment, *commands: str) -> str:
+    """Run commands in one shell, and return the output."""
+    return run(deployment, ["sh", "-ec", "\n".join(commands)])
 
 
-@pytest.mark.parametrize("block", _blocks("sh"))
-def test_shell_snippet_works(signal_deployment: Deployment, block: str) -> None:
-    """An AWS CLI snippet succeeds unchanged."""
-    _run(["sh", "-ec", block], signal_deployment)
+def test_page_follows_an_alarm_from_end_to_end(deployment: Deployment) -> None:
+    """The commands connect an alarm and fire it. The history shows the alarm, the reason and the outcome."""
+    assert f"`{CONNECT_TO_EMULATOR}`" in SIGNALS.path.read_text()
+    connect, fire, history = SIGNALS.fences("An alarm, from end to end")
+    run_id = _shell(deployment, CONNECT_TO_EMULATOR, connect, fire, 'echo "$RUN_ID"').splitlines()[-1]
+    eventually(lambda: deployment.state("nightly-etl", run_id) == "STOPPED")
+    commands = (CONNECT_TO_EMULATOR, f"RUN_ID={run_id}", history)
+    shown = ("Stopped", ":alarm:nightly-etl-too-long", "alarm nightly-etl-too-long: to see it work")
+    eventually(lambda: all(text in _shell(deployment, *commands) for text in shown))
+    lines = deployment.log("ConfirmFunctionName")
+    assert any("CloudWatchMetrics" in line and '"Stopped":[1]' in line for line in lines)
+
+
+def test_default_configuration_allows_the_alarm_of_the_page() -> None:
+    """The emulator performs the actions of every alarm. AWS needs a prefix of its name in `stopOnAlarms`."""
+    (name,) = re.findall(r"--alarm-name (\S+) \\", SIGNALS.fences("An alarm, from end to end")[0])
+    assert name.startswith(tuple(json.loads(CONFIG.read_text())["stopOnAlarms"]))
 
 
 def test_query_snippet_creates_an_alarm_whose_contributors_stop_runs(signal_deployment: Deployment) -> None:
     """The alarm's own event is ignored, and a contributor of its query stops the run that it names."""
-    (block,) = (block for block in _blocks("sh") if "GROUP BY" in block)
-    written = _run(["sh", "-ec", block + 'printf %s "$QUERY"'], signal_deployment)
+    (block,) = SIGNALS.fences("One alarm for every run")
+    written = _shell(signal_deployment, block, 'printf %s "$QUERY"').splitlines()[-1]
     expression = json.loads(f'"{written}"')
     cloudwatch = signal_deployment.aws.cloudwatch
     cloudwatch.set_alarm_state(AlarmName="glue-any-run-too-long", StateValue="ALARM", StateReason="by hand")
@@ -97,26 +87,17 @@ def _contributor_event(expression: str, attributes: dict[str, str]) -> str:
 
 def test_alarms_of_the_snippets_have_the_documented_prefix() -> None:
     """On AWS, an alarm without a prefix in `stopOnAlarms` stops no run. The emulator does not enforce that."""
-    text = (ROOT / "docs" / "signals.md").read_text()
+    text = SIGNALS.path.read_text()
     (prefixes,) = map(json.loads, re.findall(r'"stopOnAlarms": (\[.+?\])', text))
-    names = re.findall(r"--alarm-name (\S+)", text)
-    assert names
+    names = set(re.findall(r"--alarm-name (\S+)", text))
+    assert len(names) == 2
     assert all(name.startswith(tuple(prefixes)) for name in names)
-
-
-def test_python_snippet_gets_a_response_for_every_run(signal_deployment: Deployment) -> None:
-    """The Python snippet gets a response for each of its runs, and the runs stop."""
-    (script,) = _blocks("python")
-    answer = _run([sys.executable, "-c", script], signal_deployment)
-    assert answer.count("JobRunId") == 30
-    run_ids = re.findall(r"jr_[0-9a-f]{64}", answer)
-    eventually(lambda: {signal_deployment.state("nightly-etl", run_id) for run_id in run_ids} == {"STOPPED"})
 
 
 def test_event_rule_snippet_delivers_failures(signal_deployment: Deployment) -> None:
     """The document's rule sends a failure to its queue, and the event has the documented form."""
-    (rule,) = _blocks("sh", "outcomes.md")
-    _run(["sh", "-ec", rule], signal_deployment)
+    (rule,) = OUTCOMES.fences("Follow them")
+    _shell(signal_deployment, rule)
     queue_url = signal_deployment.aws.sqs.get_queue_url(QueueName="failed-stops")["QueueUrl"]
     signal_deployment.start("failing-job")
     signal_deployment.send(
@@ -125,7 +106,7 @@ def test_event_rule_snippet_delivers_failures(signal_deployment: Deployment) -> 
     (message,) = eventually(
         lambda: signal_deployment.aws.sqs.receive_message(QueueUrl=queue_url).get("Messages")
     )
-    event, (example,) = json.loads(message["Body"]), map(json.loads, _blocks("json", "outcomes.md"))
+    event, (example,) = json.loads(message["Body"]), map(json.loads, OUTCOMES.fences("Outcome events"))
     assert {event[name] for name in ("source", "detail-type")} == {
         example[n] for n in ("source", "detail-type")
     }
@@ -141,8 +122,8 @@ def test_event_rule_snippet_delivers_failures(signal_deployment: Deployment) -> 
 
 def test_event_rule_snippet_allows_only_its_rule(signal_deployment: Deployment) -> None:
     """Both queues of the rule's target allow this rule to send, and nothing else."""
-    (rule,) = _blocks("sh", "outcomes.md")
-    rule_arn = _run(["sh", "-ec", f'{rule}\necho "$RULE_ARN"'], signal_deployment).splitlines()[-1]
+    (rule,) = OUTCOMES.fences("Follow them")
+    rule_arn = _shell(signal_deployment, rule, 'echo "$RULE_ARN"').splitlines()[-1]
     bus = signal_deployment.outputs["EventBusName"]
     answer = signal_deployment.aws.events.list_targets_by_rule(Rule="failed-stops", EventBusName=bus)
     (target,) = answer["Targets"]
@@ -170,7 +151,7 @@ def _queue_policy(signal_deployment: Deployment, queue_arn: str) -> list[Any]:
 def test_selection_snippet_stops_no_younger_run(signal_deployment: Deployment) -> None:
     """The request with `OlderThanMinutes` does not stop a run that is younger."""
     (run_id,) = jobs.start(signal_deployment.aws, "nightly-etl", 1)
-    _run(["sh", "-ec", _blocks("sh")[-1]], signal_deployment)
+    _shell(signal_deployment, *REQUESTS.fences("On the queue"))
     eventually(
         lambda: any(
             "runaway" in line and "NoActiveRuns" in line for line in signal_deployment.log("StopFunctionName")

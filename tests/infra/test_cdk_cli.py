@@ -37,7 +37,7 @@ def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "infra.cdk_cli", *arguments],
         cwd=ROOT,
-        env={**environ, "AWS_EC2_METADATA_DISABLED": "true", "CI": "true"},
+        env={**environ, "AWS_EC2_METADATA_DISABLED": "true", "CDK_VALIDATION": "false", "CI": "true"},
         capture_output=True,
         text=True,
         check=False,

@@ -40,6 +40,7 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
     """Return a function that sets variables, in an environment without account, Region and profile."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "CDK_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("CDK_VALIDATION", "false")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))

@@ -1,4 +1,4 @@
-"""Words that make readers stumble stay out of code and tests."""
+"""Words that make readers stumble stay out of code, tests and documents."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ WORDS: Final[Mapping[str, str]] = {
 
 # Where a word may stay, by path, with the reason.
 EXCEPTIONS: Final[Mapping[str, str]] = {
+    "CHANGELOG.md": "it names what was renamed",
     "tests/unit/test_words.py": "it holds the list",
 }
 
@@ -49,6 +50,8 @@ _BANNED: Final = re.compile(rf"\b({'|'.join(word.replace(' ', '[ _]') for word i
 
 
 def _files() -> Iterator[str]:
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob(".github/**/*.md")):
+        yield path.relative_to(ROOT).as_posix()
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield path.relative_to(ROOT).as_posix()
