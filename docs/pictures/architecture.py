@@ -32,10 +32,11 @@ COLOURS: Final = {
 
 DESCRIPTION: Final = (
     "Stop requests, alarms and events reach the stop queue directly, through an SNS topic or through an "
-    "event bus. The STOP function calls BatchStopJobRun with up to 25 runs of a job. Runs to retry go back "
-    "to the stop queue, and submitted runs go to the confirm queue. The CONFIRM function polls the runs "
-    "until they have stopped. Runs that failed or timed out go to the dead-letter queue with the reason. "
-    "Every outcome is a log line and a metric. A final outcome is also an event on the bus."
+    "event bus. The SWEEP function looks for runaway runs by policies, and sends stop requests. The STOP "
+    "function calls BatchStopJobRun with up to 25 runs of a job. Runs to retry go back to the stop queue, and "
+    "submitted runs go to the confirm queue. The CONFIRM function polls the runs until they have stopped. Runs "
+    "that failed or timed out go to the dead-letter queue with the reason. Every outcome is a log line and a "
+    "metric. A final outcome is also an event on the bus and in a notice."
 )
 
 STYLE: Final = f"""\
@@ -120,58 +121,64 @@ class Frame:
         yield f'<rect {place} fill="#fff" fill-opacity=".03" stroke="{EDGE}" stroke-dasharray="2 4"/>'
 
 
-FRAMES: Final = (Frame(546, 122, 226, 312),)
+FRAMES: Final = (Frame(556, 122, 204, 312),)
 
 BOXES: Final = (
-    Box(26, 66, 152, 54, "producer", "Alarms", ["on Glue's metrics"]),
-    Box(26, 144, 152, 66, "producer", "Direct senders", ["guardrail, scheduler,", "script, operator"]),
-    Box(26, 234, 152, 54, "producer", "Events", ["from you, Glue, alarms"]),
-    Box(26, 352, 152, 66, "producer", "Your rules", ["to a chat, a ticket,", "a report"]),
-    Box(214, 66, 100, 54, "entry", "Topic", ["SNS"]),
-    Box(214, 234, 100, 54, "entry", "Event bus", ["and rules"]),
-    Box(350, 144, 150, 66, "queue", "Stop queue", ["stop requests"], "≡"),
-    Box(350, 352, 150, 66, "queue", "Confirm queue", ["submitted runs"], "≡"),
+    Box(26, 66, 152, 54, "producer", "Schedules", ["and budget alerts"]),
+    Box(26, 144, 152, 54, "producer", "Alarms", ["on Glue's metrics"]),
+    Box(26, 222, 152, 66, "producer", "Direct senders", ["guardrail, scheduler,", "script, operator"]),
+    Box(26, 312, 152, 54, "producer", "Events", ["from you, Glue, alarms"]),
+    Box(26, 419, 152, 66, "producer", "Your rules", ["to a chat, a ticket,", "a report"]),
+    Box(214, 66, 100, 54, "function", "SWEEP", ["policies"], "λ"),
+    Box(214, 144, 100, 54, "entry", "Topic", ["SNS"]),
+    Box(214, 312, 100, 54, "entry", "Event bus", ["and rules"]),
+    Box(350, 144, 160, 66, "queue", "Stop queue", ["stop requests"], "≡"),
+    Box(350, 352, 160, 66, "queue", "Confirm queue", ["submitted runs"], "≡"),
     Box(566, 144, 186, 66, "function", "STOP function", ["merges, batches, stops"], "λ"),
     Box(566, 352, 186, 66, "function", "CONFIRM function", ["polls until stopped"], "λ"),
     Box(610, 252, 142, 58, "dead letter", "Dead letters", ["with the reason"], "✕"),
     Box(880, 144, 94, 274, "glue", "AWS Glue", ["job runs"]),
-    Box(350, 506, 192, 58, "output", "Outcome events", ["final outcomes only"]),
-    Box(566, 506, 186, 58, "output", "Metrics", ["alarms, dashboard"]),
-    Box(776, 506, 198, 58, "output", "Log", ["a line for each result"]),
+    Box(350, 506, 146, 58, "output", "Outcome events", ["final outcomes only"]),
+    Box(514, 506, 132, 58, "output", "Notices", ["e-mail, chat, ticket"]),
+    Box(664, 506, 146, 58, "output", "Metrics", ["alarms, dashboard"]),
+    Box(828, 506, 146, 58, "output", "Log", ["a line for each result"]),
 )
 
 ARROWS: Final = (
-    Arrow("entry", [(178, 93), (214, 93)]),
-    Arrow("queue", [(314, 93), (332, 93), (332, 163), (350, 163)]),
-    Arrow("queue", [(178, 177), (350, 177)]),
-    Arrow("entry", [(178, 261), (214, 261)]),
-    Arrow("queue", [(314, 261), (332, 261), (332, 191), (350, 191)]),
-    Arrow("function", [(500, 177), (566, 177)]),
+    Arrow("function", [(178, 93), (214, 93)]),
+    Arrow("queue", [(314, 93), (336, 93), (336, 157), (350, 157)]),
+    Arrow("entry", [(178, 171), (214, 171)]),
+    Arrow("queue", [(314, 171), (350, 171)]),
+    Arrow("queue", [(178, 255), (328, 255), (328, 185), (350, 185)]),
+    Arrow("entry", [(178, 339), (214, 339)]),
+    Arrow("queue", [(314, 339), (338, 339), (338, 199), (350, 199)]),
+    Arrow("function", [(510, 177), (566, 177)]),
     Arrow("queue", [(640, 144), (640, 92), (426, 92), (426, 144)], dashed=True),
     Arrow("glue", [(752, 177), (880, 177)]),
     Arrow("queue", [(590, 210), (590, 281), (426, 281), (426, 352)]),
     Arrow("dead letter", [(681, 210), (681, 252)]),
     Arrow("dead letter", [(681, 352), (681, 310)]),
-    Arrow("function", [(500, 385), (566, 385)]),
+    Arrow("function", [(510, 385), (566, 385)]),
     Arrow("glue", [(752, 385), (880, 385)]),
     Arrow("queue", [(620, 418), (620, 452), (426, 452), (426, 418)], dashed=True),
-    Arrow("output", [(659, 434), (659, 506)]),
-    Arrow("output", [(659, 470), (446, 470), (446, 506)]),
-    Arrow("output", [(659, 470), (875, 470), (875, 506)]),
-    Arrow("entry", [(350, 535), (278, 535), (278, 288)]),
-    Arrow("producer", [(250, 288), (250, 385), (178, 385)]),
+    Arrow("output", [(659, 434), (659, 470), (423, 470), (423, 506)]),
+    Arrow("output", [(659, 434), (659, 470), (580, 470), (580, 506)]),
+    Arrow("output", [(659, 434), (659, 470), (737, 470), (737, 506)]),
+    Arrow("output", [(659, 434), (659, 470), (901, 470), (901, 506)]),
+    Arrow("entry", [(350, 535), (278, 535), (278, 366)]),
+    Arrow("producer", [(250, 366), (250, 452), (178, 452)]),
 )
 
 LABELS: Final = (
-    Label(264, 168, "stop request"),
+    Label(253, 247, "stop request"),
     Label(533, 82, "retry, delayed: throttled, timed out, unknown state"),
-    Label(816, 167, "BatchStopJobRun"),
-    Label(816, 195, "25 runs per call"),
+    Label(822, 167, "BatchStopJobRun"),
+    Label(822, 195, "25 runs per call"),
     Label(508, 271, "submitted"),
     Label(690, 235, "failed", ""),
     Label(690, 336, "timed out", ""),
-    Label(816, 375, "GetJobRuns"),
-    Label(816, 403, "a page per job"),
+    Label(822, 375, "GetJobRuns"),
+    Label(822, 403, "a page per job"),
     Label(484, 444, "poll again"),
     Label(668, 460, "every outcome", ""),
 )
@@ -179,7 +186,8 @@ LABELS: Final = (
 HEADS: Final = (
     Label(26, 42, "PRODUCERS", "head"),
     Label(214, 42, "ENTRY POINTS", "head"),
-    Label(350, 42, "GLUEBRAKE", "head"),
+    Label(350, 42, "QUEUES", "head"),
+    Label(566, 42, "FUNCTIONS", "head"),
     Label(880, 42, "JOB RUNS", "head"),
 )
 
