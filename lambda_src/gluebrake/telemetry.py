@@ -29,6 +29,8 @@ _UNITS: Final[Mapping[str, MetricUnit]] = {Measure.TIME_TO_STOP: MetricUnit.Seco
 _VALUES_OF_A_METRIC: Final = 100
 
 _NO_MEASURES: Final[Mapping[Measure, float | None]] = {}
+_NO_MEMBERS: Final = "{}"
+_encoder: Final = msgspec.json.Encoder(enc_hook=str)
 
 # CloudWatch Logs cuts a line at 256 kB. A run with the longest names has some 2 kB.
 _RUNS_IN_A_LINE: Final = 100
@@ -37,6 +39,7 @@ _RUNS_IN_A_LINE: Final = 100
 class ResultLine(Struct, frozen=True, gc=False, kw_only=True):
     """The fields of a log line about a run, or about a message without `job_run_id`."""
 
+    message: Outcome
     outcome: Outcome
     job_name: str
     job_run_id: str | UnsetType = UNSET
@@ -53,11 +56,17 @@ class ResultLine(Struct, frozen=True, gc=False, kw_only=True):
     will_redeliver: bool
 
 
-def _encode(line: Mapping[str, Any]) -> str:
+def _encode(members: Any) -> str:
     try:
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return _encoder.encode(members).decode()
     except UnicodeEncodeError:
-        return json.dumps(line, default=str)  # escapes what is not Unicode text
+        # This encoder escapes what is not Unicode text.
+        return json.dumps(msgspec.to_builtins(members, enc_hook=str), default=str)
+
+
+def _joined(*objects: str) -> str:
+    """Return one JSON object with the members of several, no two of which have a name in common."""
+    return f"{{{','.join([text[1:-1] for text in objects if text != _NO_MEMBERS])}}}"
 
 
 class Telemetry:
@@ -155,18 +164,16 @@ class Telemetry:
         Logger would take longer for a line than the rest of an invocation takes for a run. So it formats one
         line for each level, and the lines differ from that by their own fields only.
         """
-        shared: dict[int, dict[str, Any]] = {}
+        least, shared = self._logger.log_level, dict[int, str]()
         written: list[str] = []
         for line, measures in lines:
             level = logging.WARNING if line.outcome in PROBLEM_OF else logging.INFO
-            if level < self._logger.log_level:
+            if level < least:
                 continue
             if level not in shared:
-                shared[level] = self._fields_of_logger(level)
-            fields = {**shared[level], "message": line.outcome, **msgspec.to_builtins(line)}
-            for name, value in measures.items():
-                fields[name] = "unknown" if value is None else value
-            written.append(_encode(fields))
+                shared[level] = _encode(self._fields_of_logger(level))
+            known = {name: "unknown" if value is None else value for name, value in measures.items()}
+            written.append(_joined(shared[level], _encode(line), _encode(known)))
         self._write("".join(f"{line}\n" for line in written))
 
     def _write(self, text: str) -> None:
@@ -179,10 +186,10 @@ class Telemetry:
             handler.handleError(self._record(logging.ERROR))
 
     def _fields_of_logger(self, level: int) -> dict[str, Any]:
-        """Return the fields that Logger adds to each line of a level."""
+        """Return the fields that Logger adds to each line of a level, besides the message."""
         text = self._logger.registered_formatter.format(self._record(level))
         fields: dict[str, Any] = msgspec.json.decode(text)
-        return fields
+        return {name: value for name, value in fields.items() if name != "message"}
 
     def _record(self, level: int) -> logging.LogRecord:
         return logging.LogRecord(self._logger.name, level, "", 0, "", None, None)
@@ -218,6 +225,7 @@ def _metric_sets(values: Mapping[str, Sequence[float]]) -> Iterator[dict[str, An
 def _run_line(result: RunResult, undelivered: frozenset[str]) -> ResultLine:
     target = result.target
     return ResultLine(
+        message=result.outcome,
         outcome=result.outcome,
         job_name=target.run.job_name,
         job_run_id=target.run.run_id,
@@ -238,6 +246,7 @@ def _run_line(result: RunResult, undelivered: frozenset[str]) -> ResultLine:
 def _message_line(result: MessageResult, undelivered: frozenset[str]) -> ResultLine:
     request, message = result.request, result.message
     return ResultLine(
+        message=result.outcome,
         outcome=result.outcome,
         job_name=request.job_name if request else "",
         error_code=result.code,
