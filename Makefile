@@ -18,7 +18,8 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/ready  ## stop Glue job runs on a local emulator and show each step
-	@$(RUN) -m local demo
+	@$(RUN) -m local demo $(DEMO_OPTIONS)
+DEMO_OPTIONS ?=
 
 unit: .venv/ready  ## run the fast tests of the functions' code, with a tenth of the generated examples
 	HYPOTHESIS_EXAMPLES=10 $(RUN) -m pytest tests/unit

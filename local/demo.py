@@ -1,117 +1,61 @@
-"""The demo: play the scenario of `local.scenario`, show it as it happens, and check every expectation."""
+"""The demo: play the scenario of `local.scenario` in three scenes, and check every expectation."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
-import statistics
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from operator import itemgetter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from local import jobs, scenario
+from local import details, expectations, jobs, scenario, scenes
 from local.aws import Aws
-from local.deployment import deploy, log_group, synthesise
-from local.display import Display, table
+from local.demo_stack import DemoStack
+from local.deployment import deploy, synthesise
+from local.display import Display, Update
 from local.emulator import Emulator, running
+from local.expectations import Comparison
+from local.observation import Observation
 
 TIMEOUT_SECONDS: Final = 30.0
-SOURCE: Final = "demo.guardrail"
-STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
-SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
+POLL_SECONDS: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class DemoDeployment:
-    """The demo's deployment, and the ids of its runs."""
-
-    emulator: Emulator
-    outputs: Mapping[str, str]
-    ids: scenario.Ids
-
-    @property
-    def aws(self) -> Aws:
-        """The emulator's clients."""
-        return self.emulator.aws
-
-    def states(self) -> dict[str, Counter[str]]:
-        """Count each job's runs by state."""
-        answers = {name: self.aws.glue.get_job_runs(JobName=name) for name in scenario.RUNS}
-        return {name: Counter(run["JobRunState"] for run in runs["JobRuns"]) for name, runs in answers.items()}
-
-    def log(self) -> list[dict[str, Any]]:
-        """Return the structured lines of the functions' logs."""
-        return [json.loads(line) for line in self._lines() if line.startswith("{")]
-
-    def plain_log(self) -> list[str]:
-        """Return all other lines of the functions' logs, such as tracebacks."""
-        return [line for line in self._lines() if not line.startswith("{")]
-
-    def _lines(self) -> list[str]:
-        functions = [name for output, name in self.outputs.items() if output.endswith("FunctionName")]
-        filtered = self.aws.logs.get_paginator("filter_log_events")
-        pages = [
-            page for name in functions for page in filtered.paginate(logGroupName=log_group(self.aws, name))
-        ]
-        return [event["message"] for page in pages for event in page["events"]]
-
-    def dead_letters(self) -> int:
-        """Count the messages in the dead-letter queue."""
-        answer = self.aws.sqs.get_queue_attributes(
-            QueueUrl=self.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
-
-
-def demo(svg: Path | None = None) -> int:
-    """Play the scenario, and write a picture of it to a file. Return 0 if everything is as expected, else 1."""
-    began, display = time.monotonic(), Display()
+def demo(svg: Path | None = None, *, verbose: bool = False) -> int:
+    """Play the scenario. Return 0 and write the picture if everything is as expected, else return 1."""
+    display = Display()
     with contextlib.ExitStack() as stack:
         with display.step("Start the emulator"):
             # Otherwise SWEEP would wait 20 seconds for the schedules of other policies.
             emulator = stack.enter_context(running(GLUEBRAKE_LOCAL_WINDOW_SECONDS="1"))
-        deployment = _set_up(emulator, display)
-        with display.step("Send the requests"):
-            display.table("Requests", ["by", "job", "ids", "case"], _send(deployment))
-        with display.step("Wait for the runs to stop"):
-            _watch(deployment, display)
-        _show(deployment, display)
-        if display.differences:
-            display.console.print("The functions' logs:", *deployment.plain_log(), sep="\n", markup=False)
-        ending = time.monotonic()
-    display.steps["Clean up"] = time.monotonic() - ending
-    exit_code = _conclude(display, time.monotonic() - began)
-    if svg:
+        demo_stack = _set_up(emulator, display)
+        observed = _play(demo_stack, display)
+        compared = expectations.comparisons(observed, demo_stack.ids)
+        exit_code = conclude(observed, compared, display, verbose=verbose)
+    if svg and not exit_code:
         display.draw(svg)
     return exit_code
 
 
-def _set_up(emulator: Emulator, display: Display) -> DemoDeployment:
+def _set_up(emulator: Emulator, display: Display) -> DemoStack:
     config = emulator.directory / "demo.json"
     config.write_text(json.dumps(scenario.CONFIG))
     synthesis = synthesise(emulator, config)
     with display.step("Start the runs"):
         ids = _start_runs(emulator.aws)
-    with display.step("Synthesise the stack"):
+    with display.step("Synthesise the stack, which takes 20 seconds the first time"):
         assembly = synthesis.wait()
     with display.step("Deploy the stack"):
         outputs = deploy(emulator.aws, assembly)
-    return DemoDeployment(emulator, outputs, ids)
+    return DemoStack(emulator, outputs, ids)
 
 
 def _start_runs(aws: Aws) -> scenario.Ids:
-    for name in scenario.RUNS:
-        jobs.create(aws, [name], tags=scenario.TAGS.get(name, jobs.NO_TAGS))
+    for name, workers in scenario.WORKERS.items():
+        jobs.create_spark(aws, name, workers=workers, tags=scenario.TAGS.get(name, jobs.NO_TAGS))
     ids: dict[tuple[str, scenario.RunLabel], str] = {("nightly-etl", scenario.UNKNOWN): scenario.UNKNOWN_ID}
     for name, count in scenario.RUNS.items():
         ids |= {(name, number): run_id for number, run_id in enumerate(jobs.start(aws, name, count))}
@@ -120,157 +64,74 @@ def _start_runs(aws: Aws) -> scenario.Ids:
     return ids
 
 
-def _send(deployment: DemoDeployment) -> Iterator[list[object]]:
-    _send_as_scheduled(deployment)
-    hours = scenario.POLICY["maxMinutes"] // 60
-    yield ["schedule", *scenario.POLICY["jobs"], "", f"a policy: runs older than {hours} hours"]
-    for request in scenario.REQUESTS:
-        body = request.body(deployment.ids)
-        if request.via == "queue":
-            deployment.aws.sqs.send_message(QueueUrl=deployment.outputs["StopQueueUrl"], MessageBody=body)
-        else:
-            _put(deployment, body)
-        yield [request.via, request.job, len(request.runs) or "", request.case]
+def _play(stack: DemoStack, display: Display) -> Observation:
+    """Play the three scenes, and return what was observed at the end."""
+    display.show(scenes.introduction())
+    _storm(stack, display)
+    _runaway(stack, display)
+    return _not_stopped(stack, display)
 
 
-def _send_as_scheduled(deployment: DemoDeployment) -> None:
-    """Send what EventBridge Scheduler sends when the policy's schedule is due, without waiting for an hour."""
-    (listed,) = deployment.aws.scheduler.list_schedules()["Schedules"]
-    schedule = deployment.aws.scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
-    body = schedule["Target"]["Input"].replace(SCHEDULED_TIME, datetime.now(UTC).isoformat())
-    deployment.aws.sqs.send_message(QueueUrl=deployment.outputs["SweepQueueUrl"], MessageBody=body)
+def _storm(stack: DemoStack, display: Display) -> None:
+    display.show(scenes.heading(1, scenes.STORM), scenes.messages())
+    with display.step("Send the requests", scenes.INDENT):
+        for request in scenario.REQUESTS:
+            stack.send(request)
+        # The schedule of the next scene is due already, so that SWEEP starts up meanwhile.
+        stack.send_as_scheduled()
+    with display.step("Glue stops the runs", scenes.INDENT) as update:
+        _wait(lambda: _storm_is_over(stack, update))
+    observed = stack.observe()
+    display.show(scenes.fleet(observed.runs), scenes.storm(observed, stack.ids))
 
 
-def _put(deployment: DemoDeployment, detail: str) -> None:
-    bus = deployment.outputs["EventBusName"]
-    deployment.aws.events.put_events(
-        Entries=[{"EventBusName": bus, "Source": SOURCE, "DetailType": STOP_REQUESTED, "Detail": detail}]
-    )
+def _storm_is_over(stack: DemoStack, update: Update) -> bool:
+    runs = stack.runs()
+    update(scenes.fleet(runs))
+    states = [state for job in scenes.STORM_JOBS for state in runs[job].values()]
+    return states.count("STOPPED") >= expectations.STOPPED_BY_REQUESTS
 
 
-def _watch(deployment: DemoDeployment, display: Display) -> None:
-    """Show the states until everything is as expected, or for TIMEOUT_SECONDS."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    with Live(console=display.console, auto_refresh=False, transient=True) as live:
-        while time.monotonic() < deadline:
-            states = deployment.states()
-            live.update(_states(states), refresh=True)
-            if _is_complete(states, deployment):
-                break
-            time.sleep(0.2)
-    display.show(_states(deployment.states()))
+def _runaway(stack: DemoStack, display: Display) -> None:
+    display.show(scenes.heading(2, scenes.RUNAWAY), scenes.policy())
+    job, run_id = "nightly-backfill", stack.ids["nightly-backfill", scenario.RUNAWAY]
+    with display.step("SWEEP applies the policy", scenes.INDENT):
+        _wait(lambda: stack.runs()[job][run_id] == "STOPPED")
+    display.show(scenes.swept(stack.observe()))
 
 
-def _is_complete(states: Mapping[str, Counter[str]], deployment: DemoDeployment) -> bool:
-    """Return whether everything is as expected. The log is read last, because it takes many calls."""
+def _not_stopped(stack: DemoStack, display: Display) -> Observation:
+    display.show(scenes.heading(3, scenes.NOT_STOPPED))
+    with display.step("CONFIRM waits for each run to stop, or gives up", scenes.INDENT):
+        _wait(lambda: _is_complete(stack))
+    observed = stack.observe(stack.dead_letters())
+    display.show(scenes.not_stopped(observed), scenes.dead_letters(observed))
+    return observed
+
+
+def _is_complete(stack: DemoStack) -> bool:
+    """Return whether everything has occurred that is expected. The log is read last, as it takes many calls."""
     return (
-        _total(states) == scenario.STATES
-        and deployment.dead_letters() == sum(scenario.DEAD_LETTERS.values())
-        and _outcomes(deployment.log()) == scenario.OUTCOMES
+        stack.count_dead_letters() == sum(expectations.DEAD_LETTERS.values())
+        and (observed := stack.observe()).states == expectations.STATES
+        and observed.outcomes == expectations.OUTCOMES
     )
 
 
-def _states(states: Mapping[str, Counter[str]]) -> Table:
-    rows = [[name, *(counts[state] or "" for state in scenario.STATES)] for name, counts in states.items()]
-    return table("Runs", ["job", *scenario.STATES], rows)
+def _wait(is_over: Callable[[], bool]) -> None:
+    """Poll until a condition holds, for TIMEOUT_SECONDS at most. The expectations tell what is missing then."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not is_over() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
-def _show(deployment: DemoDeployment, display: Display) -> None:
-    log, calls, dead_letters = (
-        deployment.log(),
-        deployment.emulator.glue_calls("BatchStopJobRun"),
-        _dead_letters(deployment),
-    )
-    display.compare("States of the runs", scenario.STATES, found=_total(deployment.states()))
-    display.table("Found by the policy", ["job", "age", "max DPU-h", "stop"], _swept_runs(log))
-    display.compare("Report of the policy", scenario.SWEEP, logged=_swept(log))
-    display.compare("Outcomes", scenario.OUTCOMES, logged=_outcomes(log), metrics=_metrics(log))
-    display.table("Stopped runs", ["", ""], _stop_metrics(log))
-    display.table(
-        "BatchStopJobRun calls", ["job", "ids"], [[call["JobName"], len(call["JobRunIds"])] for call in calls]
-    )
-    fewest = {"BatchStopJobRun": scenario.fewest_calls(deployment.ids)}
-    display.compare("Number of calls, against the least possible", fewest, made={"BatchStopJobRun": len(calls)})
-    display.table("Dead letters", ["error code", "error message", "message body"], dead_letters)
-    display.compare(
-        "Error codes of the dead letters",
-        scenario.DEAD_LETTERS,
-        found=Counter(code for code, _, _ in dead_letters),
-    )
-
-
-def _dead_letters(deployment: DemoDeployment) -> list[tuple[str, str, str]]:
-    answer = deployment.aws.sqs.receive_message(
-        QueueUrl=deployment.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-    )
-    return [
-        (
-            message["MessageAttributes"]["ERROR_CODE"]["StringValue"],
-            _shorten_run_ids(message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]),
-            _shorten_run_ids(message["Body"]),
-        )
-        for message in answer.get("Messages", [])
-    ]
-
-
-def _shorten_run_ids(text: str) -> str:
-    return escape(re.sub(r"(jr_.{8})[0-9a-f]{56}", r"\1…", text))
-
-
-def _total(states: Mapping[str, Counter[str]]) -> Counter[str]:
-    return sum(states.values(), Counter())
-
-
-def _outcomes(log: list[dict[str, Any]]) -> Counter[str]:
-    return Counter(
-        line["outcome"] for line in log if line.get("outcome", scenario.UNCOUNTED) != scenario.UNCOUNTED
-    )
-
-
-def _metrics(log: list[dict[str, Any]]) -> Counter[str]:
-    """Count the outcomes in the logs' embedded metrics, as CloudWatch does."""
-    names = {*scenario.OUTCOMES, *_outcomes(log)}
-    counts: Counter[str] = Counter()
-    for line in log:
-        if "_aws" in line:
-            counts.update({name: int(sum(line[name])) for name in names & line.keys()})
-    return counts
-
-
-def _swept(log: list[dict[str, Any]]) -> dict[str, int]:
-    """Return the counts of the policy's report, or nothing if it did not sweep."""
-    reports = [line for line in log if line.get("message") == "SweepReport"]
-    return {name: report[name] for report in reports for name in scenario.SWEEP}
-
-
-def _swept_runs(log: list[dict[str, Any]]) -> Iterator[list[object]]:
-    runs = [run for line in log for run in line.get("runs", [])]
-    for run in sorted(runs, key=itemgetter("minutes")):
-        stop = "requested" if run.get("stopRequested") else f"no: {run['notStopped']}"
-        yield [run["jobName"], f"{run['minutes'] // 60:g} h", f"{run['dpuHoursAtMost']:.2f}", stop]
-
-
-def _stop_metrics(log: list[dict[str, Any]]) -> list[list[str]]:
-    """Summarise the embedded metrics of the stopped runs."""
-    times = sorted(_values(log, "TimeToStop")) or [0.0]
-    freed, consumed = sum(_values(log, "DpusReleased")), sum(_values(log, "DpuHoursConsumed"))
-    spread = " / ".join(f"{seconds:.2f}" for seconds in (times[0], statistics.median(times), times[-1]))
-    return [
-        ["time to stop, in seconds: fastest / median / slowest", spread],
-        ["DPUs released", f"{freed:g}"],
-        ["DPU-hours consumed before they stopped", f"{consumed:.5f}"],
-    ]
-
-
-def _values(log: list[dict[str, Any]], metric: str) -> list[float]:
-    return [value for line in log if "_aws" in line for value in line.get(metric, [])]
-
-
-def _conclude(display: Display, seconds: float) -> int:
-    rows = [[name, f"{taken:.1f}"] for name, taken in {**display.steps, "Total": seconds}.items()]
-    display.table("Time", ["", "seconds"], rows)
-    if display.differences:
-        display.show("[bold red]Not as expected:[/] " + "; ".join(display.differences))
+def conclude(observed: Observation, compared: list[Comparison], display: Display, *, verbose: bool) -> int:
+    """Show the figures, or what is not as expected with all details. Return the exit code."""
+    differences = expectations.differences(compared)
+    if verbose or differences:
+        details.show(observed, compared, display)
+    if differences:
+        display.show(Text(f"Not as expected: {'; '.join(differences)}", style="bold red"))
         return 1
-    display.show("[bold green]Everything is as expected.[/]")
+    display.show(scenes.headline(observed), scenes.checks(compared), scenes.next_steps())
     return 0

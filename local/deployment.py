@@ -20,6 +20,12 @@ from local.emulator import Emulator
 
 BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
 DEPLOY_SECONDS: Final = 120.0
+NO_TEMPLATE_RULES: Final = {"CDK_VALIDATION": "false"}
+"""Turns off the CDK's own template rules, which take most of a synthesis. cdk-nag still runs.
+
+A template for AWS is checked by these rules. The emulator does not apply them.
+https://github.com/aws/aws-cdk/pull/38379
+"""
 
 
 class DeploymentError(RuntimeError):
@@ -50,9 +56,8 @@ def synthesise(emulator: Emulator, config: Path | None = None) -> Synthesis:
 
     def write(directory: Path) -> None:
         with tempfile.TemporaryFile() as output:
-            process = emulator.start(
-                [sys.executable, "app.py", *context], output, CDK_OUTDIR=str(directory.resolve())
-            )
+            variables = {**NO_TEMPLATE_RULES, "CDK_OUTDIR": str(directory.resolve())}
+            process = emulator.start([sys.executable, "app.py", *context], output, **variables)
             if process.wait():
                 output.seek(0)
                 raise DeploymentError(f"app.py could not be synthesised:\n{output.read().decode()}")

@@ -1,4 +1,4 @@
-"""The demo's output: the terminal, and a picture of it for the documentation."""
+"""The demo's output: the terminal, and a picture of the story for the documentation."""
 
 from __future__ import annotations
 
@@ -6,19 +6,43 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.spinner import Spinner
 from rich.table import Table
+from rich.terminal_theme import TerminalTheme
 
-PICTURED: Final = frozenset({"Requests", "Runs", "Found by the policy", "Outcomes"})
-"""The tables of the picture. They are the same each time, so that the picture is reproducible."""
+from local.expectations import Comparison
 
-WIDTH: Final = 74
+WIDTH: Final = 80
+"""The columns of the story. The narrowest common terminal has as many."""
+
+MARGIN: Final = 1
+"""The empty columns and lines on each side of the story in the picture."""
+
+THEME: Final = TerminalTheme(
+    background=(13, 17, 23),
+    foreground=(201, 209, 217),
+    normal=[
+        (13, 17, 23),
+        (248, 81, 73),
+        (63, 185, 80),
+        (227, 179, 65),
+        (88, 166, 255),
+        (188, 140, 255),
+        (86, 212, 221),
+        (201, 209, 217),
+    ],
+    bright=[(240, 246, 252)] * 8,
+)
+"""The picture's colours: black, red, green, yellow, blue, magenta, cyan and white. Bright is one white."""
 
 PICTURE: Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="The demo">
@@ -34,63 +58,72 @@ PICTURE: Final = """\
 """
 """Replaces Rich's format, which loads a font from the web and clips each piece of text."""
 
+Update = Callable[[RenderableType], None]
+"""Shows the present state of a step, in place of the last one."""
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _picture() -> Console:
+    picture = Console(record=True, width=WIDTH + 2 * MARGIN, file=io.StringIO(), highlight=False)
+    picture.line(MARGIN)
+    return picture
+
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """The demo's output: tables, the time that each step took, and the differences from what is expected."""
+    """The demo's output, and the time that each step took."""
 
-    console: Console = field(default_factory=Console)
-    picture: Console = field(default_factory=lambda: Console(record=True, width=WIDTH, file=io.StringIO()))
+    console: Console = field(default_factory=_console)
+    picture: Console = field(default_factory=_picture)
     steps: dict[str, float] = field(default_factory=dict)
-    differences: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str, indent: int = 0) -> Iterator[Update]:
         """Show that a step is running, and measure its time."""
         began = time.monotonic()
-        with self._progress(name):
-            yield
+        with self._progress(name, indent) as update:
+            yield update
         self.steps[name] = time.monotonic() - began
 
-    def _progress(self, name: str) -> contextlib.AbstractContextManager[object]:
-        """Show a spinner on a terminal. Elsewhere print a line, because a spinner would not appear."""
-        if self.console.is_terminal:
-            return self.console.status(f"{name} …")
-        self.console.print(f"[dim]{name} …[/]")
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def _progress(self, name: str, indent: int) -> Iterator[Update]:
+        """Show a spinner on a terminal. Elsewhere print a line, because nothing that is printed can change."""
+        if not self.console.is_terminal:
+            self.console.print(f"{' ' * indent}{name} …", style="dim")
+            yield lambda _: None
+            return
+        spinner = Padding.indent(Spinner("dots", text=f"{name} …", style="green"), indent)
+        with Live(spinner, console=self.console, transient=True) as live:
+            yield lambda content: live.update(Group(content, spinner))
+
+    def show(self, *contents: RenderableType) -> None:
+        """Show a part of the story, on the terminal and in the picture."""
+        self.console.print(*contents, sep="\n")
+        self.picture.print(*(Padding.indent(content, MARGIN) for content in contents), sep="")
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-        """Show a table."""
-        self.show(table(title, columns, rows))
+        """Show a table of details, on the terminal only."""
+        table = Table(title=title, title_justify="left", title_style="bold cyan", box=box.SIMPLE_HEAD)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*map(str, row))
+        self.console.print(table)
 
-    def show(self, content: Table | str) -> None:
-        """Show a table or a line of text. The picture gets every text, and the tables in `PICTURED`."""
-        self.console.print(content)
-        if isinstance(content, str) or content.title in PICTURED:
-            self.picture.print(content)
+    def compare(self, comparison: Comparison) -> None:
+        """Show expected counts beside those that were found."""
+        wrong = comparison.differences
+        rows = [
+            [name, *counts, "[red]no[/]" if name in wrong else "[green]yes[/]"]
+            for name, counts in comparison.rows.items()
+        ]
+        self.table(comparison.title, ["", "expected", *comparison.found, "as expected"], rows)
 
     def draw(self, file: Path) -> None:
         """Write the picture."""
-        svg = self.picture.export_svg(title="make demo", code_format=PICTURE, unique_id="demo")
+        self.picture.line(MARGIN)
+        svg = self.picture.export_svg(title="make demo", theme=THEME, code_format=PICTURE, unique_id="demo")
         file.write_text(re.sub(r' clip-path="[^"]*"', "", svg))
-
-    def compare(self, title: str, expected: Mapping[str, int], **found: Mapping[str, int]) -> None:
-        """Show counts beside the expected ones, and record where they differ."""
-        names = dict.fromkeys(name for counts in (expected, *found.values()) for name in counts)
-        rows = {name: [counts.get(name, 0) for counts in (expected, *found.values())] for name in names}
-        wrong = {name for name, counts in rows.items() if len(set(counts)) > 1}
-        self.differences.extend(f"{title}: {name}" for name in rows if name in wrong)
-        table_rows = [
-            [name, *counts, "[red]no[/]" if name in wrong else "[green]yes[/]"] for name, counts in rows.items()
-        ]
-        self.table(title, ["", "expected", *found, "as expected"], table_rows)
-
-
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Return a table in the demo's style."""
-    table = Table(title=title, title_justify="left", title_style="bold cyan", box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(str, row))
-    return table

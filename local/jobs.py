@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from local.aws import ACCOUNT, Aws
 
@@ -15,6 +15,7 @@ STARTED_MINUTES_AGO: Final = "--started-minutes-ago"
 
 NO_ARGUMENTS: Final[Mapping[str, str]] = {}
 NO_TAGS: Final[Mapping[str, str]] = {}
+SCRIPT_KEY: Final = "wait.py"
 SCRIPT: Final = f"""\
 import sys, time
 
@@ -34,17 +35,31 @@ def create(
 
     The name of a bucket is that of one account only.
     """
-    aws.put_object(bucket, "wait.py", SCRIPT.encode())
+    aws.put_object(bucket, SCRIPT_KEY, SCRIPT.encode())
     for name in names:
-        aws.glue.create_job(
-            Name=name,
-            Role=ROLE,
-            Command={"Name": job_type, "ScriptLocation": f"s3://{bucket}/wait.py", "PythonVersion": "3.9"},
-            DefaultArguments={SECONDS: "3600"},
-            ExecutionProperty={"MaxConcurrentRuns": 1000},
-            MaxCapacity=0.0625,
-            Tags=tags,
-        )
+        aws.glue.create_job(Name=name, MaxCapacity=0.0625, Tags=tags, **_definition(job_type, bucket))
+
+
+def create_spark(aws: Aws, name: str, *, workers: int, tags: Mapping[str, str] = NO_TAGS) -> None:
+    """Create a Spark job with workers of one DPU each. The emulator runs its script as plain Python."""
+    aws.put_object(BUCKET, SCRIPT_KEY, SCRIPT.encode())
+    aws.glue.create_job(
+        Name=name, WorkerType="G.1X", NumberOfWorkers=workers, Tags=tags, **_definition("glueetl", BUCKET)
+    )
+
+
+def _definition(job_type: str, bucket: str) -> dict[str, Any]:
+    """Return what all sample jobs have in common."""
+    return {
+        "Role": ROLE,
+        "Command": {
+            "Name": job_type,
+            "ScriptLocation": f"s3://{bucket}/{SCRIPT_KEY}",
+            "PythonVersion": "3.9",
+        },
+        "DefaultArguments": {SECONDS: "3600"},
+        "ExecutionProperty": {"MaxConcurrentRuns": 1000},
+    }
 
 
 def start(aws: Aws, name: str, count: int, arguments: Mapping[str, str] = NO_ARGUMENTS) -> list[str]:

@@ -1,11 +1,10 @@
-"""The demo's scenario: the runs, the requests about them, and the expected results."""
+"""The demo's scenario: the runs, and the requests about them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, Final, Literal
 
 RUNS: Final[Mapping[str, int]] = {
@@ -19,10 +18,22 @@ RUNS: Final[Mapping[str, int]] = {
 }
 """The number of runs of each job that are started."""
 
+WORKERS: Final[Mapping[str, int]] = {
+    "nightly-etl": 10,
+    "hourly-report": 2,
+    "ad-hoc": 2,
+    "payroll": 2,
+    "forecast": 5,
+    "nightly-backfill": 10,
+    "nightly-audit": 10,
+}
+"""The number of workers of each job's runs. A worker of type G.1X is one data processing unit (DPU)."""
+
 FINISHED: Final = "finished"
 NEVER_STOPS: Final = "never stops"
 UNKNOWN: Final = "unknown"
 UNKNOWN_ID: Final = f"jr_{'0' * 64}"
+NOT_A_REQUEST: Final = "stop my job"
 
 RUNAWAY: Final = "runs for ever"
 
@@ -51,6 +62,7 @@ POLICY: Final[Mapping[str, Any]] = {
 CONFIG: Final[Mapping[str, Any]] = {
     "jobs": ["nightly-*", "hourly-*", "ad-hoc", "payroll"],
     "protectedJobs": ["payroll"],
+    "stopOnAlarms": ["ad-hoc-"],
     "batchSize": 1000,
     "batchWindowSeconds": 1,
     "retrySeconds": [1, 900],
@@ -62,19 +74,31 @@ CONFIG: Final[Mapping[str, Any]] = {
 RunLabel = int | str
 """A run of the scenario: its number within its job, or the name of an additional run."""
 
+Way = Literal["queue", "bus", "alarm", "topic"]
+"""How a message is sent."""
+
 Ids = Mapping[tuple[str, RunLabel], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message. If `text` is set, it is the message's body instead of a stop request."""
+    """One message, and the outcome of a request that stops nothing.
 
-    via: Literal["queue", "bus"]
+    If `text` is set, it is the message's body instead of a stop request.
+    """
+
+    via: Way
     case: str
     job: str = ""
     runs: tuple[RunLabel, ...] = ()
     dry_run: bool = False
     text: str = ""
+    not_stopped: str = ""
+
+    @property
+    def label(self) -> str:
+        """The job, or the text of a message that is not a stop request."""
+        return self.job or self.text
 
     def body(self, ids: Ids) -> str:
         """Return the message's body with Glue's run ids."""
@@ -97,55 +121,15 @@ REQUESTS: Final = (
     Request("bus", "runs that another message names too", "nightly-etl", tuple(range(10, 28))),
     Request("bus", "a run named twice", "hourly-report", (*range(8), 0)),
     Request("queue", "the same message again", "hourly-report", (*range(8), 0)),
-    *(Request("queue", "a message for each run", "ad-hoc", (run,)) for run in range(4)),
-    Request("queue", "a run that never stops", "ad-hoc", (NEVER_STOPS,)),
-    Request("queue", "a run that has finished", "nightly-etl", (FINISHED,)),
-    Request("queue", "a run that Glue does not know", "nightly-etl", (UNKNOWN,)),
-    Request("bus", "a dry run", "hourly-report", (8,), dry_run=True),
-    Request("queue", "a protected job", "payroll", (0,)),
-    Request("bus", "a job outside `jobs`", "forecast", (0,)),
-    Request("queue", "not a stop request", text="please stop the nightly job, it costs too much"),
+    Request("queue", "a message for each run", "ad-hoc", (0,)),
+    Request("bus", "a message for each run", "ad-hoc", (1,)),
+    Request("alarm", "an alarm on a run's metric", "ad-hoc", (2,)),
+    Request("topic", "a notification", "ad-hoc", (3,)),
+    Request("queue", "a protected job", "payroll", (0,), not_stopped="Protected"),
+    Request("bus", "a job outside `jobs`", "forecast", (0,), not_stopped="NotAllowed"),
+    Request("queue", "a run that has finished", "nightly-etl", (FINISHED,), not_stopped="AlreadyFinished"),
+    Request("queue", "a run that Glue does not know", "nightly-etl", (UNKNOWN,), not_stopped="NotFound"),
+    Request("queue", "a run that never stops", "ad-hoc", (NEVER_STOPS,), not_stopped="StopTimedOut"),
+    Request("bus", "a dry run", "hourly-report", (8,), dry_run=True, not_stopped="WouldStop"),
+    Request("queue", "not a stop request", text=NOT_A_REQUEST, not_stopped="InvalidRequest"),
 )
-
-OUTCOMES: Final[Mapping[str, int]] = {
-    "StopSubmitted": 42,
-    "Stopped": 41,
-    "StopTimedOut": 1,
-    "AlreadyFinished": 1,
-    "Retrying": 1,
-    "NotFound": 1,
-    "WouldStop": 1,
-    "Protected": 1,
-    "NotAllowed": 1,
-    "InvalidRequest": 1,
-    "Swept": 1,
-}
-
-UNCOUNTED: Final = "NotYetConfirmed"
-"""Not compared: the number of polls until a run has stopped depends on timing."""
-
-STATES: Final[Mapping[str, int]] = {"RUNNING": 6, "STOPPING": 1, "STOPPED": 41, "SUCCEEDED": 1}
-
-SWEEP: Final[Mapping[str, int]] = {"matched": 2, "stoppable": 1, "stopRequested": 1}
-"""What the policy's report counts: the job `nightly-audit` has the protect tag."""
-
-DEAD_LETTERS: Final[Mapping[str, int]] = {
-    "EntityNotFoundException": 1,
-    "StopTimedOut": 1,
-    "NotAllowed": 1,
-    "InvalidRequest": 1,
-}
-"""The number of dead letters with each ERROR_CODE."""
-
-
-def fewest_calls(ids: Ids) -> int:
-    """Return the least possible number of BatchStopJobRun calls, with 25 runs each.
-
-    The retry needs a call of its own, and so does the sweep, whose request is for another job.
-    """
-    requested: dict[str, set[str]] = {}
-    for request in REQUESTS:
-        if request.job not in ("", "payroll", "forecast") and not request.dry_run:
-            requested.setdefault(request.job, set()).update(request.run_ids(ids))
-    of_requests = sum(ceil(len(run_ids) / 25) for run_ids in requested.values())
-    return of_requests + OUTCOMES["Retrying"] + SWEEP["stopRequested"]
