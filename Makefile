@@ -69,8 +69,10 @@ ENVIRONMENT_OPTIONS = $(if $(filter command line,$(origin ENVIRONMENT)),$(ENVIRO
 deploy-central: .venv/ready  ## deploy the stack that collects reports (ORGANIZATION=o-abcde12345)
 	@$(RUN) -m infra.deploy -c organization=$(ORGANIZATION) $(CDK_OPTIONS)
 
-local: .venv/ready  ## run a local AWS emulator with Gluebrake deployed, until Ctrl-C
-	@$(RUN) -m local up
+local: .venv/ready  ## run a local AWS emulator with Gluebrake deployed, until Ctrl-C (CONFIG=FILE for a configuration)
+	@$(RUN) -m local up $(LOCAL_OPTIONS)
+# Only from the command line: an environment may have a variable of this name.
+LOCAL_OPTIONS = $(if $(filter command line,$(origin CONFIG)),--config $(CONFIG))
 
 docs: .venv/ready  ## regenerate the schemas, tables and pictures of docs/
 	$(RUN) -m docs.generate

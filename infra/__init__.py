@@ -1,4 +1,4 @@
-"""The AWS CDK stack. Importing it sets up what its modules import: `gluebrake`, and a Node.js for `aws_cdk`."""
+"""The AWS CDK stack. On import, it makes `gluebrake` importable and sets the Node.js for `aws_cdk`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a stack is deployed: the account of the credentials, the Region, and their bootstrap."""
+"""The target of a deployment: the account of the credentials, the Region, and the bootstrap of both."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _CLIENT: Final = ClientConfig(connect_timeout=5, read_timeout=30, retries={"tota
 
 
 class DeployError(Exception):
-    """The stack cannot be deployed. The text says what failed; nothing was changed."""
+    """The stack cannot be deployed. Nothing was changed, and the text says what failed."""
 
 
 class Target(NamedTuple):
-    """Where the stack is deployed, and the ARN of the credentials."""
+    """The account and Region of a deployment, and the ARN of the credentials."""
 
     account: str
     region: str
@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 
 def connect(profile: str | None, environ: Mapping[str, str], region: str | None = None) -> boto3.Session:
-    """Return a session in `region`, else that of AWS_REGION, AWS_DEFAULT_REGION or the profile, in order."""
+    """Return a session in `region`. The default Region is AWS_REGION, AWS_DEFAULT_REGION or the profile's."""
     region = with_region(environ, region).get("AWS_REGION")
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
@@ -44,13 +44,13 @@ def connect(profile: str | None, environ: Mapping[str, str], region: str | None 
 
 
 def with_region(environ: Mapping[str, str], region: str | None = None) -> dict[str, str]:
-    """Return `environ` with one Region in both variables. boto3 reads one of them, the CDK the other."""
+    """Return `environ` with the Region in two variables, because boto3 and the CDK read different ones."""
     region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     return {**environ, **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)} if region else {**environ}
 
 
 def identify(session: boto3.Session) -> Target:
-    """Return the account and the Region. Needs no permission."""
+    """Return the account and the Region. The call needs no permission."""
     try:
         identity = session.client("sts", config=_CLIENT).get_caller_identity()
     except (BotoCoreError, ClientError, ValueError) as error:
@@ -72,14 +72,14 @@ def check_bootstrap(session: boto3.Session, target: Target, assembly: Path, prof
 
 
 def _bootstrap_parameters(assembly: Path) -> set[str]:
-    """Return the names of the SSM parameters that have the bootstrap's version, each with a qualifier."""
+    """Return the names of the SSM parameters with the version of a bootstrap, by qualifier."""
     artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"].values()
     names = (artifact.get("properties", {}).get("bootstrapStackVersionSsmParameter") for artifact in artifacts)
     return {name for name in names if name}
 
 
 def _qualifiers(session: boto3.Session) -> list[str]:
-    """Return the qualifiers for which the target is bootstrapped, or none if they may not be listed."""
+    """Return the qualifiers of the target's bootstraps, empty if the credentials may not list them."""
     with suppress(BotoCoreError, ClientError):
         pages = session.client("ssm", config=_CLIENT).get_paginator("get_parameters_by_path")
         found = pages.paginate(Path="/cdk-bootstrap", Recursive=True).search("Parameters[].Name")
@@ -91,7 +91,7 @@ def _not_bootstrapped(target: Target, qualifier: str, others: Sequence[str], pro
     command = f".venv/bin/python -m infra.cdk_cli bootstrap aws://{target.account}/{target.region}"
     command += f" --qualifier {qualifier}"
     if others or qualifier != _DEFAULT_QUALIFIER:
-        # In the stack of another qualifier, the CDK would replace that qualifier's bucket and roles.
+        # In the toolkit stack of another qualifier, the CDK would replace that qualifier's bucket and roles.
         command += f" --toolkit-stack-name CDKToolkit-{qualifier}"
     lines = [f"not bootstrapped for qualifier {qualifier} in {target}. Nothing was changed."]
     lines += [

@@ -22,9 +22,9 @@ _CLIENT: Final = ClientConfig(connect_timeout=5, read_timeout=30, retries={"tota
 
 
 def alarm_warning(session: boto3.Session, assembly: Path, stack_id: str = STACK) -> Iterator[str]:
-    """Yield the lines that name the alarms which the deployment disarms, or why they are unknown.
+    """Yield lines with the names of the alarms that the deployment disarms, or with why they are unknown.
 
-    An alarm acts on the deployed stack's topic or function, so there is none before the first deployment.
+    An alarm acts on the deployed stack's topic or function, so the first deployment disarms no alarm.
     `stack_id` is the stack's id within the assembly.
     """
     prefixes = tuple(json.loads((assembly / configuration_file(stack_id)).read_text())["stopOnAlarms"])

@@ -1,4 +1,4 @@
-"""The alarms: one for each entry of the runbook, with its metric and its threshold."""
+"""The CloudWatch alarms: one for each entry of the runbook, with its metric and its threshold."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from infra.queues import Queues
 from infra.runbook import RunbookEntry, runbook
 from infra.sweep_triggers import SweepTriggers
 
-# The first run or sweep starts when its schedule is created. Without a warm-up, the alarm would fire before it
-# is over: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-warm-up.html
+# The first canary run or sweep starts when its schedule is created. Without a warm-up, the alarm would fire
+# before this run or sweep is over: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-warm-up.html
 _WARM_UP_MINUTES: Final = 120
 
 
@@ -54,7 +54,7 @@ class Monitored:
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """An alarm's condition, by default that `breaching` of the last `periods` reach the threshold."""
+    """An alarm's condition. By default, `breaching` of the last `periods` must reach the threshold."""
 
     metric: cloudwatch.IMetric
     threshold: float = 1
@@ -123,9 +123,9 @@ def _queue_alarms(config: Config, queues: Queues) -> dict[str, AlarmSpec]:
 def _dead_letter_alarms(queue: sqs.IQueue) -> dict[str, AlarmSpec]:
     visible = queue.metric_approximate_number_of_messages_visible(statistic="Minimum", period=PERIOD)
     return {
-        # The metrics of an inactive queue arrive up to 15 minutes late, so one of three periods is enough.
+        # The metrics of an inactive queue can be 15 minutes late, so one breaching period of three is enough.
         "DeadLettersArrive": AlarmSpec(metric=new_dead_letters(queue), breaching=1, periods=3),
-        # SQS can stop reporting an idle queue after six hours, although dead letters wait in it:
+        # SQS can stop reporting an idle queue after six hours, even if the queue has dead letters:
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
         # The alarm then stays in ALARM. The next call for the queue starts the metrics again.
         "DeadLettersWait": AlarmSpec(
@@ -166,7 +166,7 @@ def _sweep_alarms(config: Config, triggers: SweepTriggers) -> dict[str, AlarmSpe
 
 
 def _silence(metric: cloudwatch.IMetric, hours: int) -> AlarmSpec:
-    """Return the condition that nothing was counted for so many hours. No data is nothing."""
+    """Return the condition that the metric was zero or missing for this number of hours."""
     return AlarmSpec(
         metric=metric,
         comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,

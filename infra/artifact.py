@@ -24,7 +24,7 @@ from infra.config import Config
 from infra.module_cuts import CutError, cut_modules
 
 Operations = Mapping[str, Sequence[str]]
-"""The operations that functions call, by service. botocore ships with the models of these only."""
+"""The operations that functions call, by service. The package has only the models of these operations."""
 
 _REQUIRED_STAGES: Final = tuple(stage.name for stage in STAGES.values() if not stage.is_optional)
 
@@ -32,7 +32,7 @@ _ROOT: Final = Path(__file__).parents[1]
 _SOURCES: Final = _ROOT / "lambda_src"
 _PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 
-# Files that the functions never read. They do not ship.
+# Files that the functions never read. The package leaves them out.
 _UNUSED: Final = (
     ".lock",
     "bin",
@@ -45,7 +45,7 @@ _UNUSED: Final = (
 )
 _LICENSES: Final = ("LICEN[CS]E*", "NOTICE*", "COPYING*")
 _BOTOCORE_DATA: Final = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
-# Powertools itself imports jmespath_utils. `typing` has the type of Lambda's context.
+# Powertools imports jmespath_utils, and `typing` for the type of Lambda's context.
 _POWERTOOLS_UTILITIES: Final = ("__init__.py", "jmespath_utils", "typing")
 
 
@@ -54,7 +54,7 @@ class ArtifactError(RuntimeError):
 
 
 class Artifact(Struct, frozen=True):
-    """A directory to zip for the functions that every stack has, and another one for SWEEP, if it has SWEEP.
+    """The directories to zip: one for the functions that every stack has, and one for SWEEP if it is deployed.
 
     `warning` is for the user.
     """
@@ -65,12 +65,12 @@ class Artifact(Struct, frozen=True):
 
 
 def build(config: Config, *, parent: Path = _ROOT / "build") -> Artifact:
-    """Return the artifact for `config`, and build it in `parent` unless one with the same inputs is there."""
+    """Return the artifact for `config`. Build it in `parent`, unless `parent` has one with the same inputs."""
     interpreter = _interpreter(config.python, parent / "python")
     directory = _package(config, interpreter, parent, operations(_REQUIRED_STAGES))
     sweep = None
     if config.policies:
-        # The shapes of BatchGetJobs are large. In the other functions' package they would slow down each start.
+        # Only SWEEP calls BatchGetJobs. Its large model would slow down each cold start of the other functions.
         sweep = _with_policies(_package(config, interpreter, parent, operations(["sweep"])), config.policies)
     return Artifact(directory, "" if interpreter else _uncompiled(config.python), sweep)
 
@@ -83,7 +83,7 @@ def _package(config: Config, interpreter: str | None, parent: Path, called: Oper
 
 
 def _with_policies(package: Path, configured: tuple[policies.Policy, ...]) -> Path:
-    """Return a copy of a package with the policies. So a changed policy changes no other function's code."""
+    """Return a copy of a package with the policies, so that a changed policy changes the code of SWEEP only."""
     encoded = policies.encode(configured)
 
     def fill(content: Path) -> None:
@@ -120,7 +120,7 @@ def _install(content: Path, config: Config) -> None:
 
 
 def _keep_licenses(content: Path) -> None:
-    """Copy each package's licence out of its metadata, which does not ship. A release publishes the zip."""
+    """Copy each licence out of the package metadata, which is left out. A release publishes the zip."""
     for metadata in [*content.glob("*.dist-info"), _ROOT]:
         kept = content / "licenses" / ("gluebrake" if metadata == _ROOT else metadata.stem)
         kept.mkdir(parents=True)
@@ -214,20 +214,20 @@ def _direct_references(node: Any) -> Iterator[str]:
 
 
 def _compile(content: Path, interpreter: str) -> None:
-    # Lambda does not keep file times, so Python must not compare those of bytecode and source. `-s` and `-p`
-    # replace this machine's paths, so that every machine builds the same bytes.
+    # Lambda does not keep file times, so Python must not compare the times of bytecode and source. `-s` and
+    # `-p` replace this machine's paths, so that every machine builds the same bytes.
     options = ["-o", "0", "--invalidation-mode", "unchecked-hash", "-s", str(content), "-p", "/var/task"]
     _run([interpreter, "-m", "compileall", "-q", *options, str(content)], PYTHONHASHSEED="0")
 
 
 def _set_modes(content: Path) -> None:
-    """Set the same mode on every file, because the zip has the modes and they depend on the umask."""
+    """Set the same mode on every file: modes depend on the umask, and would change the zip."""
     for path in content.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _interpreter(version: str, downloads: Path) -> str | None:
-    """Return a Python of the version: this one, one on this machine, or one that uv downloads."""
+    """Return an interpreter of the version: this one, another one on this machine, or a download by uv."""
     if version == "{}.{}".format(*sys.version_info):
         return sys.executable
     find = ("find", "--no-python-downloads", "--no-project", version)

@@ -1,4 +1,4 @@
-"""Cloud assemblies in build/ that are kept until their inputs change, read without importing the slow CDK."""
+"""Cloud assemblies in build/, kept until their inputs change. Reading one does not import the slow CDK."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Write = Callable[[Path], None]
 
 
 class _InputsChangedError(Exception):
-    """An input changed before the assembly was written, or meanwhile, so it may be that of either version."""
+    """An input changed before or while the assembly was written, so its version of the inputs is unknown."""
 
 
 def inputs() -> str:
-    """Return a hash of what an assembly depends on, apart from its configuration."""
+    """Return a hash of everything that an assembly depends on, except its configuration."""
     digest = sha256()
     for part in _inputs():
         digest.update(len(part).to_bytes(8, "big") + part)
@@ -40,10 +40,10 @@ def inputs() -> str:
 
 
 def kept(key: str, write: Write, *, at: str, parent: Path = _PARENT) -> Path:
-    """Return the assembly of a configuration, which `write` writes unless it is kept.
+    """Return the kept assembly of a configuration, or the assembly that `write` writes.
 
-    `key` has the configuration, `at` the inputs of the code that writes. If the inputs change meanwhile,
-    the assembly is not kept. Assemblies of other inputs are removed an hour after their last use.
+    `key` is the configuration, and `at` is the hash of the inputs. If the inputs change while the assembly is
+    written, it is not kept. Assemblies of other inputs are removed an hour after their last use.
     """
     assemblies = parent / at
 

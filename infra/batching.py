@@ -1,4 +1,4 @@
-"""How Lambda receives the messages of each work queue."""
+"""The batch settings with which Lambda receives the messages of each work queue."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 from gluebrake.stages import STAGES, Queue
 from infra.config import Config
 
-# An invocation publishes at most one notice, so larger batches mean fewer notices. CONFIRM first reads a run's
-# state 15 seconds after its stop by default, to which the window adds little.
+# An invocation publishes at most one notice, so larger batches mean fewer notices. By default, CONFIRM first
+# reads a run's state 15 seconds after the stop, so the window adds little delay.
 _LEAST_OF_CONFIRM: Final = 1000
 _LEAST_WINDOW_OF_CONFIRM: Final = 10
 
@@ -29,7 +29,7 @@ class Batching:
 
 
 def batchings(config: Config) -> Mapping[Queue, Batching]:
-    """Return how Lambda receives the messages, by work queue."""
+    """Return the batch settings by work queue."""
     configured = Batching(
         size=config.batch_size,
         window_seconds=config.batch_window_seconds,
@@ -42,6 +42,6 @@ def batchings(config: Config) -> Mapping[Queue, Batching]:
             size=max(configured.size, _LEAST_OF_CONFIRM),
             window_seconds=max(configured.window_seconds, _LEAST_WINDOW_OF_CONFIRM),
         ),
-        # Schedules that are due at the same minute become one sweep, because their messages become one batch.
+        # The messages of schedules that are due at the same minute become one batch, and so one sweep.
         Queue.SWEEP: Batching(size=10, window_seconds=20, max_concurrency=2),
     }

@@ -11,8 +11,8 @@ from pathlib import Path
 def filled(directory: Path, fill: Callable[[Path], None]) -> Path:
     """Return `directory`. If it does not exist, `fill` writes its content.
 
-    Its name has a hash of everything that the content depends on. A failed or killed build leaves no incomplete
-    directory. Of concurrent builds, the first writes the content and the others wait for it.
+    The directory's name has a hash of everything that the content depends on. A failed or killed build leaves
+    no incomplete directory. Of concurrent builds, the first writes the content and the others wait.
     """
     while not directory.exists():
         with _scratch(directory.with_name(f"unfinished-{directory.name}")) as scratch:
@@ -26,9 +26,10 @@ def filled(directory: Path, fill: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path | None]:
-    """Create an empty directory that no other process uses, and remove it at the end.
+    """Create an empty directory for this process alone, and remove it at the end.
 
-    Yield None if another process has removed it meanwhile. The system unlocks it when its process is killed.
+    Yield None if another process removed the directory before this process locked it. If a process is killed,
+    the operating system releases its lock.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -58,6 +59,6 @@ def _is_open_at(descriptor: int, path: Path) -> bool:
 
 
 def _remove_content(directory: Path) -> None:
-    """Remove what a killed build has left."""
+    """Remove the files that a killed build has left."""
     for path in directory.iterdir():
         shutil.rmtree(path)

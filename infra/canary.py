@@ -27,16 +27,16 @@ _SCRIPT: Final = Path(__file__).with_name("canary_job.py")
 _TIMEOUT_MINUTES: Final = 15
 _RETRY_SECONDS: Final = 3600
 _LOG: Final = "log-group:/aws-glue/python-jobs/*"
-"""Where Glue writes the output of Python shell jobs, as the end of an ARN."""
+"""The end of the ARN of the log groups to which Glue writes the output of Python shell jobs."""
 _NO_DATA: Final = (
     "The job reads and writes no data, its log has no secret, and Python shell jobs have no bookmarks."
 )
 
 
 class Canary(Construct):
-    """The canary's job and, if `canary` is set, the schedule of its runs and the count of those that stopped.
+    """The canary's job and, if `canary` is set, the schedule of its runs and the metric of stopped runs.
 
-    The job always exists: it costs nothing until a run starts, and `gluebrake verify` starts one.
+    The job always exists, because `gluebrake verify` starts a run of it. Without a run, the job costs nothing.
     """
 
     def __init__(
@@ -113,15 +113,15 @@ class Canary(Construct):
             description="Starts a run of Gluebrake's canary",
             schedule_expression=rate,
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            # Drift detection compares only what the template sets.
+            # Drift detection compares only properties that the template sets.
             state="ENABLED",
             target=scheduler.CfnSchedule.TargetProperty(
                 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
                 arn=f"arn:{partition}:scheduler:::aws-sdk:glue:startJobRun",
                 role_arn=role.role_arn,
                 input=json.dumps({"JobName": CANARY_JOB}),
-                # No dead-letter queue: its letter would be a request to start a run, which must not be redriven
-                # as a stop request. The alarm notices a start that failed.
+                # No dead-letter queue: a dead letter would be a request to start a run, which must not be
+                # redriven as a stop request. After failed starts, the alarm CanarySilent fires.
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=_RETRY_SECONDS, maximum_retry_attempts=3
                 ),
@@ -132,7 +132,7 @@ class Canary(Construct):
 
     def _scheduler_role(self) -> iam.Role:
         stack = cdk.Stack.of(self)
-        # The source ARN is that of the schedule's group, not of the schedule:
+        # The source ARN is the ARN of the schedule group, not of the schedule:
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
         group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
         source = {"aws:SourceAccount": stack.account, "aws:SourceArn": group}

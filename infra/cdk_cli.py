@@ -1,6 +1,6 @@
 """Run the AWS CDK command line with the Node.js from PyPI: `python -m infra.cdk_cli diff -c target=local`.
 
-package.json has its version, and package-lock.json the hash of each of its files on npm.
+package.json pins the version of the command line, and package-lock.json the hashes of its npm packages.
 """
 
 import os
@@ -24,7 +24,7 @@ class CdkCliError(RuntimeError):
 
 
 def install(*, source: Path = _ROOT, parent: Path = _ROOT / "build") -> Path:
-    """Return the script of the command line. Install it into `parent`, unless the locked version is there."""
+    """Return the script of the command line. If `parent` does not have the locked version, install it there."""
     key = sha256(b"\0".join((source / name).read_bytes() for name in _LOCKED)).hexdigest()[:16]
     directory = filled(parent / f"cdk-{key}", lambda content: _install(source, content))
     return directory / "node_modules" / "aws-cdk" / "bin" / "cdk"
@@ -33,7 +33,7 @@ def install(*, source: Path = _ROOT, parent: Path = _ROOT / "build") -> Path:
 def _install(source: Path, content: Path) -> None:
     for name in _LOCKED:
         shutil.copy(source / name, content)
-    # `ci` installs what the lock file has and checks the hashes. No script of a package may run.
+    # `ci` installs the packages of the lock file and checks their hashes. Packages must not run scripts.
     ci = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
     process = subprocess.run(ci, cwd=content, capture_output=True, text=True, check=False)
     if process.returncode:
@@ -52,7 +52,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> Never:
-    """Replace this process with the CDK, so that it gets the signals and sets the exit status."""
+    """Replace this process with the CDK, so that the CDK gets the signals and sets the exit status."""
     os.execve(NODE, command(arguments), environment(environ))  # noqa: S606 - no shell is needed
 
 

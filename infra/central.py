@@ -20,7 +20,7 @@ _LOG_GROUP: Final = f"/aws/events/{CENTRAL_BUS}"
 
 
 class GluebrakeCentral(cdk.Stack):
-    """The central stack. It keeps reports and can stop nothing: it has no role, and no rule that forwards.
+    """The central stack. It stores reports and cannot stop a run: it has no role, and no rule that forwards.
 
     `organization` is the AWS organisation whose accounts may report.
     """
@@ -46,8 +46,8 @@ class GluebrakeCentral(cdk.Stack):
         cdk.CfnOutput(self, "ReportLogGroupName", value=log_group.log_group_name)
 
     def _allow_organization(self, organization: str) -> None:
-        # A rule of another account sends with its role, a principal of the organisation. The other keys have a
-        # value for each event of a call. PutEvents refuses an event that lacks one of them:
+        # A rule of another account sends with its role, which is a principal of the organisation. The condition
+        # keys of events have a value for each event of a call. PutEvents refuses an event without one:
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-example-policy-cross-account-custom-bus-source.html
         self._bus.add_to_resource_policy(
             iam.PolicyStatement(
@@ -104,7 +104,7 @@ class GluebrakeCentral(cdk.Stack):
         logs.ResourcePolicy(self, "LogPolicy", policy_statements=statements)
 
     def _log_group_arn(self) -> str:
-        """Return the log group's ARN as a rule names it, without the `:*` of its log streams."""
+        """Return the log group's ARN in the form for a rule's target, without `:*` at the end."""
         return self.format_arn(
             service="logs",
             resource="log-group",

@@ -1,4 +1,4 @@
-"""The saved queries over the log group of the central stack. Each line of it is an event of EventBridge.
+"""The saved queries over the log group of the central stack. Each of its lines is an EventBridge event.
 
 Language: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
 """

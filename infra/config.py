@@ -25,11 +25,11 @@ from infra.names import CANARY_JOB
 
 
 class ConfigError(ValueError):
-    """The configuration cannot be used. The text names every error, one a line."""
+    """The configuration cannot be used. The text has one line for each error."""
 
     @classmethod
     def of(cls, errors: Iterable[str]) -> ConfigError:
-        """Return the error that names these."""
+        """Return an error whose text has these lines."""
         return cls("\n".join(["The configuration cannot be used:", *errors]))
 
 
@@ -47,8 +47,8 @@ _Job = Annotated[
     ),
 ]
 _EventJob = Annotated[Pattern, Meta(description="a job name or a pattern, 1 to 255 characters")]
-# A prefix is a literal text for EventBridge, and part of an ARN pattern for IAM. The two agree without these
-# characters: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+# EventBridge takes the prefix literally, IAM as part of an ARN pattern. Without `*`, `?` and `$`, both match
+# the same names: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 _AlarmPrefix = Annotated[
     str,
     Meta(
@@ -87,13 +87,13 @@ _Bus = Annotated[str, Meta(pattern=r"^arn:[\w-]+:events:[a-z0-9-]+:[0-9]{12}:eve
 _NoticeKind = Annotated[NoticeKind, Meta(description='"stopped", "notStopped" or "policies"')]
 _Policy = Annotated[Policy, Meta(description="a guardrail policy: an object as in docs/schemas/policies.json")]
 
-# So does the alarm SweepsMissing. With a longer rate it could fire between two sweeps.
+# CloudWatch's limit for the alarm SweepsMissing. With a longer rate, the alarm could fire between two sweeps.
 _LONGEST_SILENCE_HOURS: Final = 7 * 24
 _LONGEST_RATE: Final = timedelta(days=6)
 
 
 def default_python(version: tuple[Any, ...] = sys.version_info) -> _Python:
-    """Return the version of this Python, which can compile the functions, or else Lambda's newest."""
+    """Return the version of this Python, so that it can compile the functions, or else Lambda's newest."""
     own = "{}.{}".format(*version)
     return next((python for python in get_args(_Python) if python == own), get_args(_Python)[-1])
 
@@ -161,7 +161,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def canary_rate(self) -> str | None:
-        """The rate of the canary's runs, or None while the canary is off for any reason."""
+        """The rate of the canary's runs, or None while the canary is off."""
         return None if self.observe else self.canary
 
     @property
@@ -174,9 +174,9 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def sweep_hours(self) -> int:
-        """The hours in which a sweep must complete: two periods of the shortest rate, 7 days at most.
+        """The hours within which a sweep must complete: two periods of the shortest rate, at most 7 days.
 
-        It is 0 without a rate of 6 days or less, because CloudWatch looks back no further.
+        The value is 0 if no rate is 6 days or less, because an alarm evaluates at most 7 days.
         """
         periods = [policy.period for policy in self.policies if policy.period]
         if not periods or min(periods) > _LONGEST_RATE:
@@ -185,7 +185,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def stoppable_jobs(self) -> tuple[str, ...]:
-        """The jobs whose runs STOP may stop: `jobs`, and the canary's job in any case."""
+        """The jobs whose runs STOP may stop: the key `jobs`, and always the canary's job."""
         return self.jobs if matches_any(self.jobs, CANARY_JOB) else (*self.jobs, CANARY_JOB)
 
 
@@ -193,7 +193,7 @@ _TYPES: Final = {field.encode_name: field.type for field in msgspec.structs.fiel
 
 
 class Layer(NamedTuple):
-    """A source of configuration keys. `prefix` begins its errors, and `more_keys` are none of Config's."""
+    """A source of configuration keys. `prefix` begins its errors. `more_keys` are keys that Config lacks."""
 
     prefix: str
     values: Mapping[str, Any]
@@ -223,7 +223,7 @@ def load(context: Callable[[str], Any]) -> Config:
 
 
 def read_layers(context: Callable[[str], Any]) -> list[Layer]:
-    """Return each source of the configuration, of which a later one wins. The last is the command line."""
+    """Return the sources of the configuration. A later source overrides, and the last is the command line."""
     return [*_layers(context)]
 
 

@@ -105,7 +105,7 @@ RULES: Final[Sequence[Rule]] = (
     ),
     Rule(
         ("centralBusArn",),
-        # Between two such buses, each event would be forwarded for ever.
+        # Two stacks whose buses forward to each other would forward each event for ever.
         lambda config: not (config.central_bus_arn or "").endswith(f":event-bus/{BUS}"),
         "is the bus of a Gluebrake stack; give the bus of GluebrakeCentral, or another bus that only collects",
     ),
@@ -139,13 +139,13 @@ def _topics(config: Config) -> set[str]:
 
 
 def _sweep_variables(config: Config) -> int:
-    # A topic's ARN has its policy's name as well.
+    # Each entry has the policy's name twice: once alone, and once in the topic's ARN.
     topics = sum(_ARN_AROUND_A_POLICY + 2 * len(name) for name in _topics(config))
     return _length(config.jobs) + _length(config.protected_jobs) + topics
 
 
 def _filters(names: Sequence[str]) -> int:
-    # Encoded twice, because the filter escapes a backslash as well.
+    # Encoded twice, because the filter also escapes a backslash.
     return sum(_FILTER_AROUND_A_NAME + len(_json(_json(name))) for name in names)
 
 

@@ -13,7 +13,7 @@ from infra.statements import allow_glue, allow_send
 
 
 class ConfirmFunction(QueueFunction):
-    """The function CONFIRM. Its role can read the runs of the configured jobs, and stop none."""
+    """The function CONFIRM. Its role can read the runs of the configured jobs, and cannot stop a run."""
 
     def __init__(self, scope: Construct, construct_id: str, *, foundation: Foundation) -> None:
         stage = STAGES["confirm"]
@@ -29,7 +29,7 @@ class ConfirmFunction(QueueFunction):
 
 
 def confirm_settings(foundation: Foundation) -> dict[str, Any]:
-    """Return the settings of confirmation: STOP sends the first message, and CONFIRM the next."""
+    """Return the settings of confirmation, for STOP, which sends the first message, and for CONFIRM."""
     return {
         "confirm_queue_url": foundation.queues.confirm_queue.queue_url,
         "confirm_seconds": foundation.config.confirm_seconds,

@@ -1,4 +1,4 @@
-"""The context of the CDK app: from which files and options it comes, and which keys it can have."""
+"""The context of the CDK app: the files and options that give its keys, and the keys that it can have."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _CDK_JSON: Final = _ROOT / "cdk.json"
 ENVIRONMENT: Final = "environment"
 """The key with the names of the environments to synthesise, separated by spaces, or `all`.
 
-Without the key they are all synthesised. Without a name, the common part is, as a stack for any account.
+Without this key, all environments are synthesised. With an empty value, only the common part is synthesised, as
+a stack for any account.
 """
 
 ORGANIZATION: Final = "organization"
-"""The key with the organisation whose reports the central stack accepts. With it, only this stack is made."""
+"""The key with the organisation whose reports the central stack accepts. It selects the central stack alone."""
 
 _KEYS: Final = ("config", ENVIRONMENT, "gluebrake", ORGANIZATION, "target")
 _BOUNDARY: Final = "@aws-cdk/core:permissionsBoundary"
@@ -32,7 +33,7 @@ _CDK_KEYS: Final = ("@aws-cdk/core:bootstrapQualifier", _BOUNDARY)
 
 
 def full_context(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the context that the CDK command line would pass, with that of its two other files."""
+    """Return the context that the CDK command line would pass, including its two other context files."""
     user, lookups = _read(Path.home() / ".cdk.json"), _read(_ROOT / "cdk.context.json")
     return {**user.get("context", {}), **lookups, **plain_context(arguments)}
 
@@ -46,7 +47,7 @@ def plain_context(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def check_context(context: Mapping[str, Any]) -> None:
-    """Raise ConfigError for what the CDK would ignore: unknown keys, and a permissions boundary as a text."""
+    """Raise ConfigError for context that the CDK ignores: unknown keys, or a permissions boundary as text."""
     errors = [*_unknown(context)]
     if isinstance(context.get(_BOUNDARY), str):
         errors.append(

@@ -37,12 +37,15 @@ CONFIRM_METRIC_BYTES: Final = 191
 OUTCOME_METRICS: Final = 2
 """The outcomes of a request whose run is stopped, each a custom metric: StopSubmitted and Stopped."""
 
-# Assumptions. The benchmark measures less than these seconds of own CPU time: docs/performance.md.
+# Assumptions. The benchmark measures about these seconds of own CPU time: docs/performance.md.
 GLUE_CALL_SECONDS: Final = 0.050
 CALL_SECONDS: Final = 0.020
 """A call of SQS, EventBridge or SNS."""
-_OWN_SECONDS: Final = 0.002
-_OWN_SECONDS_OF_A_RUN: Final = 0.0001
+OWN_CPU_SECONDS: Final = 0.002
+OWN_CPU_SECONDS_OF_A_RUN: Final = 0.0001
+_MEMORY_OF_A_CPU: Final = 1769
+"""The MB of memory with which a function has one vCPU. With less, it has that part of one:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 LAMBDA_LOG_BYTES: Final = 400
 """The START, END and REPORT lines of an invocation, which Lambda writes."""
 
@@ -214,12 +217,18 @@ class Invocation(NamedTuple):
         logged = runs * CONFIRM_LINE_BYTES + CONFIRM_METRIC_BYTES
         return cls(logged, reads, events_calls=events_calls, publications=1)
 
-    def seconds(self, runs: int, calls_at_once: int) -> float:
-        """Return how long the invocation takes, with as many calls at once."""
+    def seconds(self, runs: int, *, memory_mb: int, calls_at_once: int) -> float:
+        """Return how long the invocation takes, with so much memory and as many calls at once."""
         others = (self.sends, self.events_calls, self.publications)
         rounds = sum(math.ceil(calls / calls_at_once) for calls in others)
         glue = math.ceil(self.glue_calls / calls_at_once)
-        return _OWN_SECONDS + runs * _OWN_SECONDS_OF_A_RUN + glue * GLUE_CALL_SECONDS + rounds * CALL_SECONDS
+        return own_seconds(runs, memory_mb) + glue * GLUE_CALL_SECONDS + rounds * CALL_SECONDS
+
+
+def own_seconds(runs: int, memory_mb: int) -> float:
+    """Return how long an invocation computes for so many runs, besides its calls."""
+    cpu_seconds = OWN_CPU_SECONDS + runs * OWN_CPU_SECONDS_OF_A_RUN
+    return cpu_seconds / min(1, memory_mb / _MEMORY_OF_A_CPU)
 
 
 class Load(NamedTuple):
@@ -237,8 +246,9 @@ class Load(NamedTuple):
         """Return the usage of a million requests, each for one run that has stopped by the first look."""
         stop, confirm = Invocation.of_stop(self.stop_batch), Invocation.of_confirm(self.confirm_batch)
         stops, confirms = _MILLION / self.stop_batch, _MILLION / self.confirm_batch
-        seconds = stops * stop.seconds(self.stop_batch, calls_at_once)
-        seconds += confirms * confirm.seconds(self.confirm_batch, calls_at_once)
+        size = {"memory_mb": memory_mb, "calls_at_once": calls_at_once}
+        seconds = stops * stop.seconds(self.stop_batch, **size)
+        seconds += confirms * confirm.seconds(self.confirm_batch, **size)
         logged = stops * stop.log_bytes + confirms * confirm.log_bytes + (stops + confirms) * LAMBDA_LOG_BYTES
         return Usage(
             requests=_MILLION,

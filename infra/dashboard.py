@@ -1,4 +1,4 @@
-"""The dashboard: what was stopped and what it had cost, what waits, what failed, and the parts of the stack."""
+"""The dashboard: stopped runs and their cost, waiting messages, failures, and the stack's resources."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _headline(queues: Queues) -> Row:
 def _outcomes(stages: Mapping[str, lambda_.Function]) -> Row:
     """Return a graph for each stage that every stack has, and one for the failures of all stages.
 
-    Beside many successes, a single failure would not be seen.
+    In a graph with many successes, a single failure would not be visible.
     """
     required = [stage for stage in stages if outcomes_of(stage) and not STAGES[stage].is_optional]
     successes = [

@@ -1,7 +1,7 @@
-"""Deploy the stack, or those of environments: `python -m infra.deploy -c config=production.json`.
+"""Deploy one stack, or a stack for each environment: `python -m infra.deploy -c config=production.json`.
 
-It never bootstraps an account. It needs boto3, which only the development environment has, to read the account
-and its bootstrap.
+The command never bootstraps an account. It reads the account and its bootstrap with boto3, which only the
+development environment has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from infra.preview import settings, synthesise
 
 
 class Options(NamedTuple):
-    """The options that are needed here. `cdk` are the arguments of `cdk deploy`."""
+    """The options of this command. `cdk` has the remaining arguments, for `cdk deploy`."""
 
     context: Sequence[str]
     output: str
@@ -36,7 +36,7 @@ class Options(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> str | int:
-    """Deploy what the arguments select. Return the error message, or the exit code."""
+    """Deploy the selected stacks. Return the error message, or the exit code."""
     options = parse(arguments)
     try:
         context = full_context(options.context)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> str | int:
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Return the options, of which those that are not needed here are for the CDK."""
+    """Return the options. Unknown arguments are for the CDK."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", allow_abbrev=False)
     parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", default="cdk.out", metavar="DIRECTORY")
@@ -91,7 +91,7 @@ def _profile_for(text: str) -> tuple[str, str]:
 
 
 def _selected(options: Options, context: Mapping[str, Any]) -> list[Environment]:
-    """Return the environments to deploy, and none without any in the configuration."""
+    """Return the environments to deploy, empty if the configuration has no environments."""
     declared = load_environments(context.get)
     names = " ".join([*options.environments, str(context.get(ENVIRONMENT, ""))]).split()
     if declared and not names:
@@ -104,7 +104,7 @@ def _selected(options: Options, context: Mapping[str, Any]) -> list[Environment]
 
 
 def _deploy_one(options: Options, stack: str) -> Never:
-    """Check the account, show the configuration, and become the CDK, which deploys exactly what was checked."""
+    """Check the account, show the configuration, and replace this process with the CDK, which deploys it."""
     session = connect(options.profile, os.environ)
     target = identify(session)
     environ = with_region(os.environ, target.region)
@@ -118,14 +118,14 @@ def _deploy_one(options: Options, stack: str) -> Never:
 
 
 def summary(target: Target, assembly: Path, stack: str = STACK) -> Iterator[str]:
-    """Yield the lines that say what is deployed where: the account, the Region, and each configuration key."""
+    """Yield the lines with the account, the Region, and each configuration key of the deployment."""
     yield f"Account {target.account}, Region {target.region}, as {target.caller}"
     yield "Configuration (* is not the default):"
     yield from map(str, settings(assembly, stack))
 
 
 def _deploy_each(options: Options, selected: Sequence[Environment]) -> int:
-    """Check the accounts of all environments, show what is deployed there, and run the CDK for each."""
+    """Check the accounts of all environments, show their configurations, and run the CDK for each."""
     names = " ".join(environment.name for environment in selected)
     assembly = synthesise([*options.context, "-c", f"{ENVIRONMENT}={names}"], options.output, os.environ)
     members = fleet.check(selected, options.profiles, assembly)

@@ -1,4 +1,4 @@
-"""Which stacks the configuration describes: one for each environment, or a single one without environments."""
+"""The stacks of a configuration: one for each environment, or a single stack without environments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.names import STACK, stack_id
 
 
 class StackSpec(NamedTuple):
-    """A stack, by its id within the CDK's app. Without an environment it fits any account and Region."""
+    """A stack and its id within the CDK's app. Without an environment, it can be deployed in any account."""
 
     id: str
     config: Config
@@ -23,8 +23,8 @@ class StackSpec(NamedTuple):
 def load_stacks(context: Callable[[str], Any]) -> list[StackSpec]:
     """Return the stacks of the environments that the context selects, by default of all.
 
-    An empty selection is the common part alone, as a stack for any account. Raise ConfigError, whose text names
-    every error of every environment, selected or not.
+    An empty selection gives one stack of the common keys, for any account. Raise ConfigError, whose text names
+    every error of every environment, even of environments that are not selected.
     """
     layers = read_layers(context)
     declared, errors = _declared(layers)
@@ -44,7 +44,7 @@ def load_stacks(context: Callable[[str], Any]) -> list[StackSpec]:
 
 
 def load_environments(context: Callable[[str], Any]) -> dict[str, Environment]:
-    """Return the environments by their names, and none if the configuration has none."""
+    """Return the environments by their names, empty if the configuration has no environments."""
     declared, errors = _declared(read_layers(context))
     if errors:
         raise ConfigError.of(errors)
@@ -52,7 +52,7 @@ def load_environments(context: Callable[[str], Any]) -> dict[str, Environment]:
 
 
 def select(declared: Mapping[str, Environment], names: Sequence[str]) -> list[Environment]:
-    """Return the environments of these names, of which `all` means every one, in the configuration's order."""
+    """Return the environments with these names in the configuration's order. The name `all` selects all."""
     if unknown := [name for name in names if name not in declared and name != environments.ALL]:
         raise ConfigError(f"no environment {', '.join(unknown)}; {available(declared)}")
     return [declared[name] for name in declared if name in names or environments.ALL in names]
@@ -66,7 +66,7 @@ def available(declared: Mapping[str, Environment]) -> str:
 
 
 def _declared(layers: Sequence[Layer]) -> tuple[dict[str, Environment], list[str]]:
-    """Return the environments of the last source that has any, and the mistakes of their names and places."""
+    """Return the environments of the last source with environments, and mistakes in names and places."""
     for layer in reversed(layers):
         if environments.KEY in layer.values:
             try:
@@ -77,7 +77,7 @@ def _declared(layers: Sequence[Layer]) -> tuple[dict[str, Environment], list[str
 
 
 def _override_layers(layers: Sequence[Layer]) -> dict[str, Layer]:
-    """Return what differs in each environment, also in those without a valid name or place."""
+    """Return the overrides of each environment, including environments with an invalid name or place."""
     for layer in reversed(layers):
         if isinstance(values := layer.values.get(environments.KEY), Mapping):
             path = f"{layer.prefix}{environments.KEY}"
@@ -90,7 +90,7 @@ def _override_layers(layers: Sequence[Layer]) -> dict[str, Layer]:
 
 
 def _by_environments(errors: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield each error once, with the environments that have it."""
+    """Yield each error once, with the names of the environments that have the error."""
     names: dict[str, list[str]] = {}
     for name, texts in errors.items():
         for text in texts:

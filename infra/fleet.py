@@ -1,4 +1,4 @@
-"""The environments of one deployment: all accounts are checked first, then the CDK runs for each in turn."""
+"""The environments of one deployment: check all accounts first, then run the CDK for one after the other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_STARTED: Final = "not started"
 
 
 class Member(NamedTuple):
-    """An environment whose credentials and bootstrap were checked. Without a profile, they are in variables."""
+    """An environment with checked credentials and bootstrap. Without a profile, variables have the keys."""
 
     environment: Environment
     profile: str | None
@@ -55,7 +55,7 @@ def _checked(environment: Environment, profile: str | None, assembly: Path) -> M
 
 
 def summary(member: Member, assembly: Path) -> Iterator[str]:
-    """Yield the lines that say what is deployed where, without the configuration keys at their default."""
+    """Yield the lines with each environment's account, Region, and configuration keys that are not defaults."""
     yield f"{member.environment}, as {member.target.caller}"
     yield from (
         str(setting)
@@ -65,9 +65,9 @@ def summary(member: Member, assembly: Path) -> Iterator[str]:
 
 
 def deploy(members: Sequence[Member], arguments: Sequence[str]) -> dict[str, str]:
-    """Deploy the members one after another. Return what became of each; a failure does not stop the rest.
+    """Deploy the members one after another. Return the result of each.
 
-    An interrupt does: the members that are left are not started.
+    A failure does not stop the remaining deployments. After an interrupt, no further deployment starts.
     """
     results = {member.environment.name: NOT_STARTED for member in members}
     try:

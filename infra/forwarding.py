@@ -14,8 +14,8 @@ from infra.statements import REPORTS
 class Forwarding(Construct):
     """A rule from the stack's bus to `central_bus_arn`, which can be in another account and Region.
 
-    What it cannot deliver within a day becomes a dead letter. Nothing flows back: the rule has no other target,
-    and the central bus gets no permission in this account.
+    An event that cannot be delivered within a day becomes a dead letter. The rule has no other target, and the
+    central bus gets no permission in this account.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Forwarding(Construct):
             "Reports",
             description="Forwards what Gluebrake did and found in this account and Region to a central bus",
             event_bus_name=bus.event_bus_name,
-            # An event that arrived from elsewhere is not this stack's to report.
+            # Only this stack's own events: another account or Region can also send events to the bus.
             event_pattern={**REPORTS, "account": [stack.account], "region": [stack.region]},
             targets=[
                 events.CfnRule.TargetProperty(
@@ -50,7 +50,8 @@ class Forwarding(Construct):
     def _role(self, central_bus_arn: str) -> iam.Role:
         # A bus policy that names an organisation accepts only a rule with a role:
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html
-        # The source's account, not its ARN: the rule refers to the role, so the role cannot refer to the rule.
+        # The condition has the account, not the rule's ARN: the rule refers to the role, so the role cannot
+        # refer to the rule.
         account = {"aws:SourceAccount": cdk.Stack.of(self).account}
         principal = iam.ServicePrincipal("events.amazonaws.com", conditions={"StringEquals": account})
         role = iam.Role(self, "Role", assumed_by=principal)

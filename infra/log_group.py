@@ -14,7 +14,7 @@ from infra.suppressions import suppress_checkov
 def create_log_group(
     scope: Construct, construct_id: str, *, retention_days: int, name: str | None = None
 ) -> logs.LogGroup:
-    """Create a log group that is deleted with its stack. Without a name, CloudFormation gives it one."""
+    """Create a log group that is deleted with its stack. Without a name, CloudFormation generates the name."""
     group = logs.LogGroup(
         scope,
         construct_id,
@@ -22,7 +22,7 @@ def create_log_group(
         retention=logs.RetentionDays.INFINITE,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
-    # LogGroup takes a member of an enum. The underlying resource takes the configured number of days.
+    # LogGroup accepts only a member of an enum. The underlying CfnLogGroup accepts the number of days.
     cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = retention_days
     suppress_checkov(group, "CKV_AWS_158", "CloudWatch Logs encrypts the log group. The rule accepts only KMS.")
     return group

@@ -24,7 +24,7 @@ def count_metric(service: str, name: Outcome | Count) -> cloudwatch.Metric:
 
 
 def measure_metric(measure: Measure, statistic: str) -> cloudwatch.Metric:
-    """Return what CONFIRM measured of the runs that stopped."""
+    """Return the metric of a measure of stopped runs, which CONFIRM emits."""
     return _custom_metric("confirm", measure.value, statistic)
 
 
@@ -39,12 +39,12 @@ def _custom_metric(service: str, name: str, statistic: str) -> cloudwatch.Metric
 
 
 def problem_metric(problem: Problem) -> cloudwatch.Metric:
-    """Return how often a kind of the problem occurred, in all functions together."""
+    """Return the metric of a problem, summed over all of its kinds and all functions."""
     return _custom_metric(ALL_FUNCTIONS, problem.value, "Sum")
 
 
 def canary_stopped() -> cloudwatch.Metric:
-    """Return how many runs of the canary were confirmed STOPPED, by the hour."""
+    """Return the metric of the canary's runs that were confirmed STOPPED in each hour."""
     return cloudwatch.Metric(
         namespace=NAMESPACE, metric_name="CanaryStopped", statistic="Sum", period=cdk.Duration.hours(1)
     )
@@ -53,7 +53,7 @@ def canary_stopped() -> cloudwatch.Metric:
 def sum_of(
     label: str, metrics: Sequence[cloudwatch.IMetric], *, prefix: str = "m"
 ) -> cloudwatch.MathExpression:
-    """Return the sum of metrics, without those that have no data. Sums in one graph differ in `prefix`."""
+    """Return the sum of metrics, without metrics that lack data. Each sum in a graph needs its own `prefix`."""
     by_id = {f"{prefix}{number}": metric for number, metric in enumerate(metrics)}
     return cloudwatch.MathExpression(
         expression=f"SUM([{', '.join(by_id)}])", using_metrics=by_id, label=label, period=PERIOD
@@ -61,7 +61,7 @@ def sum_of(
 
 
 def oldest_message_age(queue: sqs.IQueue) -> cloudwatch.Metric:
-    """Return the age of a queue's oldest message in seconds.
+    """Return the metric of the age, in seconds, of a queue's oldest message.
 
     SQS leaves out a message that was received three times without being deleted.
     """
@@ -69,7 +69,7 @@ def oldest_message_age(queue: sqs.IQueue) -> cloudwatch.Metric:
 
 
 def depths(name: str, queue: sqs.IQueue) -> list[cloudwatch.Metric]:
-    """Return the numbers of a queue's messages: visible, delayed, and in flight."""
+    """Return the metrics of the numbers of a queue's messages: visible, delayed, and in flight."""
     return [
         queue.metric_approximate_number_of_messages_visible(
             statistic="Maximum", period=PERIOD, label=f"{name}: visible"
@@ -84,15 +84,15 @@ def depths(name: str, queue: sqs.IQueue) -> list[cloudwatch.Metric]:
 
 
 def dead_letters(queue: sqs.IQueue) -> cloudwatch.Metric:
-    """Return the number of visible dead letters. The maximum ignores that a reader hides them for a while."""
+    """Return the number of visible dead letters. By the maximum, messages that a reader hides briefly count."""
     return queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=PERIOD)
 
 
 def new_dead_letters(queue: sqs.IQueue) -> cloudwatch.MathExpression:
     """Return a lower bound of the number of new dead letters.
 
-    NumberOfMessagesSent leaves out messages that SQS itself moves to the queue. The growth of the queue has
-    them, but misses arrivals while other dead letters are removed.
+    NumberOfMessagesSent leaves out messages that SQS itself moves to the queue. The growth of the queue
+    includes them, but it is too low while other dead letters are removed.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
     return cloudwatch.MathExpression(
@@ -107,7 +107,7 @@ def new_dead_letters(queue: sqs.IQueue) -> cloudwatch.MathExpression:
 
 
 def lost_events(rule: events.CfnRule) -> cloudwatch.Metric:
-    """Return how many events a rule could send neither to its target nor to the dead-letter queue."""
+    """Return the metric of events that a rule could send neither to its target nor to the dead-letter queue."""
     # The ARN ends in `rule/name` on the default bus, and in `rule/bus/name` on any other bus.
     arn_parts = cdk.Fn.split("/", rule.attr_arn)
     if rule.event_bus_name:
@@ -124,7 +124,7 @@ def lost_events(rule: events.CfnRule) -> cloudwatch.Metric:
 
 
 def dropped_by_schedules(group: scheduler.CfnScheduleGroup) -> cloudwatch.Metric:
-    """Return how many messages the schedules of a group could not send until their retry policy ended.
+    """Return the metric of messages that the schedules of a group could not send within their retry policy.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
     """
@@ -138,5 +138,5 @@ def dropped_by_schedules(group: scheduler.CfnScheduleGroup) -> cloudwatch.Metric
 
 
 def undelivered(topic: sns.ITopic) -> cloudwatch.Metric:
-    """Return how many notifications a topic without a dead-letter queue could not deliver."""
+    """Return the metric of notifications that a topic without a dead-letter queue could not deliver."""
     return topic.metric_number_of_notifications_failed(statistic="Sum", period=PERIOD)

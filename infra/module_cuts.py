@@ -1,6 +1,6 @@
-"""Cuts modules of the functions' libraries that every cold start would import and no function uses.
+"""Removes modules of the functions' libraries that every cold start would import and no function uses.
 
-botocore renders the documentation of its methods, and urllib3 asks for the version of a library for HTTP/2.
+The modules are botocore's renderer for the documentation of methods, and urllib3's version check for HTTP/2.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REPLACED: Final[Mapping[str, tuple[str, str]]] = {
     "botocore/docs/__init__.py": ("from botocore.docs.service import ServiceDocumenter\n", ""),
     "urllib3/http2/__init__.py": ("from importlib.metadata import version\n", ""),
 }
-"""An import that is removed, and what replaces it, by the file."""
+"""The import statement to remove and its replacement, by file."""
 
 _MOVED: Final[Mapping[str, tuple[str, str]]] = {
     "urllib3/http2/__init__.py": (
@@ -35,15 +35,15 @@ _MOVED: Final[Mapping[str, tuple[str, str]]] = {
         '    from importlib.metadata import version\n\n    h2_version = version("h2")\n',
     ),
 }
-"""The place that needs a removed import, and the same with the import, by the file."""
+"""The statement that needs a removed import, and the same statement after the import, by file."""
 
 
 class CutError(RuntimeError):
-    """A library has changed, so that a cut no longer fits."""
+    """A library has changed, so that a text to replace is not found."""
 
 
 def cut_modules(content: Path) -> None:
-    """Cut the modules in a directory of installed libraries. Raise CutError if a library has changed."""
+    """Remove the modules from a directory of installed libraries. Raise CutError if a library has changed."""
     for changes in (_REPLACED, _MOVED):
         for name, (old, new) in changes.items():
             _replace(content / name, old, new)

@@ -9,17 +9,17 @@ CENTRAL_STACK: Final = f"{STACK}Central"
 """The name of the stack that collects the reports of other accounts."""
 
 BUS: Final = "GluebrakeIntakeBus29941DEE"
-"""The name of the stack's bus. The CDK generated it in the first version; another name replaces the bus."""
+"""The name of the stack's bus, as the CDK generated it in version 0.1. A new name would replace the bus."""
 
 CENTRAL_BUS: Final = "gluebrake-central"
-"""The name of the central stack's bus, so that its ARN is known before it is deployed."""
+"""The name of the central stack's bus. With a fixed name, its ARN is known before the deployment."""
 
 CANARY_JOB: Final = f"{STACK}-canary"
-"""The name of the canary's job. No character of it is special in a pattern, in IAM or in a log filter."""
+"""The name of the canary's job. It has no character that is special in a pattern, in IAM or in a log filter."""
 
 
 def topic_output(policy: str) -> str:
-    """Return the name of the output that has the topic of a policy. It must not have the name's hyphens."""
+    """Return the name of the output with the topic of a policy. An output's name cannot have hyphens."""
     return f"SweepTopic{''.join(part.capitalize() for part in policy.split('-'))}Arn"
 
 
@@ -29,5 +29,5 @@ def stack_id(environment: str) -> str:
 
 
 def configuration_file(stack: str) -> str:
-    """Return the file of the cloud assembly with a stack's effective configuration, by the stack's id."""
+    """Return the name of the file in the cloud assembly that has a stack's effective configuration."""
     return f"{stack}.configuration.json"

@@ -1,4 +1,4 @@
-"""Node.js from PyPI: the CDK runs on it, so that no Node.js need be installed."""
+"""The Node.js from PyPI, on which the CDK runs. So no other Node.js must be installed."""
 
 import os
 from pathlib import Path

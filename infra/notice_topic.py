@@ -1,4 +1,4 @@
-"""The topic of the notices, which report what was stopped, what could not be, and what policies found."""
+"""The SNS topic for notices about stopped runs, runs that could not be stopped, and findings of policies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from infra.topics import subscribe
 
 
 class NoticeTopic(sns.Topic):
-    """A topic to which no service can publish, and a principal of this account over TLS only.
+    """A topic to which only principals of this account can publish, over TLS. No AWS service can publish.
 
-    Such a principal needs no statement of the topic: its IAM policy suffices. A subscribed queue or endpoint
-    gets the notices as well as `email`.
+    The topic's policy has no statement for these principals, because their IAM policies suffice. A subscribed
+    queue or endpoint gets the notices as well as `email`.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, email: str | None) -> None:

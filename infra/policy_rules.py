@@ -1,4 +1,4 @@
-"""Rules over several fields of a guardrail policy, and over all policies, which synthesis checks."""
+"""The rules over several fields of a guardrail policy, and over all policies. Synthesis checks them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORTEST_STOPPING_PERIOD: Final = timedelta(minutes=15)
 
 
 class PolicyRule(NamedTuple):
-    """A condition over the fields of a policy, the field that is to blame, and the message if it fails."""
+    """A condition over the fields of a policy, and the field and the message of its error."""
 
     field: str
     holds: Callable[[Policy], bool]
@@ -21,7 +21,7 @@ class PolicyRule(NamedTuple):
 
 
 def _warns_before(policy: Policy) -> bool:
-    """Return whether a sweep lies between the warning and the limit. Only minutes are known beforehand."""
+    """Return whether at least one sweep is between warning and limit. Only `maxMinutes` can be checked."""
     if policy.warn_at_percent is None or policy.max_minutes is None or policy.period is None:
         return True
     return timedelta(minutes=policy.max_minutes) * (100 - policy.warn_at_percent) / 100 >= policy.period
@@ -87,5 +87,5 @@ def _stops(policy: Policy) -> bool:
 
 
 def _is_bounded(policy: Policy) -> bool:
-    """Return whether a policy without a limit leaves some hours of the day, or is due on a signal only."""
+    """Return whether a policy is not due at some hours of the day, or is due on a signal only."""
     return policy.schedule is None or schedules.is_window(policy.schedule)

@@ -1,4 +1,4 @@
-"""What is going to be deployed: the assembly, and the configuration of its stacks as lines."""
+"""The preview of a deployment: the cloud assembly, and the configuration of its stacks as lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 
 
 def synthesise(context: Sequence[str], output: str, environ: Mapping[str, str]) -> Path:
-    """Run app.py. Its warnings are in the assembly as well, from where the CDK prints them."""
+    """Run app.py, and hide its warnings: the CDK prints them from the assembly."""
     process = subprocess.run(
         [sys.executable, _APP, *context],
         env={**environ, "CDK_OUTDIR": output},

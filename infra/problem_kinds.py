@@ -1,4 +1,4 @@
-"""Which kinds of problems an alarm counts, and what those mean that leave no dead letter.
+"""The kinds of problems that an alarm counts, and explanations of kinds that leave no dead letter.
 
 The table in docs/operations.md is made of these texts, and of `gluebrake_cli.reasons` for the other kinds.
 """
@@ -28,11 +28,11 @@ WITHOUT_DEAD_LETTERS: Final[Mapping[Outcome | Count, str]] = {
     Outcome.SWEEP_LATE: "A message arrived more than 15 minutes after its schedule, or six hours after its"
     " signal. It started no sweep. See `SweepsMissing`.",
 }
-"""What each kind of problem that leaves no dead letter means, and what to do."""
+"""The meaning of each kind of problem that leaves no dead letter, and the action to take."""
 
 
 def watched(problem: Problem, stages: Collection[str] = STAGES) -> str:
-    """Return what a problem's alarm counts, in words: the kinds, each with those of the stages that have it."""
+    """Return the kinds of problems that an alarm counts, in words, with the stages at which each occurs."""
     by_stages: dict[str, list[str]] = {}
     for kind in KINDS[problem]:
         if at := ", ".join(stage.upper() for stage in _stages(kind) if stage in stages):
@@ -44,7 +44,7 @@ _OF_SWEEP: Final = frozenset({Count.POLICY_OVER_CAP, Count.SWEEP_INCOMPLETE})
 
 
 def _stages(kind: Outcome | Count) -> Collection[str]:
-    """Return at which stages a kind can occur."""
+    """Return the stages at which a kind of problem can occur."""
     if isinstance(kind, Outcome):
         return OUTCOMES[kind].stages
     return ("sweep",) if kind in _OF_SWEEP else STAGES

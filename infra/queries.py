@@ -1,7 +1,7 @@
 """The saved queries of CloudWatch Logs Insights, over the fields that `gluebrake.telemetry` logs.
 
 Language: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
-An event, a notification or an alarm action names itself in `via`. Its `sender` in SQS is an id of AWS.
+For an event, a notification or an alarm action, `via` names it, because its `sender` in SQS is an id of AWS.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COSTS: Final = ", ".join(
 )
 
 _NOTICED: Final = [outcome for outcome, facts in OUTCOMES.items() if facts.notice]
-"""The outcomes of which a notice is given."""
+"""The outcomes that are in notices."""
 
 LAST_STOPS: Final = "last-stops"
 """The name of the query that the dashboard shows."""

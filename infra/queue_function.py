@@ -41,7 +41,7 @@ _CHECKOV_SUPPRESSIONS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Foundation:
-    """What every function is built on."""
+    """The resources that all functions share."""
 
     config: Config
     artifact: Artifact
@@ -52,9 +52,9 @@ class Foundation:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """What differs from function to function.
+    """The properties that differ between functions.
 
-    By default, its code is that of the functions that every stack has, and it publishes outcome events.
+    By default, a function has the code that STOP and CONFIRM share, and publishes outcome events.
     """
 
     stage: Stage
@@ -114,13 +114,13 @@ class QueueFunction(Construct):
             dead_letter_queue=foundation.queues.dead_letter_queue,
             # Active tracing also adds X-Ray's permissions to the role.
             tracing=lambda_.Tracing.ACTIVE if config.tracing else lambda_.Tracing.DISABLED,
-            # A retry is a message to the function's own queue, which loop detection would drop. The attempt
-            # counter ends the loop.
+            # A retry is a message to the function's own queue, which Lambda's loop detection would drop. The
+            # attempt counter ends the loop.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
         )
 
     def _shared_settings(self, foundation: Foundation) -> dict[str, Any]:
-        """Return the settings that every function reads, without those of `set_trusted_senders`."""
+        """Return the settings that every function reads. `set_trusted_senders` adds the sender ids later."""
         config, queues = foundation.config, foundation.queues
         return {
             "event_bus_name": foundation.bus.event_bus_name if config.outcome_events else "",
@@ -177,20 +177,20 @@ class QueueFunction(Construct):
 
 
 def set_trusted_senders(functions: Sequence[QueueFunction], config: Config) -> None:
-    """Set in each function's environment the sender ids of all functions, whose messages it trusts."""
+    """Set the sender ids of all functions in each function's environment, so that they trust each other."""
     for function in functions:
         function.add_settings({"trusted_sender_ids": sender_ids(functions, config)})
 
 
 def sender_ids(functions: Sequence[QueueFunction], config: Config) -> list[str]:
-    """Return what SQS reports as the senders of the functions' messages: the ids of their roles."""
+    """Return the sender ids that SQS reports for the functions' messages: the ids of their roles."""
     role_ids = [cast("iam.CfnRole", function.role.node.default_child).attr_role_id for function in functions]
     # The emulator reports the account id as the sender of every message.
     return [cdk.Aws.ACCOUNT_ID] if config.target == "local" else role_ids
 
 
 def _publish(foundation: Foundation, spec: FunctionSpec) -> Iterator[iam.PolicyStatement]:
-    """Allow what the configuration switches on: events, and notices."""
+    """Allow a function to publish the events and notices that the configuration enables."""
     if foundation.config.outcome_events:
         yield allow_publish(foundation.bus, spec.publishes)
     if foundation.config.notify_on:

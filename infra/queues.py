@@ -56,7 +56,7 @@ class Queues(Construct):
             )
 
     def rule_target(self) -> events.CfnRule.TargetProperty:
-        """Return a rule's target: the stop queue, and the dead-letter queue for failed deliveries."""
+        """Return a rule's target: the stop queue, with the dead-letter queue for failed deliveries."""
         return events.CfnRule.TargetProperty(
             id="StopQueue",
             arn=self.stop_queue.queue_arn,
@@ -64,11 +64,11 @@ class Queues(Construct):
         )
 
     def dead_letters(self) -> events.CfnRule.DeadLetterConfigProperty:
-        """Return where a rule sends what it cannot deliver."""
+        """Return the dead-letter configuration of a rule's target."""
         return events.CfnRule.DeadLetterConfigProperty(arn=self.dead_letter_queue.queue_arn)
 
     def allow_rule(self, rule: events.CfnRule, *, to_stop: bool = True) -> None:
-        """Allow a rule to send dead letters, and unless it has another target, to the stop queue."""
+        """Allow a rule to send dead letters and, unless it has another target, to send to the stop queue."""
         # The CDK's own SqsQueue target would also allow EventBridge to read the queue's attributes.
         for queue in (*([self.stop_queue] if to_stop else []), self.dead_letter_queue):
             queue.add_to_resource_policy(
@@ -83,7 +83,7 @@ class Queues(Construct):
 
     def _dead_letter_queue(self) -> sqs.Queue:
         # No redriveAllowPolicy: it would refer to the work queues, which refer to this queue. CloudFormation
-        # rejects circular references. So any queue of the account can name this queue in its redrive policy.
+        # rejects such a circle. So any queue of the account can name this queue in its redrive policy.
         queue = sqs.Queue(
             self,
             "DeadLetterQueue",

@@ -1,4 +1,4 @@
-"""The runbook: what each alarm watches, what it means and what to do, most urgent first.
+"""The runbook: what each alarm watches, its meaning, and the action to take, most urgent first.
 
 The alarms' descriptions and the table in docs/operations.md are made of these texts.
 """
@@ -15,13 +15,13 @@ from infra.config import Config
 from infra.problem_kinds import watched
 
 KINDS_HEADING: Final = "The kinds of problems"
-"""The heading of the documents under which each kind of problem has its row."""
+"""The heading in docs/operations.md of the table with each kind of problem."""
 
 
 class RunbookEntry(NamedTuple):
-    """What an alarm watches, what it means that it fires, and the action to take.
+    """What an alarm watches, what it means when the alarm fires, and the action to take.
 
-    `exists` tells whether the stack of a configuration has the alarm.
+    `exists` returns whether a stack with this configuration has the alarm.
     """
 
     watches: str
@@ -143,7 +143,7 @@ RUNBOOK: Final[Mapping[str, RunbookEntry]] = {
 
 
 def runbook(config: Config) -> dict[str, RunbookEntry]:
-    """Return the entries of the alarms that the stack of a configuration has, in their order."""
+    """Return the entries of the alarms that a stack with this configuration has, in the runbook's order."""
     stages = [name for name, stage in STAGES.items() if config.policies or not stage.is_optional]
     watches = {problem.value: watched(problem, stages) for problem in Problem}
     return {

@@ -37,7 +37,7 @@ class _Field(NamedTuple):
     """Whether a range may start over at the least value after the greatest."""
 
     def values(self, text: str) -> set[int] | None:
-        """Return the values that a text of lists, ranges and steps means, None if it is not valid."""
+        """Return the values of a text with lists, ranges and steps, None if the text is not valid."""
         values: set[int] = set()
         for part in text.split(","):
             numbers = self._part(part)
@@ -47,7 +47,7 @@ class _Field(NamedTuple):
         return values
 
     def is_valid(self, text: str) -> bool:
-        """Return whether the field can have the text."""
+        """Return whether the text is valid for the field."""
         return re.fullmatch(self.special, text.upper()) is not None or self.values(text) is not None
 
     def _part(self, text: str) -> set[int] | None:
@@ -87,7 +87,7 @@ _FIELDS: Final = (
 
 
 def mistake(expression: str) -> str:
-    """Return what is wrong with a schedule expression, empty if nothing is."""
+    """Return what is wrong with a schedule expression, empty if it is valid."""
     if rate_period(expression) is not None:
         return ""
     fields = _cron_fields(expression)
@@ -104,7 +104,7 @@ def mistake(expression: str) -> str:
 
 
 def is_window(expression: str) -> bool:
-    """Return whether a cron expression has plain hours, lists or ranges of them, and not all of a day."""
+    """Return whether a cron expression has plain hours, or lists or ranges of hours, but not all 24 hours."""
     fields = _cron_fields(expression)
     if fields is None or mistake(expression):
         return False
@@ -113,13 +113,13 @@ def is_window(expression: str) -> bool:
 
 
 def is_time_zone(name: str) -> bool:
-    """Return whether the IANA database has the time zone. A machine without one uses the package tzdata."""
+    """Return whether the IANA database has the time zone. A machine without it uses the package tzdata."""
     return name in _time_zones()
 
 
 @cache
 def _time_zones() -> frozenset[str]:
-    # These two are files of this machine. AWS does not know them.
+    # These two names are only files on some machines. AWS does not have them.
     return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 

@@ -27,7 +27,7 @@ class Signals(Construct):
     """The configured EventBridge rules, and the two actions for an alarm.
 
     An alarm can notify a topic, which sends to the stop queue, or invoke the STOP function. `stop_on_alarms`
-    and `alarm_accounts` bound all three ways: without a prefix, no alarm stops a run.
+    and `alarm_accounts` limit the rules and both actions. Without a prefix, no alarm stops a run.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Signals(Construct):
         subscription = self.topic.add_subscription(
             subscriptions.SqsSubscription(queues.stop_queue, dead_letter_queue=queues.dead_letter_queue)
         )
-        # By default the CDK's id of the stack is a part of it.
+        # By default, the logical id has the stack's id, so it would differ between environments.
         cast("sns.CfnSubscription", subscription.node.default_child).override_logical_id(_SUBSCRIPTION)
         _allow_invocations(stop_function, sources)
 
@@ -71,7 +71,7 @@ class Signals(Construct):
                 "source": ["aws.glue"],
                 "detail-type": ["Glue Job Run Status"],
                 **self._places(),
-                # Glue also sends STOPPING, for a run that needs no stop.
+                # Glue also sends such an event for a STOPPING run, which needs no stop.
                 "detail": {
                     "state": ["STARTING", "RUNNING"],
                     "jobName": [event_filter(pattern) for pattern in patterns],
@@ -97,7 +97,7 @@ class Signals(Construct):
                     "CloudWatch Alarm Contributor State Change",
                 ],
                 **self._places(config.alarm_accounts),
-                # This stack's alarms name no job: each would become a dead letter, which fires the next alarm.
+                # This stack's alarms name no job. Their events would become dead letters, and fire an alarm.
                 "resources": [{"anything-but": {"prefix": stack_alarms}}],
                 "detail": {
                     "state": {"value": ["ALARM"]},
@@ -128,13 +128,13 @@ def _allow_invocations(stop_function: lambda_.Function, sources: Sequence[AlarmS
 
 
 def _permission_id(number: int, source: AlarmSource) -> str:
-    # While CloudFormation replaces a permission, the policy holds both. With an id of its content, a permission
-    # that only moves in the list is not replaced.
+    # While CloudFormation replaces a permission, the function's policy has the old and the new one. With an id
+    # made of its content, a permission that only moves in the list is not replaced.
     return f"Alarms{hashlib.sha256(source.label.encode()).hexdigest()[:8]}" if number else "Alarms"
 
 
 def event_filter(pattern: str) -> str | dict[str, str]:
-    """Convert a job name pattern to an EventBridge filter, with `wildcard` only where no other filter fits.
+    """Convert a job name pattern to an EventBridge filter. Use `wildcard` only if no other filter fits.
 
     A bus allows 30 rules with wildcards, and rejects a rule whose wildcards are too complex:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html

@@ -34,8 +34,8 @@ from infra.sweep_triggers import SweepTriggers
 class Gluebrake(cdk.Stack):
     """The stack for one account and Region.
 
-    A changed construct id changes logical ids. CloudFormation would then replace a queue with its messages, or
-    a role whose id is a trusted sender. So the ids "Messaging" and "Intake" stay, unlike the class names.
+    A changed construct id changes logical ids. CloudFormation would then replace a queue and lose its messages,
+    or replace a role whose id is a trusted sender. So the ids "Messaging" and "Intake" differ from class names.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Gluebrake(cdk.Stack):
         return {function.stage.name: function.function for function in functions}
 
     def _sweep_triggers(self, foundation: Foundation) -> SweepTriggers:
-        """Create what starts sweeps. `gluebrake` reads the policies from the template's metadata."""
+        """Create the triggers of sweeps, and the metadata from which `gluebrake` reads the policies."""
         policies = foundation.config.policies
         self.template_options.metadata = {TEMPLATE_METADATA: [_described(policy) for policy in policies]}
         queue = foundation.queues.work_queues[Queue.SWEEP]
@@ -133,7 +133,7 @@ class Gluebrake(cdk.Stack):
     def _sweep_function(
         self, foundation: Foundation, triggers: SweepTriggers, functions: Sequence[QueueFunction]
     ) -> QueueFunction:
-        """Create SWEEP, which trusts the other functions. None of them trusts it: it may only request stops."""
+        """Create SWEEP, which trusts the other functions. They do not trust SWEEP: it only requests stops."""
         topics = {topic.topic_arn: policy for policy, topic in triggers.topics.items()}
         sweep = SweepFunction(self, "Sweep", foundation=foundation, signal_topics=topics)
         sweep.add_settings({"trusted_sender_ids": sender_ids(functions, foundation.config)})
@@ -173,7 +173,7 @@ def _queue_outputs(queues: Queues) -> dict[str, str]:
 
 
 def _described(policy: Policy) -> dict[str, Any]:
-    """Return a policy as it is configured, with its hash."""
+    """Return a policy's configuration with its hash."""
     configured: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(policy))
     return {**configured, "hash": policy.hash}
 

@@ -18,7 +18,7 @@ REPORTS: Final = {
     "source": [contract.OUTCOME_SOURCE],
     "detail-type": [contract.STOP_OUTCOME, contract.SWEEP_REPORT],
 }
-"""The event pattern of what Gluebrake publishes: outcome events and report events."""
+"""The event pattern of the outcome events and report events that Gluebrake publishes."""
 
 _SID_TO_PUBLISH: Final = {contract.STOP_OUTCOME: "PublishOutcomes", contract.SWEEP_REPORT: "PublishReports"}
 
@@ -58,8 +58,8 @@ def allow_notices(topic: sns.ITopic) -> iam.PolicyStatement:
 def each_event(values: Mapping[str, str]) -> dict[str, Any]:
     """Return the condition that every event of a PutEvents call has these values.
 
-    The keys have several values for a call with several events. `ForAllValues` alone also holds when a key is
-    absent, hence `Null`:
+    For a call with several events, each key has several values. `ForAllValues` alone would also be true for an
+    absent key, so the condition has `Null` as well:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
     """
     return {"ForAllValues:StringEquals": dict(values), "Null": dict.fromkeys(values, "false")}

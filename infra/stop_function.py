@@ -1,4 +1,4 @@
-"""STOP: stops the runs that the messages of the stop queue request."""
+"""STOP: stops the runs that the messages of the stop queue name or select."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class StopFunction(QueueFunction):
 
 
 def _deny_protected(stack: cdk.Stack, config: Config) -> Iterator[iam.PolicyStatement]:
-    # AWS documents that `Null` may take an empty tag value for an absent tag. Hence a second statement:
+    # AWS documents that `Null` may treat an empty tag value as an absent tag. So a second statement is needed:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     tag, jobs = f"aws:ResourceTag/{config.protect_tag}", [job_arn(stack, "*")]
     yield _deny_stop("ProtectByTag", jobs, {"Null": {tag: "false"}})

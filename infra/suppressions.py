@@ -17,7 +17,7 @@ def suppress_nag(construct: Construct, *rules: str, reason: str) -> None:
 def wildcard_finding(scope: Construct, service: str, resource: str) -> str:
     """Return the finding of cdk-nag for a wildcard in an ARN of the stack's account and Region.
 
-    The finding has the account's id and the Region, or for a stack of any account the names of CloudFormation.
+    The finding has the account's id and the Region. For a stack of any account, it has CloudFormation's names.
     """
     stack = cdk.Stack.of(scope)
     account = "<AWS::AccountId>" if cdk.Token.is_unresolved(stack.account) else stack.account

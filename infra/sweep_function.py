@@ -1,4 +1,4 @@
-"""SWEEP: applies the guardrail policies to the runs of jobs, for the messages of the sweep queue."""
+"""SWEEP: applies the guardrail policies that the messages of the sweep queue name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What starts sweeps: the schedules of the guardrail policies, and their topics for signals."""
+"""The triggers of sweeps: the schedules of the guardrail policies, and their topics for signals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gluebrake.policies import Policy
 from infra.statements import allow_send
 from infra.suppressions import suppress_checkov, suppress_nag
 
-# SWEEP drops a schedule's message that is older: `gluebrake.decisions.due_policies`.
+# SWEEP drops a schedule's message that arrives later than this: `gluebrake.decisions.due_policies`.
 _RETRY_SECONDS: Final = 900
 
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
@@ -33,12 +33,12 @@ class Schedule(NamedTuple):
 
     @property
     def construct_id(self) -> str:
-        """An id by content, so that no schedule is replaced when another policy is added."""
+        """An id made of the content, so that no schedule is replaced when a policy is added."""
         return f"Schedule{hashlib.sha256(' '.join(self).encode()).hexdigest()[:8]}"
 
 
 class SignalService(NamedTuple):
-    """A service that can publish to a signal topic, and the resources of the account for which it does."""
+    """A service that can publish to a signal topic, and the account's resources for which it publishes."""
 
     principal: str
     service: str
@@ -61,8 +61,8 @@ _SERVICES: Final[Mapping[str, SignalService]] = {
 class SweepTriggers(Construct):
     """A schedule for each expression and time zone, and a topic for each policy with `onSignal`.
 
-    Both send to the sweep queue. `topics` are by the names of the policies. `group` has the schedules, if there
-    are any.
+    Schedules and topics send to the sweep queue. `topics` has the topics by policy name. `group` is the group
+    of the schedules, if there are schedules.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class SweepTriggers(Construct):
                 schedule_expression=schedule.expression,
                 schedule_expression_timezone=schedule.time_zone,
                 flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-                # Drift detection compares only what the template sets.
+                # Drift detection compares only properties that the template sets.
                 state="ENABLED",
                 target=self._target(names, role),
             )
@@ -99,9 +99,9 @@ class SweepTriggers(Construct):
         return scheduler.CfnSchedule.TargetProperty(
             arn=self._queue.queue_arn,
             role_arn=role.role_arn,
-            # A `gluebrake.sweep_contract.SweepRequest`.
+            # The fields are those of `gluebrake.sweep_contract.SweepRequest`.
             input=json.dumps({"Policies": names, "Due": _SCHEDULED_TIME}),
-            # No dead-letter queue: a sweep is worth nothing after its due time. An alarm counts the losses.
+            # No dead-letter queue: a late sweep is useless. The alarm SweepRequestsLost counts lost messages.
             retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=_RETRY_SECONDS),
         )
 
@@ -152,7 +152,7 @@ class SweepTriggers(Construct):
 
 
 def _schedules(policies: Sequence[Policy]) -> dict[Schedule, list[str]]:
-    """Return the names of the policies that each schedule makes due."""
+    """Return the names of the policies by the schedule that makes them due."""
     schedules: dict[Schedule, list[str]] = {}
     for policy in policies:
         if policy.schedule:
@@ -189,12 +189,12 @@ def _publishers(topic: sns.ITopic, on_signal: Sequence[str]) -> list[iam.PolicyS
 
 
 def _deny_others(topic: sns.ITopic, roles: Sequence[str]) -> iam.PolicyStatement:
-    """Deny publishing to the principals of this account, whose own IAM policies would suffice otherwise.
+    """Deny publishing to all other principals of this account, for whom an IAM policy would suffice.
 
-    No service needs the denial: a service has no IAM policy, so only this policy can allow it. For a role's
-    session, the key has the ARN of the role:
+    Services need no denial: a service has no IAM policy, so only the topic's policy can allow a service. For a
+    role's session, the condition key has the ARN of the role:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    AWS denies by the same conditions:
+    The conditions are those of AWS's example:
     https://github.com/aws-samples/data-perimeter-policy-examples/blob/main/resource_based_policies/sns_topic_policy.json
     """
     return iam.PolicyStatement(

@@ -29,10 +29,10 @@ Build = Callable[[Config], Artifact]
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Synthesise, started by the CDK command line or without it. Return the error message, if any."""
+    """Synthesise the app, with or without the CDK command line. Return the error message, if any."""
     try:
         if "CDK_CONTEXT_JSON" in os.environ:
-            # The CDK command line passes the context, prints the stack's warnings and names the result.
+            # The CDK command line passes the context, and prints the stack's warnings and the template's path.
             synthesise(context={})
         else:
             assembly = synthesise(context=full_context(arguments), build=_build_with_warning)
@@ -72,7 +72,7 @@ def _env(spec: StackSpec) -> cdk.Environment | None:
 
 
 def _central(app: cdk.App, organization: str) -> dict[str, bytes]:
-    """Create the central stack alone. Return what configures it."""
+    """Create only the central stack. Return its configuration."""
     if not _ORGANIZATION.fullmatch(organization):
         allowed = "the id of an AWS organisation, such as o-abcde12345"
         raise ConfigError.of([f'-c {ORGANIZATION}: "{organization}" should be {allowed}'])
@@ -88,8 +88,9 @@ def _outdir() -> str:
 def _build_with_warning(config: Config) -> Artifact:
     """Build the artifact and print its warning.
 
-    The assembly has the warning too. Reading it there (`stack.messages`) can raise a ValueError, because two
-    packages of the CDK install different copies of one file: https://github.com/aws/aws-cdk/issues/38482.
+    The assembly also has the warning. But `stack.messages`, which reads the warning, can raise a ValueError,
+    because two packages of the CDK install different copies of one file:
+    https://github.com/aws/aws-cdk/issues/38482.
     """
     built = artifact.build(config)
     if built.warning:
@@ -99,5 +100,5 @@ def _build_with_warning(config: Config) -> Artifact:
 
 @cache
 def _warn(text: str) -> None:
-    """Print a warning once, however many stacks have it."""
+    """Print a warning once, even if several stacks have it."""
     sys.stderr.write(f"warning: {text}\n")

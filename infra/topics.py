@@ -18,7 +18,7 @@ from infra.suppressions import suppress_checkov, suppress_nag
 class AlarmSource:
     """The alarms of one account and the stack's Region whose ARNs match `arn`, in which `*` is any text.
 
-    `label` has the account and the name without the CDK's tokens, whose numbers change between syntheses.
+    `label` has the account and the name as plain text: the CDK's tokens have numbers that change.
     """
 
     account: str
@@ -27,7 +27,7 @@ class AlarmSource:
 
 
 def alarm_arn(stack: cdk.Stack, name: str, account: str = "") -> str:
-    """Return an alarm's ARN in the stack's Region, of an account or, without one, of the stack's account."""
+    """Return an alarm's ARN in the stack's Region. The default account is the stack's account."""
     return stack.format_arn(
         service="cloudwatch",
         resource="alarm",
@@ -38,7 +38,7 @@ def alarm_arn(stack: cdk.Stack, name: str, account: str = "") -> str:
 
 
 def alarm_source(stack: cdk.Stack, name: str, account: str = "") -> AlarmSource:
-    """Return the alarms whose names match `name`, of an account or, without one, of the stack's account."""
+    """Return the alarms whose names match `name`. The default account is the stack's account."""
     arn = alarm_arn(stack, name, account)
     return AlarmSource(account=account or stack.account, arn=arn, label=f"{account}:{name}")
 
@@ -59,7 +59,7 @@ def alarm_topic(scope: Construct, construct_id: str, *, sources: Sequence[AlarmS
 
 
 def subscribe(topic: sns.Topic, email: str | None, *, without_dead_letters: str) -> None:
-    """Subscribe an address, if there is one. `without_dead_letters` is why lost mails leave no dead letter."""
+    """Subscribe an address, if there is one. `without_dead_letters` says why lost mails make no dead letter."""
     if email:
         suppress_nag(
             topic.add_subscription(subscriptions.EmailSubscription(email)),

@@ -1,11 +1,11 @@
-"""Alarm actions and events as CloudWatch sends them, in place of ministack's.
+"""Alarm actions and events in the form that CloudWatch sends, instead of ministack's form.
 
 Every change of state puts an event on the default bus. An alarm whose actions are enabled also notifies its
 topics and invokes its functions. Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring,
 cloudwatch-and-eventbridge.html, alarms-and-actions-Lambda.html and Notify_Users_Alarm_Changes.html.
 
-An alarm on metric math or on a query keeps its Metrics, which ministack would drop. Nothing evaluates them, so
-that only SetAlarmState changes the state of such an alarm, and no contributor sends an event.
+An alarm on metric math or on a query keeps its Metrics, which ministack would drop. The emulator does not
+evaluate them. So only SetAlarmState changes the state of such an alarm, and no contributor sends an event.
 """
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/e2e covers each patch
@@ -32,7 +32,7 @@ ACTIONS: Final = {
 
 
 def install() -> None:
-    """Replace what ministack does when an alarm changes its state, and keep the Metrics of an alarm."""
+    """Replace ministack's handling of alarm state changes, and keep the Metrics of an alarm."""
     cloudwatch._dispatch_alarm_actions = _dispatch
     cloudwatch._put_metric_alarm = _with_metrics(cloudwatch._put_metric_alarm)
 
@@ -77,13 +77,13 @@ def _alarm_data(alarm: Alarm, old: str, new: str, reason: str, timestamp: str) -
 
 
 def _only_metric(alarm: Alarm) -> dict[str, Any]:
-    """Write an alarm's single metric as an entry of Metrics."""
+    """Return an alarm's single metric in the form of an entry of Metrics."""
     stat = {"Metric": alarm, "Period": alarm.get("Period", 60), "Stat": alarm.get("Statistic", "")}
     return {"Id": str(uuid.uuid4()), "MetricStat": stat, "ReturnData": True}
 
 
 def _configured(entry: dict[str, Any]) -> dict[str, Any]:
-    """Write an entry of Metrics as events and Lambda actions have it."""
+    """Return an entry of Metrics in the form of events and Lambda actions."""
     names = {
         "Id": "id",
         "Expression": "expression",

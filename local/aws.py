@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "eu-central-2"
-"""A newer Region: for older ones the AWS CLI 1 has built-in SQS endpoints, which override AWS_ENDPOINT_URL."""
+"""A newer Region, because AWS CLI 1 has SQS endpoints of older Regions, which override AWS_ENDPOINT_URL."""
 
 ACCOUNT: Final = "000000000000"
 KEY: Final = "test"
-"""Key id and secret. The emulator accepts any; it takes a key id of twelve digits as the account's id."""
+"""Key id and secret. The emulator accepts any key. A key id of twelve digits is the account id as well."""
 
 
 class Credentials(NamedTuple):
@@ -69,7 +69,7 @@ class Aws:
         self._session = boto3.Session(*credentials, region_name=region)
 
     def with_credentials(self, credentials: Credentials, region: str = REGION) -> Aws:
-        """Return clients that call with other credentials."""
+        """Return clients with other credentials."""
         return Aws(self.endpoint, self._certificate, credentials, region)
 
     def __getattr__(self, name: str) -> Any:
@@ -91,7 +91,7 @@ class Aws:
         return {"LocationConstraint": self._session.region_name}
 
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
-        """Put an object into a bucket; create the bucket if it does not exist."""
+        """Put an object into a bucket. Create the bucket if it does not exist."""
         with contextlib.suppress(self.s3.exceptions.BucketAlreadyOwnedByYou):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=self._location())
         self.s3.put_object(Bucket=bucket, Key=key, Body=body)

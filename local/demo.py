@@ -46,7 +46,8 @@ def _set_up(emulator: Emulator, display: Display) -> DemoStack:
     synthesis = synthesise(emulator, config)
     with display.step("Start the runs"):
         ids = _start_runs(emulator.aws)
-    with display.step("Synthesise the stack, which takes 20 seconds the first time"):
+    step = display.step("Synthesise the stack, the first time")
+    with contextlib.nullcontext() if synthesis.is_done else step:
         assembly = synthesis.wait()
     with display.step("Deploy the stack"):
         outputs = deploy(emulator.aws, assembly)
@@ -77,7 +78,7 @@ def _storm(stack: DemoStack, display: Display) -> None:
     with display.step("Send the requests", scenes.INDENT):
         for request in scenario.REQUESTS:
             stack.send(request)
-        # The schedule of the next scene is due already, so that SWEEP starts up meanwhile.
+        # The next scene's schedule is due now, so that SWEEP's cold start happens during this scene.
         stack.send_as_scheduled()
     with display.step("Glue stops the runs", scenes.INDENT) as update:
         _wait(lambda: _storm_is_over(stack, update))
@@ -110,7 +111,7 @@ def _not_stopped(stack: DemoStack, display: Display) -> Observation:
 
 
 def _is_complete(stack: DemoStack) -> bool:
-    """Return whether everything has occurred that is expected. The log is read last, as it takes many calls."""
+    """Return whether everything that is expected has occurred. The log is read last: it takes many calls."""
     return (
         stack.count_dead_letters() == sum(expectations.DEAD_LETTERS.values())
         and (observed := stack.observe()).states == expectations.STATES
@@ -119,14 +120,14 @@ def _is_complete(stack: DemoStack) -> bool:
 
 
 def _wait(is_over: Callable[[], bool]) -> None:
-    """Poll until a condition holds, for TIMEOUT_SECONDS at most. The expectations tell what is missing then."""
+    """Poll until a condition holds, for at most TIMEOUT_SECONDS. The expectations show what is missing."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not is_over() and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
 
 
 def conclude(observed: Observation, compared: list[Comparison], display: Display, *, verbose: bool) -> int:
-    """Show the figures, or what is not as expected with all details. Return the exit code."""
+    """Show the figures or, if results differ from the expected ones, all details. Return the exit code."""
     differences = expectations.differences(compared)
     if verbose or differences:
         details.show(observed, compared, display)

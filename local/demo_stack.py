@@ -1,4 +1,4 @@
-"""The demo's stack on the emulator: how the requests are sent to it, and how it is observed."""
+"""The demo's stack on the emulator: sends the requests to the stack, and observes the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE: Final = "demo.guardrail"
 STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 LAMBDAS_OWN: Final = ("START RequestId", "END RequestId", "REPORT RequestId")
-"""How the lines begin that Lambda writes about each invocation."""
+"""The beginnings of the log lines that Lambda itself writes about each invocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class DemoStack:
         return {name: {run["Id"]: run["JobRunState"] for run in runs} for name, runs in answers.items()}
 
     def observe(self, dead_letters: tuple[DeadLetter, ...] = ()) -> Observation:
-        """Return everything that is observed now. The dead letters are read only once, at the end."""
+        """Return the current observation. The dead letters are passed in, because they are read only once."""
         runs, calls = self.runs(), self.emulator.glue_calls("BatchStopJobRun")
         lines = list(self._lines())
         log = [json.loads(line) for line in lines if line.startswith("{")]
@@ -73,11 +73,11 @@ class DemoStack:
         )
 
     def send(self, request: Request) -> None:
-        """Send a request the way that the scenario says."""
+        """Send a request in the way that the scenario gives."""
         SENDERS[request.via](self, request)
 
     def send_as_scheduled(self) -> None:
-        """Send what EventBridge Scheduler sends when the policy's schedule is due."""
+        """Send the message that EventBridge Scheduler sends when the policy's schedule is due."""
         (listed,) = self.aws.scheduler.list_schedules()["Schedules"]
         schedule = self.aws.scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
         body = schedule["Target"]["Input"].replace(SCHEDULED_TIME, datetime.now(UTC).isoformat())
@@ -109,7 +109,7 @@ def _to_topic(stack: DemoStack, request: Request) -> None:
 
 
 def _through_alarm(stack: DemoStack, request: Request) -> None:
-    """Let an alarm on the metric of one run fire. Its name has a prefix of `stopOnAlarms`."""
+    """Make an alarm on the metric of one run fire. The alarm's name has a prefix of `stopOnAlarms`."""
     (run_id,) = request.run_ids(stack.ids)
     dimensions = {"JobName": request.job, "JobRunId": run_id, "Type": "count"}
     alarm = f"{request.job}-too-long"

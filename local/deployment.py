@@ -1,4 +1,4 @@
-"""Deploy Gluebrake into the emulator: synthesise in a separate process, then do what `cdk deploy` does."""
+"""Deploy Gluebrake into the emulator: synthesise in a separate process, then deploy like `cdk deploy`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEPLOY_SECONDS: Final = 120.0
 NO_TEMPLATE_RULES: Final = {"CDK_VALIDATION": "false"}
 """Turns off the CDK's own template rules, which take most of a synthesis. cdk-nag still runs.
 
-A template for AWS is checked by these rules. The emulator does not apply them.
+These rules check every template for AWS. A template for the emulator is not checked by them.
 https://github.com/aws/aws-cdk/pull/38379
 """
 
@@ -37,6 +37,11 @@ class Synthesis:
     """A synthesis that is running in another process, or a kept cloud assembly."""
 
     assembly: Future[Path]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to wait for, as with a kept cloud assembly."""
+        return self.assembly.done()
 
     def wait(self) -> Path:
         """Return the directory of the cloud assembly. If app.py failed, raise DeploymentError."""
@@ -76,7 +81,7 @@ def deploy(aws: Aws, assembly: Path) -> dict[str, str]:
         assets = json.loads(manifest.read_text())["files"].values()
         urls = {asset["source"]["path"]: _upload(aws, asset, assembly) for asset in assets}
         stack_name = manifest.name.removesuffix(".assets.json")
-        # By URL, as `cdk deploy` does: TemplateBody is limited to 51,200 bytes.
+        # The template is passed by URL, as by `cdk deploy`, because TemplateBody is limited to 51,200 bytes.
         aws.cloudformation.create_stack(
             StackName=stack_name,
             TemplateURL=urls[f"{stack_name}.template.json"],

@@ -1,4 +1,4 @@
-"""The demo's details: tables of what was requested, observed and expected, for `--verbose` or a difference."""
+"""The demo's details: tables of requests, observations and expectations, for `--verbose` or a difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.observation import Observation
 
 
 def show(observed: Observation, compared: list[Comparison], display: Display) -> None:
-    """Show the details of all scenes, then each expectation beside what was found."""
+    """Show the details of all scenes, then each expectation next to the observed counts."""
     display.table("Requests", ["by", "job", "ids", "case"], _requests())
     display.table("Runs", ["job", *STATES], _states(observed.runs))
     display.table("Found by the policy", ["job", "age", "max DPU-h", "stop"], _swept_runs(observed))

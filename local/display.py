@@ -22,7 +22,7 @@ from rich.terminal_theme import TerminalTheme
 from local.expectations import Comparison
 
 WIDTH: Final = 80
-"""The columns of the story. The narrowest common terminal has as many."""
+"""The columns of the story, which is the width of the narrowest common terminal."""
 
 MARGIN: Final = 1
 """The empty columns and lines on each side of the story in the picture."""
@@ -42,7 +42,7 @@ THEME: Final = TerminalTheme(
     ],
     bright=[(240, 246, 252)] * 8,
 )
-"""The picture's colours: black, red, green, yellow, blue, magenta, cyan and white. Bright is one white."""
+"""The picture's colours: black, red, green, yellow, blue, magenta, cyan and white. Bright ones are white."""
 
 PICTURE: Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="The demo">
@@ -56,10 +56,10 @@ PICTURE: Final = """\
 <g class="{unique_id}-matrix" transform="translate({terminal_x}, {terminal_y})">{matrix}</g>
 </svg>
 """
-"""Replaces Rich's format, which loads a font from the web and clips each piece of text."""
+"""The format of the picture. Rich's own format loads a font from the web and clips each piece of text."""
 
 Update = Callable[[RenderableType], None]
-"""Shows the present state of a step, in place of the last one."""
+"""A function that shows the current state of a step in place of the previous state."""
 
 
 def _console() -> Console:
@@ -90,7 +90,7 @@ class Display:
 
     @contextlib.contextmanager
     def _progress(self, name: str, indent: int) -> Iterator[Update]:
-        """Show a spinner on a terminal. Elsewhere print a line, because nothing that is printed can change."""
+        """Show a spinner on a terminal. For other outputs print a line, because printed text cannot change."""
         if not self.console.is_terminal:
             self.console.print(f"{' ' * indent}{name} …", style="dim")
             yield lambda _: None
@@ -114,7 +114,7 @@ class Display:
         self.console.print(table)
 
     def compare(self, comparison: Comparison) -> None:
-        """Show expected counts beside those that were found."""
+        """Show expected counts next to the observed counts."""
         wrong = comparison.differences
         rows = [
             [name, *counts, "[red]no[/]" if name in wrong else "[green]yes[/]"]

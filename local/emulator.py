@@ -1,4 +1,4 @@
-"""The emulator as a child process on a free port of the loopback interface. Its own processes end with it."""
+"""The emulator as a child process on a free port of the loopback interface. Its child processes end with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from local.aws import HOST, REGION, Aws
 ROOT: Final = Path(__file__).parents[1]
 DROPPED_PREFIXES: Final = ("AWS_", "LAMBDA_", "LOCALSTACK_", "LOG_LEVEL", "MINISTACK_", "POWERTOOLS_")
 CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""Variables that name trusted certificates. With them a process would not trust the emulator's own."""
+"""Variables that name trusted CA certificates. With them, a process would not trust the emulator's CA."""
 
 IAM_AND_TLS: Final = {"AUTH": "true", "USE_SSL": "1"}
 START_SECONDS: Final = 120.0
@@ -70,8 +70,8 @@ class Emulator:
 def running(*, enforce_iam: bool = False, **environ: str) -> Iterator[Emulator]:
     """Start an emulator for the `with` block. With `enforce_iam` it enforces IAM policies and serves TLS.
 
-    `environ` are further variables of its environment, such as those that `local` reads: `GLUEBRAKE_LOCAL_…`.
-    Its standard input is a pipe from this process. When the pipe closes, even by SIGKILL, the emulator ends.
+    `environ` has further variables of its environment, such as the variables `GLUEBRAKE_LOCAL_…`. Its standard
+    input is a pipe from this process. When the pipe closes, even by SIGKILL of this process, the emulator ends.
     """
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="gluebrake-") as name, tempfile.TemporaryFile() as output:
@@ -153,7 +153,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)
-    # If something else killed the group's leader, the other processes of the group are still running.
+    # If the leader of the group was killed, the other processes of the group may still be running.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

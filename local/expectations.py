@@ -1,4 +1,4 @@
-"""The expected results of the demo's scenario, and how they compare with what is observed."""
+"""The expected results of the demo's scenario, and their comparison with the observed results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OUTCOMES: Final[Counts] = {
 STATES: Final[Counts] = {"RUNNING": 6, "STOPPING": 1, "STOPPED": 41, "SUCCEEDED": 1}
 
 SWEEP: Final[Counts] = {"matched": 2, "stoppable": 1, "stopRequested": 1}
-"""What the policy's report counts: the job `nightly-audit` has the protect tag."""
+"""The counts of the policy's report. One matched run is not stoppable: `nightly-audit` has the protect tag."""
 
 STOPPED_BY_REQUESTS: Final = STATES["STOPPED"] - SWEEP["stopRequested"]
 
@@ -53,7 +53,7 @@ NOT_STOPPED: Final[Counts] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Expected counts, and where the same counts were found."""
+    """Expected counts, and the same counts in each place where they were observed."""
 
     title: str
     expected: Counts
@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def rows(self) -> dict[str, list[int]]:
-        """The expected count and each count that was found, by name."""
+        """The expected count and each observed count, by name."""
         sources = (self.expected, *self.found.values())
         names = dict.fromkeys(name for counts in sources for name in counts)
         return {name: [counts.get(name, 0) for counts in sources] for name in names}
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def comparisons(observed: Observation, ids: scenario.Ids) -> list[Comparison]:
-    """Compare every expectation with what was observed at the end."""
+    """Compare every expectation with the observation at the end."""
     sweep = {name: observed.sweep.get(name, 0) for name in SWEEP}
     not_stopped = Counter(f"{label(line)}: {line['outcome']}" for line in observed.not_stopped)
     codes = Counter(letter.error_code for letter in observed.dead_letters)
@@ -94,7 +94,7 @@ def comparisons(observed: Observation, ids: scenario.Ids) -> list[Comparison]:
 
 
 def differences(compared: list[Comparison]) -> list[str]:
-    """Return what is not as expected, each with its table."""
+    """Return the names of the counts that differ, each with its table."""
     return [f"{comparison.title}: {name}" for comparison in compared for name in comparison.differences]
 
 

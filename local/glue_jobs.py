@@ -1,4 +1,4 @@
-"""Glue jobs with the members, tags and lists of AWS, in place of ministack's."""
+"""Glue jobs with the members, tags and lists of AWS, instead of ministack's."""
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
 
@@ -21,7 +21,7 @@ Operation = Callable[[Data], Response]
 
 
 def install() -> None:
-    """Add the operations that ministack lacks, and keep the members of a job that it drops."""
+    """Add the operations that ministack lacks, and keep the members of a job that ministack drops."""
     glue._create_job = _with_dropped_members(glue._create_job)
     glue._update_job = _with_notification(glue._update_job)
     glue._handle_request_sync = _with_operations(glue._handle_request_sync)
@@ -93,7 +93,7 @@ def _with_notification(update_job: Operation) -> Operation:
 
 
 def _keep_notification(job_name: str, definition: Data) -> None:
-    """Give a job the NotificationProperty of its new definition, which replaces the old one.
+    """Give a job the NotificationProperty of its new definition, which replaces the old definition.
 
     https://docs.aws.amazon.com/glue/latest/webapi/API_JobUpdate.html
     """

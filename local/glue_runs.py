@@ -1,11 +1,11 @@
-"""Glue job runs with AWS's ids, states, limits, pages and events, in place of ministack's.
+"""Glue job runs with AWS's ids, states, limits, pages and events, instead of ministack's.
 
-A run is a process of this machine. Arguments that AWS does not have give a run what a test cannot wait for:
+A run is a process of this machine. Arguments that AWS does not have simulate what a test cannot cause:
 
-- With `--refuse-to-stop` it stays STOPPING, as some runs do on AWS.
-- With `--failed-stops 2` its first two stops fail with an error of Glue.
-- With `--started-minutes-ago 90` its StartedOn is 90 minutes earlier. So the run has an age at once, which its
-  ExecutionTime includes.
+- With `--refuse-to-stop`, the run stays STOPPING, as some runs do on AWS.
+- With `--failed-stops 2`, the first two stops of the run fail with an error of Glue.
+- With `--started-minutes-ago 90`, the StartedOn of the run is 90 minutes earlier. So the run has an age at
+  once, which its ExecutionTime includes.
 """
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
@@ -50,11 +50,11 @@ Response = tuple[int, dict[str, str], bytes]
 _lock = threading.Lock()
 _processes: dict[str, subprocess.Popen[str]] = {}
 _stops: Counter[str] = Counter()
-"""How often each run was to be stopped while it was RUNNING."""
+"""The number of stop calls for each run while it was RUNNING."""
 
 
 def install(directory: Path) -> None:
-    """Replace ministack's operations with these, and write every Glue call to a file of JSON lines."""
+    """Replace ministack's operations, and write every Glue call to a file of JSON lines."""
     scripts = directory / "scripts"
     scripts.mkdir()
     glue._start_job_run = lambda data: _start_job_run(data, scripts)
@@ -133,7 +133,7 @@ def _new_run(job: Run, arguments: dict[str, str]) -> Run:
 
 
 def _copy_script(job: Run, scripts: Path) -> Path:
-    """Copy the job's script for one run. ministack rewrites its own while earlier runs may still read it."""
+    """Copy the job's script for one run. ministack rewrites its file while earlier runs may still read it."""
     source = glue._resolve_script(job["Command"].get("ScriptLocation"))
     copy = scripts / f"{secrets.token_hex(8)}.py"
     copy.write_text(Path(source).read_text() if source else "raise SystemExit('no script')\n")
@@ -208,7 +208,8 @@ def _batch_stop_job_run(data: Run) -> Response:
 def _is_protected(job_name: str) -> bool:
     """Return whether the job has the protect tag of a deployed function, as the denial in STOP's role would.
 
-    On AWS the denial is STOP's alone. The emulator does not know its callers, so here it is everyone's.
+    On AWS, the denial is only for the role of STOP. The emulator does not know its callers, so it denies the
+    stop to all of them.
     """
     environments = (
         f["config"].get("Environment", {}).get("Variables", {}) for f in lambda_svc._functions.values()
@@ -218,7 +219,7 @@ def _is_protected(job_name: str) -> bool:
 
 
 def _stop(run: Run | None) -> dict[str, str] | None:
-    """Start to stop a run. If it cannot be stopped, return the error's detail."""
+    """Begin to stop a run. If the run cannot be stopped, return the error's detail."""
     if run is None:
         return {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "Job Run not found."}
     with _lock:

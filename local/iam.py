@@ -33,10 +33,10 @@ def _single_action(original: Any) -> Any:
 
 
 def _resource_of_glue_call(original: Any) -> Any:
-    """Read the resource of Glue calls without a `JobName`, which is all that ministack reads.
+    """Read the resource of Glue calls that have no `JobName`. ministack reads `JobName` only.
 
-    Tag calls have a `ResourceArn`. BatchGetJobs has several jobs. Only the first is checked, because ministack
-    checks a single resource.
+    Tag calls have a `ResourceArn`. BatchGetJobs has several jobs, of which only the first is checked, because
+    ministack checks a single resource.
     """
 
     def resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:

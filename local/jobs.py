@@ -11,7 +11,7 @@ BUCKET: Final = "glue-scripts"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/glue"
 SECONDS: Final = "--seconds"
 STARTED_MINUTES_AGO: Final = "--started-minutes-ago"
-"""An argument of the emulator's Glue, with which a run has an age from the beginning."""
+"""An argument of the emulator's Glue that gives a run an age from its start."""
 
 NO_ARGUMENTS: Final[Mapping[str, str]] = {}
 NO_TAGS: Final[Mapping[str, str]] = {}
@@ -33,7 +33,7 @@ def create(
 ) -> None:
     """Create jobs whose runs take an hour by default. A run's argument `--seconds` overrides it.
 
-    The name of a bucket is that of one account only.
+    A bucket name belongs to one account, so each further account needs another `bucket`.
     """
     aws.put_object(bucket, SCRIPT_KEY, SCRIPT.encode())
     for name in names:
@@ -49,7 +49,7 @@ def create_spark(aws: Aws, name: str, *, workers: int, tags: Mapping[str, str] =
 
 
 def _definition(job_type: str, bucket: str) -> dict[str, Any]:
-    """Return what all sample jobs have in common."""
+    """Return the common part of the definitions of all sample jobs."""
     return {
         "Role": ROLE,
         "Command": {

@@ -1,4 +1,4 @@
-"""What the demo observes, as plain data: the runs, the functions' logs, the calls and the dead letters."""
+"""The demo's observation as plain data: the runs, the functions' logs, the calls and the dead letters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local import scenario
 LogLine = Mapping[str, Any]
 
 UNCOUNTED: Final = Outcome.NOT_YET_CONFIRMED
-"""Not compared: the number of polls until a run has stopped depends on timing."""
+"""The outcome that is not compared, because the number of polls until a run has stopped depends on timing."""
 
 
 class DeadLetter(NamedTuple):

@@ -1,4 +1,4 @@
-"""Batches as Lambda's SQS poller forms them: by size, window and payload. ministack takes 10 at most."""
+"""Batches as from Lambda's SQS poller, by size, window and payload. ministack takes at most 10 messages."""
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
 
@@ -17,13 +17,13 @@ SIZE_WITHOUT_WINDOW: Final = 10
 
 PAYLOAD_BYTES: Final = 6 * 2**20
 RECORD_BYTES: Final = 1000
-"""What a record adds to its message's body. A request with one run id makes a record of about 1.2 kB."""
+"""The bytes that a record adds to its message's body. A request with one run id makes a record of 1.2 kB."""
 
 POLL_SECONDS: Final = 0.1
-"""Lambda's long polling receives a message at once. ministack polls once a second, which is slower."""
+"""The seconds between polls. Lambda's long polling is faster than ministack's default of one second."""
 
 LONGEST_WINDOW_SECONDS: Final = float(os.environ.get("GLUEBRAKE_LOCAL_WINDOW_SECONDS", "300"))
-"""The longest batching window on this machine. By default it is Lambda's."""
+"""The longest batching window on this machine. The default is Lambda's maximum."""
 
 Message = dict[str, Any]
 
@@ -35,7 +35,7 @@ def install() -> None:
 
 
 def receive(queue_url: str, batch_size: int) -> list[Message]:
-    """Return a batch if it is full or its window has passed, else nothing."""
+    """Return a batch if it is full or its window has passed, else an empty list."""
     with sqs._queues_lock:
         queue = sqs._get_q(queue_url)
         sqs._expire_retained(queue)

@@ -22,7 +22,7 @@ class DeploymentRecord(EmulatorRecord, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def registered(record: DeploymentRecord, *, also_in: Path | None = None) -> Iterator[None]:
-    """Write a record for `gluebrake`, and to `also_in` if it is given. Remove both at the end of the block."""
+    """Write a record for `gluebrake`, and a copy to `also_in` if given. Remove both at the end of the block."""
     directory = emulators.directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = [directory / f"{record.pid}.json", *([also_in] if also_in else [])]

@@ -1,4 +1,4 @@
-"""The process of a Glue job run: Python with the job's script and the run's arguments, in Glue's form.
+"""The process of a Glue job run: Python with the job's script, and the run's arguments in Glue's form.
 
 A script that imports boto3 calls the emulator as the job's role, as on AWS. Any other script loads no
 site-packages, so that many sleeping runs need little memory and time.
@@ -50,7 +50,7 @@ def _environment(job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _credentials(job: Mapping[str, Any]) -> dict[str, str]:
-    """Return credentials of the job's role. ministack makes a role's credentials for functions only."""
+    """Return credentials of the job's role, as for a function: ministack creates them for functions only."""
     function = f"arn:aws:lambda:{get_region()}:{get_account_id()}:function:{job['Name']}"
     credentials: dict[str, str] = execution_credentials({"FunctionArn": function, "Role": job["Role"]})
     return credentials

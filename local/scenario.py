@@ -55,9 +55,9 @@ POLICY: Final[Mapping[str, Any]] = {
     "maxMinutes": 720,
     "maxRuns": 10,
     "mode": "stop",
-    "reason": "ran longer than 12 hours",
+    "reason": "older than 12 hours",
 }
-"""The guardrail policy that finds the runs that no message names."""
+"""The guardrail policy, which finds runs that no message names."""
 
 CONFIG: Final[Mapping[str, Any]] = {
     "jobs": ["nightly-*", "hourly-*", "ad-hoc", "payroll"],

@@ -39,7 +39,7 @@ WAYS: Final[Mapping[scenario.Way, str]] = {
 
 
 class Square(NamedTuple):
-    """How a run is drawn, in the colour of its state and, without colours, as a character of its own."""
+    """The square of a run, with the colour of its state, and a character for output without colours."""
 
     character: str
     style: str
@@ -64,7 +64,7 @@ EXPLANATIONS: Final[Mapping[Outcome, tuple[str, str]]] = {
 
 
 def introduction() -> Text:
-    """Return where the demo takes place, and with how many runs."""
+    """Return the location of the demo, and the number of its runs."""
     runs = sum(scenario.RUNS.values()) + len(scenario.SPECIAL_RUNS)
     return Text(f"Gluebrake on an emulator of AWS: {runs} runs of {len(scenario.RUNS)} Glue jobs.")
 
@@ -75,7 +75,7 @@ def heading(number: int, title: str) -> Text:
 
 
 def messages() -> Padding:
-    """Return how many messages are sent, and which way."""
+    """Return how many messages are sent, and in which ways."""
     sent = Counter(request.via for request in scenario.REQUESTS)
     ways = ", ".join(f"{sent[via]} {place}" for via, place in WAYS.items())
     return _line(f"{count(len(scenario.REQUESTS), 'message')}: {ways}")
@@ -87,7 +87,7 @@ def fleet(runs: Mapping[str, Mapping[str, str]]) -> Padding:
 
 
 def storm(observed: Observation, ids: scenario.Ids) -> Padding:
-    """Return how often the messages name a run, and how many calls stopped how many runs."""
+    """Return how often the messages name a run, how many runs were stopped, and by how many calls."""
     named = [run_id for request in scenario.REQUESTS for run_id in request.run_ids(ids)]
     stopped = sum(Counter(observed.runs[job].values())["STOPPED"] for job in STORM_JOBS)
     calls = sum(call["JobName"] in STORM_JOBS for call in observed.calls_that_stopped)
@@ -98,19 +98,19 @@ def storm(observed: Observation, ids: scenario.Ids) -> Padding:
 
 
 def policy() -> Padding:
-    """Return what the policy looks for."""
+    """Return the condition of the policy."""
     name, hours = scenario.POLICY["name"], scenario.POLICY["maxMinutes"] // 60
     return _line(f'Policy "{name}": each hour, stop each run that is older than {hours} hours')
 
 
 def swept(observed: Observation) -> Padding:
-    """Return the runs that the policy matched: their age, what they cost, and whether they are stopped."""
+    """Return the runs that the policy matched, with their age, their cost, and whether they are stopped."""
     return _rows(_swept_row(run, observed) for run in observed.swept_runs)
 
 
 def _swept_row(run: Mapping[str, Any], observed: Observation) -> list[str | Text]:
     runs = observed.runs[run["jobName"]]
-    age, cost = f"{run['minutes'] // 60:.0f} h", f"up to ${run['estimatedCostUsdAtMost']:,.0f}"
+    age, cost = f"{run['minutes'] // 60:.0f} h", f"cost ≤ ${run['estimatedCostUsdAtMost']:,.0f}"
     verdict = _verdict(run, runs[run["jobRunId"]])
     return [run["jobName"], _squares(runs.values()), age, cost, verdict]
 
@@ -139,7 +139,7 @@ def not_stopped(observed: Observation) -> Padding:
 def explanation(line: LogLine) -> tuple[str, str]:
     """Return why a request stopped nothing, and what to do about it."""
     why, remedy = EXPLANATIONS[Outcome(line["outcome"])]
-    # In brackets is the parser's own message.
+    # The text in brackets is the JSON parser's message, which the story leaves out.
     detail = line["error_message"].partition(" (")[0].replace(": ", " ")
     deadline = scenario.CONFIG["confirmDeadlineSeconds"]
     return why.format(state=line["state"], deadline=deadline, detail=detail), remedy
@@ -161,7 +161,7 @@ def headline(observed: Observation) -> Text:
 
 
 def checks(compared: Sequence[Comparison]) -> Text:
-    """Return how many figures were compared with what is expected, and how to see them."""
+    """Return how many figures were compared with the expected figures, and how to see them."""
     number = sum(len(comparison.rows) for comparison in compared)
     return Text(f"All {number} figures are as expected: `make demo DEMO_OPTIONS=--verbose` shows them.\n")
 
@@ -170,14 +170,14 @@ def next_steps() -> Group:
     """Return what to try next."""
     steps = {
         "make local": "run this emulator until Ctrl-C",
-        "gluebrake stop nightly-etl --all-active": "stop runs, from another terminal",
-        "docs/emulator.md": "how to send requests to it",
+        'eval "$(.venv/bin/gluebrake env --local)"': "use it, in another terminal",
+        "docs/emulator.md": "what to do there",
     }
     return Group(Text("What to try next", style="bold cyan"), _rows(steps.items()))
 
 
 def _rows(rows: Iterable[Iterable[str | Text]]) -> Padding:
-    """Return rows in columns, which begin at the same places in each scene that shows jobs."""
+    """Return rows in columns that begin at the same positions in each scene that shows jobs."""
     table = Table.grid(Column(min_width=JOB_WIDTH), padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*row)

@@ -1,8 +1,8 @@
-"""Schedules of EventBridge Scheduler with context attributes and time zones, where ministack drops them.
+"""Schedules of EventBridge Scheduler with context attributes and time zones, which ministack drops.
 
-ministack looks for due schedules every ten seconds. So a scheduled time is the moment at which the emulator
-found the schedule due, up to ten seconds after the time on AWS. A schedule keeps its time zone, but the
-emulator reads every expression in UTC.
+ministack looks for due schedules every ten seconds. So a scheduled time is when the emulator found the schedule
+due, up to ten seconds after the time on AWS. A schedule keeps its time zone, but the emulator evaluates every
+expression in UTC.
 """
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
@@ -39,7 +39,7 @@ def _with_context(invoke: InvokeTarget) -> InvokeTarget:
 
 
 def _replaced(text: str, event: Data, schedule: Data) -> str:
-    """Replace the keywords by their values.
+    """Replace the context attributes by their values.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
     """

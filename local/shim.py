@@ -1,7 +1,8 @@
 """The emulator's process: correct ministack where it differs from AWS, then start it.
 
-`local.emulator` starts it as the leader of a process group with a pipe as standard input. The pipe closes when
-the parent process ends, even by SIGKILL. Then the shim ends the whole group and removes the directory.
+`local.emulator` starts this process as the leader of a process group with a pipe as standard input. The pipe
+closes when the parent process ends, even by SIGKILL. Then the shim ends the whole group and removes the
+emulator's directory.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _serve(directory: Path) -> None:
     )
 
     glue_jobs.install()
-    # It logs the calls of every operation, so it wraps those that `glue_jobs` adds.
+    # `glue_runs` logs the calls of all operations, so it comes after `glue_jobs`, which adds operations.
     glue_runs.install(directory)
     queue_batches.install()
     alarms.install()

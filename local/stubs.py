@@ -1,9 +1,9 @@
 """Stubs of the template's resource types that ministack does not support.
 
-A metric math alarm exists and stays in INSUFFICIENT_DATA. So do Gluebrake's other alarms here, because nothing
-reads the embedded metrics in the log. A saved query is accepted and then ignored.
+A metric math alarm exists and stays in INSUFFICIENT_DATA. Gluebrake's other alarms also stay in this state,
+because the emulator does not read the embedded metrics in the logs. A saved query is accepted and then ignored.
 
-ministack also ignores the RecursiveLoop of a function, which is set here.
+This module also sets the RecursiveLoop of a function, which ministack ignores.
 """
 
 # ruff: noqa: SLF001 - ministack has no public hooks; the shim pins its version and tests/local covers each patch
@@ -59,4 +59,4 @@ def _create_nothing(logical_id: str, _properties: Properties, stack_name: str) -
 
 
 def _delete_nothing(_physical_id: str, _properties: Properties) -> None:
-    """Delete a saved query, which was never created."""
+    """Do nothing to delete a saved query, because it was never created."""

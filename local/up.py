@@ -19,7 +19,7 @@ from local.emulator import ROOT, Emulator, EmulatorError, running
 from local.registry import DeploymentRecord, registered
 
 CONFIG: Final = ROOT / "local" / "config.json"
-"""The configuration without `--config`, in which alarms on the first job stop its runs."""
+"""The default configuration without `--config`. In it, alarms on the first job stop runs of this job."""
 JOBS: Final = ("nightly-etl", "hourly-report", "ad-hoc")
 progress: Final = Console(stderr=True)
 
@@ -53,7 +53,7 @@ def _deploy(emulator: Emulator, config: Path) -> DeploymentRecord:
 
 
 def show(record: DeploymentRecord) -> None:
-    """Print what was deployed, and last the command that points another terminal to it."""
+    """Print the deployment and, last, the command that sets the variables in another terminal."""
     table = Table(title="Gluebrake runs on this machine", title_justify="left", show_header=False)
     # Long values are folded, not truncated, so that they can be copied.
     table.add_column()
@@ -62,7 +62,7 @@ def show(record: DeploymentRecord) -> None:
         table.add_row(name, value)
     progress.print(table)
     progress.print("Ctrl-C ends the emulator.")
-    # A line that is not wrapped can be copied.
+    # The command is not wrapped, so that it can be copied.
     progress.print(
         f'To use the AWS CLI and gluebrake, run in another terminal: eval "$({_command()} env --local)"',
         markup=False,
@@ -72,7 +72,7 @@ def show(record: DeploymentRecord) -> None:
 
 
 def _command() -> str:
-    """Return `gluebrake` if every terminal finds it, else the path of that of this clone."""
+    """Return `gluebrake` if every terminal finds the command, else the path of the command in this clone."""
     own = Path(sys.executable).parent
     elsewhere = (path for path in os.get_exec_path() if Path(path).resolve() != own.resolve())
     found = shutil.which("gluebrake", path=os.pathsep.join(elsewhere))

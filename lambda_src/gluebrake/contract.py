@@ -1,6 +1,6 @@
-"""What others see: stop requests, outcome events, detail-types and attribute names.
+"""The public contract: stop requests, outcome events, detail-types and attribute names.
 
-It is a promise: a later version reads and writes the same.
+A later version reads and writes the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SWEEP_REPORT: Final = "Glue Sweep Report"
 """The EventBridge detail-type of a report event, which a sweep publishes."""
 
 NOTICE: Final = "Gluebrake Notice"
-"""The event type of a notice, in the metadata of its form for chat clients."""
+"""The event type of a notice, in the metadata for chat clients."""
 
 OUTCOME_SOURCE: Final = "gluebrake"
 """The EventBridge source of outcome events and report events."""
@@ -38,20 +38,20 @@ SENDER: Final = "GluebrakeSender"
 SUBMITTED_AT: Final = "GluebrakeSubmittedAt"
 STAGE: Final = "GluebrakeStage"
 VIA: Final = "GluebrakeVia"
-"""The message attributes that carry bookkeeping. The attempt counts for the stage in `GluebrakeStage`."""
+"""The message attributes for retries and provenance. The attempt counts for the stage in `GluebrakeStage`."""
 
-# Glue's pattern, for every dialect of regular expressions. It is in the schema only: since `$` accepts a
-# trailing newline, `characters` has the check.
+# Glue's pattern, in a form that all dialects of regular expressions accept. It is in the JSON Schema only. In
+# Python, `$` would accept a trailing newline, so the module `characters` has the check.
 _GLUE_PATTERN: Final = {"pattern": r"^[^\u0000-\u0008\u000A-\u001F\uFFFE\uFFFF]*$"}
 
-# The characters that SQS accepts.
+# The characters that SQS accepts, in the JSON Schema only.
 _TEXT_PATTERN: Final = {"pattern": r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]*$"}
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_GLUE_PATTERN)]
 """A job name or a run id, with Glue's own limits."""
 
 Note = Annotated[str, Meta(min_length=1, max_length=1024, extra_json_schema=_TEXT_PATTERN)]
-"""Free text for people. The limit keeps a retry message within the size that SQS accepts."""
+"""Free text for people. The limit keeps a retry message within SQS's maximum message size."""
 
 Argument = Annotated[str, Meta(max_length=1024, extra_json_schema=_TEXT_PATTERN)]
 """The name or the value of a run's argument."""
@@ -128,14 +128,14 @@ class Selection(Struct, frozen=True, gc=False, forbid_unknown_fields=True, renam
     exclude: _Except | UnsetType = field(default=UNSET, name="Except")
 
     def __hash__(self) -> int:
-        """Return a hash of some fields: a dict has none, and equal selections have equal fields."""
+        """Return a hash of some fields, because the field `arguments` is a dict, which cannot be hashed."""
         return hash((self.states, self.started_before, self.exclude))
 
 
 class StopRequest(
     Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename="pascal", omit_defaults=True
 ):
-    """Asks for runs of one job to be stopped: BatchStopJobRun's request, without its limit of 25, and more."""
+    """A request to stop runs of one job: BatchStopJobRun's request without its limit of 25 runs, and more."""
 
     job_name: _JobName
     job_run_ids: _JobRunIds | UnsetType = UNSET
@@ -148,7 +148,7 @@ class StopRequest(
 
 
 class StopOutcome(Struct, frozen=True, gc=False, kw_only=True, rename="camel", omit_defaults=True):
-    """What became of a run that was to be stopped, or of a request for which no run was found.
+    """The outcome of a run that a request named or selected, or of a request for which no run was found.
 
     Unknown values are left out.
     """

@@ -1,4 +1,4 @@
-"""Send what the results of a stage lead to: messages, log lines, metrics, outcome events, a notice."""
+"""Dispatch the results of a stage: send messages, write logs and metrics, publish events and a notice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class StageResult(NamedTuple):
-    """What became of the requests of a stage; `time` is when runs were submitted, or their states read."""
+    """The results of a stage. `time` is when stops were submitted, or when states were read."""
 
     time: datetime
     results: Sequence[RunResult] = ()
@@ -33,13 +33,13 @@ class StageResult(NamedTuple):
     """Messages that follow from the stage's work as a whole, not from a single result."""
     report: SweepReport | None = None
     sections: Sequence[Section] = ()
-    """What a notice says of the stage's work as a whole."""
+    """The sections of the notice about the stage's work as a whole."""
 
 
 def dispatch(stage_result: StageResult, dependencies: Dependencies, budget: CallBudget) -> frozenset[str]:
     """Send the messages, write log lines and metrics, and publish the final outcomes.
 
-    Return the ids of the messages that SQS has to redeliver, since what they led to could not be sent.
+    Return the ids of the messages that SQS must redeliver, because a message that follows could not be sent.
     """
     time, results, message_results, counts, messages, report, _ = stage_result
     routed = outgoing_messages(
@@ -59,15 +59,15 @@ def dispatch(stage_result: StageResult, dependencies: Dependencies, budget: Call
 def notify(
     dispatched: Iterable[tuple[StageResult, frozenset[str]]], dependencies: Dependencies, budget: CallBudget
 ) -> None:
-    """Publish one notice of an invocation: of each stage result, with the ids of its undelivered messages.
+    """Publish one notice about the invocation. `dispatched` has each stage result and its undelivered messages.
 
-    It is the invocation's last call, because nothing depends on it. No error of it has any other effect.
+    The notice is the invocation's last call, and its errors do not change any result.
     """
     if not dependencies.notice_topic.arn:
         return
     try:
         lost = _publish_notice(dispatched, dependencies, budget)
-    except Exception as error:  # noqa: BLE001 - the results of the stage stand, whatever happens here
+    except Exception as error:  # noqa: BLE001 - a lost notice must not change the results of the stage
         lost = type(error).__name__
     dependencies.telemetry.record_lost_notice(lost)
 

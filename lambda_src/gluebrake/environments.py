@@ -1,6 +1,6 @@
 """The environments of a configuration: the account and Region of each stack, and the keys that differ there.
 
-The infrastructure deploys a stack for each, and the operator's command reads the same ones.
+The infrastructure deploys a stack for each environment. The operator's command reads the same environments.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ KEY: Final = "environments"
 """The configuration key."""
 
 ALL: Final = "all"
-"""Where the name of an environment is expected, this is every environment. So none has this name."""
+"""The name that selects every environment. So no environment can have this name."""
 
 
 class EnvironmentsError(ValueError):
-    """The environments cannot be used. `mistakes` are all mistakes of all environments, one a line."""
+    """The environments cannot be used. `mistakes` has every mistake of every environment."""
 
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = tuple(mistakes)
@@ -30,7 +30,7 @@ class EnvironmentsError(ValueError):
 class Environment(Struct, frozen=True, kw_only=True):
     """An account and a Region with a stack of its own.
 
-    `overrides` are the configuration keys that differ there. Each replaces the whole value of the common part.
+    `overrides` are the configuration keys that differ there. Each replaces the whole value of the common key.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Environment(Struct, frozen=True, kw_only=True):
 
 
 class _Rule(NamedTuple):
-    """What a text must match, and the same in words."""
+    """A pattern that a text must match, and the pattern in words."""
 
     pattern: re.Pattern[str]
     allowed: str
@@ -59,11 +59,11 @@ _PLACE: Final = {
 }
 
 PLACE_KEYS: Final = tuple(_PLACE)
-"""The keys of an environment that are no configuration keys."""
+"""The keys of an environment that are not configuration keys."""
 
 
 def decode(configuration: Mapping[str, Any], source: str = "") -> dict[str, Environment]:
-    """Return the environments of a configuration by their names, and none without the key.
+    """Return the environments of a configuration by their names, empty without the key `environments`.
 
     Other keys are ignored. Raise EnvironmentsError, whose lines begin with `source` and the path of the key.
     """
@@ -117,7 +117,7 @@ def _mistakes(path: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shared(path: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the mistakes between two environments: of one account and Region, or of nearly one name."""
+    """Yield the mistakes between environments: equal account and Region, or names that differ only in case."""
     places: dict[tuple[str, str], str] = {}
     names: dict[str, str] = {}
     for name, value in values.items():

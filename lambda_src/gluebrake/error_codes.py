@@ -8,7 +8,7 @@ from typing import Final
 THROTTLED: Final = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
 )
-"""The call rate is over a limit: fewer calls succeed than are made."""
+"""The call rate exceeds a limit of AWS."""
 
 DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
 """IAM denies the call."""
@@ -20,10 +20,10 @@ NOT_FOUND: Final = "EntityNotFoundException"
 """Glue knows no such job or run."""
 
 NO_ANSWER: Final = "NoAnswer"
-"""Our own code: AWS did not answer in time, or its answer leaves out what was asked."""
+"""Gluebrake's own code: AWS did not respond in time, or the response lacks the requested data."""
 
 FINAL: Final = DENIED | INVALID
-"""A call that fails with one of these fails again when it is repeated: its targets are not retried.
+"""Error codes of calls that would fail again, so their targets are not retried.
 
-The code that BatchStopJobRun gives for a single run never decides: the run's state does.
+The code that BatchStopJobRun returns for a single run is not used here: the run's state decides.
 """

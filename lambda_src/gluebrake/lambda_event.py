@@ -16,7 +16,7 @@ from msgspec import Struct
 from gluebrake.contract import ATTEMPT, SENDER, STAGE, SUBMITTED_AT, VIA
 from gluebrake.model import Message
 
-# What SQS accepts as a message, less the attributes of a dead letter.
+# SQS's maximum message size, minus room for the attributes of a dead letter.
 _LARGEST_DIRECT: Final = 1_000_000
 _KEPT_OF_LARGER: Final = 65_536
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,12 +30,13 @@ class LambdaEvent(Struct, frozen=True):
 
 
 class Bookkeeping(Struct, frozen=True):
-    """How far a stage believes a message's attributes.
+    """The rules by which a stage believes a message's attributes.
 
-    An attempt that is not below `max_attempts`, or that counts for another stage, is 0. The first sender and
-    `via` are believed only of messages whose SenderId is one of `trusted_sender_ids`, and `via` also of SWEEP.
-    Attempt and submission time are believed of every message: a false one shortens the retries of its own
-    message only. To doubt those of the functions could make retries endless.
+    An attempt that is not below `max_attempts`, or that counts for another stage, becomes 0. The first sender
+    and `via` are believed only if the message's SenderId is in `trusted_sender_ids`, and `via` also from SWEEP.
+
+    Attempt and submission time are believed in every message, because a false value shortens only the retries
+    of its own message. Ignoring the functions' own values could make retries endless.
     """
 
     stage: str
@@ -45,7 +46,7 @@ class Bookkeeping(Struct, frozen=True):
 
 
 def parse(event: Any, *, request_id: str, now: datetime, bookkeeping: Bookkeeping) -> LambdaEvent:
-    """Split an event into messages, whether a mapping, a pipe, a topic, an alarm or a caller sends it."""
+    """Split an event of an event source mapping, a pipe, a topic, an alarm or a caller into messages."""
     records = event.get("Records") if isinstance(event, Mapping) else event
     if sqs_records := _all_from(records, "eventSource", "aws:sqs"):
         messages = (
@@ -74,7 +75,7 @@ def _direct(body: Any, message_id: str, now: datetime) -> Message:
 def _sqs_or_rejected(
     record: Mapping[str, Any], message_id: str, now: datetime, bookkeeping: Bookkeeping
 ) -> Message:
-    """Return a record as a message. SQS itself sends no malformed record, a caller may."""
+    """Return a record as a message. SQS sends no malformed record, but a direct caller may."""
     try:
         return sqs_message(record, bookkeeping)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -88,7 +89,7 @@ def _sqs_or_rejected(
 
 
 def sqs_message(record: Mapping[str, Any], bookkeeping: Bookkeeping) -> Message:
-    """Return a record as a message; raise an exception if it is not one of SQS's."""
+    """Return a record of SQS as a message. Raise an exception if the record is malformed."""
     system, attributes = record["attributes"], _strings(record.get("messageAttributes") or {})
     sent_at, sender = _time(system["SentTimestamp"]), _text(system.get("SenderId", ""))
     sender_id = _sender_id(sender)
@@ -111,7 +112,7 @@ def sqs_message(record: Mapping[str, Any], bookkeeping: Bookkeeping) -> Message:
 
 
 def _all_from(records: Any, member: str, source: str) -> Sequence[Mapping[str, Any]]:
-    """Return the records if each is from `source`, else none."""
+    """Return the records if all of them are from `source`, else an empty sequence."""
     if not isinstance(records, Sequence) or isinstance(records, str):
         return ()
     matching = [record for record in records if isinstance(record, dict) and record.get(member) == source]
@@ -147,7 +148,7 @@ def _attempt(text: str, max_attempts: int) -> int:
 
 
 def _submitted_at(text: str, sent_at: datetime) -> datetime | None:
-    """Return the time in the text, but none later than the message itself."""
+    """Return the time in the text, or the time at which the message was sent if that is earlier."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

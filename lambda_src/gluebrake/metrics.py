@@ -1,4 +1,4 @@
-"""What the functions count and measure. The values of these enumerations are the metrics' names."""
+"""The counts and measures of the functions. The values of these enumerations are the metrics' names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 @unique
 class Count(StrEnum):
-    """What an invocation counts besides outcomes; the value is the metric's name.
+    """A count of an invocation that is not an outcome. The value is the metric's name.
 
     The value of a problem is also the message of its log line.
     """
@@ -28,12 +28,12 @@ class Count(StrEnum):
 
 
 WATCHED: Final = frozenset({Count.SWEEPS_COMPLETED})
-"""The counts that an alarm watches by themselves. It fires if they are missing."""
+"""The counts with an alarm of their own, which fires if the count is missing."""
 
 
 @unique
 class Measure(StrEnum):
-    """What is measured of a run; the value is the field's name in the log, and the metric's name.
+    """A measure of a run. The value is the name of the log field and of the metric.
 
     Dollars are US dollars, and estimates by the configured prices.
     """
@@ -47,13 +47,13 @@ class Measure(StrEnum):
     ESTIMATED_COST_USD = "EstimatedCostUsd"
     """The cost of these DPU-hours."""
     FURTHER_COST_USD_AT_MOST = "FurtherCostUsdAtMost"
-    """What a stopped run could have cost besides, until its Timeout. Not to be summed: it may be retried."""
+    """The most that a stopped run could still have cost until its Timeout. Sums would count retries twice."""
     DPU_HOURS_AT_MOST = "DpuHoursAtMost"
     """An upper bound of the DPU-hours that an active run has used."""
     ESTIMATED_COST_USD_AT_MOST = "EstimatedCostUsdAtMost"
     """The cost of DPU_HOURS_AT_MOST."""
 
-    # That of Enum is written in Python, and each run that stops has a dictionary of measures.
+    # Enum.__hash__ is written in Python, and each run that stops has a dictionary of measures.
     __hash__ = str.__hash__
 
 
@@ -63,4 +63,4 @@ METRICS_OF_STOPPED_RUNS: Final = (
     Measure.DPU_HOURS_CONSUMED,
     Measure.ESTIMATED_COST_USD,
 )
-"""The measures that are metrics as well, of runs that were stopped."""
+"""The measures of stopped runs that are also metrics."""

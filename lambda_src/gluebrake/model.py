@@ -1,4 +1,4 @@
-"""What only Gluebrake sees: messages, targets, observations of runs, results. All values are frozen."""
+"""The internal values: messages, targets, observations of runs, results. All of them are frozen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_RUNS_PER_CALL: Final = 25
 """Glue's limit on the JobRunIds of one BatchStopJobRun call."""
 
 TERMINAL_STATES: Final = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
-"""A run in one of these states is over. Any other state counts as active, also one that Glue adds later."""
+"""A run in one of these states is over. All other states count as active, even states that Glue adds later."""
 
 
 class JobRun(Struct, frozen=True, order=True, gc=False):
@@ -29,10 +29,10 @@ class JobRun(Struct, frozen=True, order=True, gc=False):
 
 
 class AwsEnvironment(Struct, frozen=True, gc=False):
-    """The account and the Region in which runs may be stopped, and which alarms may ask for it.
+    """The account and the Region in which runs may be stopped, and the alarms that may request stops.
 
-    `alarm_namespaces` are the namespaces, besides Glue's, whose metrics name runs by their dimensions.
-    `alarm_accounts` are the monitoring accounts whose alarms on metrics of `account` are obeyed.
+    `alarm_namespaces` are further namespaces, in addition to Glue's, whose metrics name runs by dimensions.
+    `alarm_accounts` are the monitoring accounts whose alarms on metrics of `account` are accepted.
     """
 
     account: str
@@ -44,9 +44,9 @@ class AwsEnvironment(Struct, frozen=True, gc=False):
 class Message(Struct, frozen=True, gc=False):
     """A message from a queue, or a direct invocation, with the bookkeeping of its attributes.
 
-    `is_retry` means that one of the functions sent it. `attempt` counts earlier attempts, or earlier polls.
-    `via` is the event or notification that carried the request. `rejection` is why the message cannot be used,
-    whatever its body is.
+    `is_retry` means that one of the functions sent the message. `attempt` counts earlier attempts, or earlier
+    polls. `via` is the event or notification that carried the request. `rejection` says why the message cannot
+    be used, independently of its body.
     """
 
     message_id: str
@@ -69,15 +69,15 @@ class Message(Struct, frozen=True, gc=False):
 
 
 class NotARequest(Struct, frozen=True, gc=False):
-    """A body that is understood and does not ask for a stop, with the reason."""
+    """The reason why a valid body does not request a stop."""
 
     why: str
 
 
 class ParsedRequest(Struct, frozen=True, gc=False):
-    """A stop request with its message; `run_ids` are the runs that it names or that its selection matches.
+    """A stop request with its message. `run_ids` are the runs that it names or that its selection matches.
 
-    `inactive` is how many of the selected runs are stopping or over: they need no stop, only an outcome.
+    `inactive` is how many of the selected runs are stopping or over. These runs need no stop, only an outcome.
     """
 
     message: Message
@@ -87,7 +87,7 @@ class ParsedRequest(Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, message: Message, request: StopRequest) -> Self:
-        """Return a message's request with the runs that it names."""
+        """Return a message's request with the runs that the request names."""
         return cls(message, request, request.job_run_ids or ())
 
     @property
@@ -99,10 +99,10 @@ class ParsedRequest(Struct, frozen=True, gc=False):
 class StopTarget(Struct, frozen=True, gc=False, kw_only=True):
     """One run to stop: a distinct (job name, run id, dry run) of an invocation.
 
-    `request` is that of the earliest message that names the run, without run ids and selection. It travels
-    whole: retry message, confirm message and dead letter are written from it. `sender` and `via` are that
-    message's. `message_ids` has the earliest first. `maybe_already_stopped` is true when an earlier attempt at
-    this target may have stopped the run.
+    `request`, `sender` and `via` are from the earliest message that names the run. `request` has no run ids and
+    no selection. The retry message, the confirm message and the dead letter are written from `request`.
+    `message_ids` has the earliest message first. `maybe_already_stopped` is true if an earlier attempt at this
+    target may have stopped the run.
     """
 
     request: StopRequest
@@ -121,7 +121,7 @@ class StopTarget(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class StopBatch(Struct, frozen=True, gc=False):
-    """Targets of one job: 1 to 25, the runs of one BatchStopJobRun call."""
+    """The targets of one BatchStopJobRun call: 1 to 25 runs of one job."""
 
     job_name: str
     targets: tuple[StopTarget, ...]
@@ -129,28 +129,28 @@ class StopBatch(Struct, frozen=True, gc=False):
 
 @unique
 class Observation(StrEnum):
-    """What a call to Glue showed of a run."""
+    """The result of a call to Glue for a run."""
 
     SUBMITTED = "submitted"
-    """It is listed in SuccessfulSubmissions."""
+    """The run is listed in SuccessfulSubmissions."""
     STATE = "state"
-    """Its state was read."""
+    """The state of the run was read."""
     NOT_FOUND = "not found"
-    """Glue knows no such job, or no such run of it."""
+    """Glue does not know the job or the run."""
     UNKNOWN = "unknown"
-    """It was refused or left out of the answer, and its state could not be read."""
+    """Glue refused the run or left it out of the response, and its state could not be read."""
     DENIED = "denied"
     """IAM denied the call."""
     PROTECTED = "protected"
-    """IAM denied the call, and the job carries the protect tag."""
+    """IAM denied the call, and the job has the protect tag."""
     CALL_FAILED = "call failed"
-    """The whole call failed, or was not answered in time."""
+    """The whole call failed, or Glue did not respond in time."""
     NOT_CALLED = "not called"
-    """Its call was not started: no time was left, or Glue was throttling."""
+    """The call for the run was not started: no time was left, or Glue was throttling."""
 
 
 class RunFacts(Struct, frozen=True, gc=False):
-    """What Glue reports of a run, from its fields of those names; None where it does not report.
+    """Glue's fields of a run, with Glue's names. A field that Glue does not report is None.
 
     https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
     """
@@ -173,7 +173,7 @@ class RunFacts(Struct, frozen=True, gc=False):
 
     @property
     def is_active(self) -> bool:
-        """Whether there is something to stop. A state that Glue adds later counts as active."""
+        """Whether the run can be stopped. A state that Glue adds later counts as active."""
         return not self.is_over and self.state != "STOPPING"
 
     @property
@@ -182,12 +182,12 @@ class RunFacts(Struct, frozen=True, gc=False):
         return self.state in TERMINAL_STATES
 
     def ended_since(self, time: datetime | None) -> bool:
-        """Return whether the run is over and ended at `time` or later; never for None."""
+        """Return whether the run is over and ended at `time` or later. For None, return False."""
         return self.is_over and time is not None and self.completed_on is not None and self.completed_on >= time
 
 
 class Finding(Struct, frozen=True, gc=False):
-    """What was observed of a target's run; `code` and `error` are Glue's where it gave any."""
+    """The observation of a target's run. `code` and `error` are Glue's error, if Glue returned one."""
 
     target: StopTarget
     observation: Observation
@@ -195,7 +195,7 @@ class Finding(Struct, frozen=True, gc=False):
     error: str = ""
     run: RunFacts | None = None
     response_lost: bool = False
-    """Whether a call went unanswered: that call may have stopped the run."""
+    """Whether a call had no response. That call may have stopped the run."""
 
     @property
     def state(self) -> str:
@@ -204,7 +204,7 @@ class Finding(Struct, frozen=True, gc=False):
 
 
 class ActiveRuns(Struct, frozen=True, gc=False):
-    """The listed runs of a job, or why they could not be listed: an error's code, empty if no call was made."""
+    """The listed runs of a job, or the error code if they could not be listed, empty if no call was made."""
 
     job_name: str
     complete: bool = False
@@ -214,7 +214,7 @@ class ActiveRuns(Struct, frozen=True, gc=False):
 
 
 class RunResult(Struct, frozen=True, gc=False):
-    """What became of a target."""
+    """The outcome of a target."""
 
     target: StopTarget
     outcome: Outcome
@@ -222,24 +222,24 @@ class RunResult(Struct, frozen=True, gc=False):
     error: str = ""
     state: str = ""
     measures: Mapping[Measure, float | None] = {}
-    """What is measured of the run; None where Glue does not report it."""
+    """The measures of the run. A value that Glue does not report is None."""
     run: RunFacts | None = None
-    """What Glue reported of the run, if its state was read."""
+    """Glue's fields of the run, if its state was read."""
 
 
 class MessageResult(Struct, frozen=True, gc=False):
-    """What became of a message that led to no target, or not yet to one."""
+    """The outcome of a message that has no target, or not yet a target."""
 
     message: Message
     outcome: Outcome
     why: str
     code: str = ""
     request: StopRequest | None = None
-    """What the message asks for, where it could be read."""
+    """The request of the message, if it could be read."""
 
 
 class OutgoingMessage(Struct, frozen=True, gc=False):
-    """A message to send, and the ids of the messages that led to it. They are done when it is sent."""
+    """A message to send, and the ids of its source messages. The source messages are done when it is sent."""
 
     queue: Queue
     body: str
@@ -256,9 +256,9 @@ class Notice(Struct, frozen=True, gc=False):
 
 
 class JobReading(Struct, frozen=True, gc=False):
-    """What a sweep read of a job: its runs that are not over, and the time of each successful first attempt.
+    """The result of reading a job: its runs that are not over, and the time of each successful first attempt.
 
-    `complete` means that no further run can be active. `error` is why it is false.
+    `complete` means that no other run of the job can be active. If it is false, `error` says why.
     """
 
     job_name: str
@@ -269,10 +269,10 @@ class JobReading(Struct, frozen=True, gc=False):
 
 
 class JobDefinition(Struct, frozen=True, gc=False):
-    """What Glue's definition of a job says; the type is its Command.Name, empty if Glue gives none."""
+    """The definition of a job in Glue. The type is its Command.Name, empty if Glue gives none."""
 
     type: str = ""
     arguments: Mapping[str, Any] = {}
     """The default arguments, as Glue gives them."""
     fixed_arguments: Mapping[str, Any] = {}
-    """The arguments that a run's own do not replace, as Glue gives them."""
+    """The arguments that a run's arguments do not override, as Glue gives them."""

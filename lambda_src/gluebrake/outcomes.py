@@ -1,4 +1,4 @@
-"""The one table of outcomes: which stage decides one, where its target goes next, and what it means."""
+"""The table of outcomes: which stage decides an outcome, where its target goes next, and what it means."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Route(StrEnum):
 
 @unique
 class Outcome(StrEnum):
-    """What became of a target or of a message; the value is the metric's name."""
+    """The outcome of a target or of a message. The value is the metric's name."""
 
     STOP_SUBMITTED = "StopSubmitted"
     ALREADY_STOPPING = "AlreadyStopping"
@@ -47,12 +47,12 @@ class Outcome(StrEnum):
     SWEPT = "Swept"
     SWEEP_LATE = "SweepLate"
 
-    # That of Enum is written in Python, and each message looks outcomes up several times.
+    # Enum.__hash__ is written in Python, and each message looks outcomes up several times.
     __hash__ = str.__hash__
 
     @property
     def is_failure(self) -> bool:
-        """Whether a dead letter results, unless the request is a dry run."""
+        """Whether the outcome leads to a dead letter. A dry run never leads to a dead letter."""
         return self in _FAILURES
 
     @property
@@ -63,21 +63,21 @@ class Outcome(StrEnum):
 
 @unique
 class NoticeKind(StrEnum):
-    """What a notice is about; the value is the configuration's."""
+    """A subject of notices. The value is the name in the configuration."""
 
     STOPPED = "stopped"
     """A run that was stopped."""
     NOT_STOPPED = "notStopped"
     """A run, or a request, that could not be stopped."""
     POLICIES = "policies"
-    """What a sweep found that needs attention."""
+    """A finding of a sweep that needs attention."""
 
 
 class OutcomeFacts(NamedTuple):
-    """What is known of an outcome: the names of its stages, its route, its meaning in one sentence.
+    """The facts about an outcome: the names of its stages, its route, its meaning in one sentence.
 
-    An outcome with a `notice` is in the notice of its invocation, unless the request is a dry run. A message
-    that cannot be read has none, so that a notice on a queue of the stack leads to no other.
+    An outcome with a `notice` is in the notice of its invocation, unless the request is a dry run. The outcome
+    of an unreadable message has none. So a notice that reaches a queue of the stack causes no other notice.
     """
 
     stages: tuple[str, ...]

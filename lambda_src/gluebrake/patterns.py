@@ -1,4 +1,4 @@
-"""Patterns of job names: `*` is any text, and every other character is itself."""
+"""Patterns of job names: `*` matches any text, and every other character matches itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def matches_any(patterns: Iterable[str], name: str) -> bool:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Return whether `name` matches. `*` is any text, every other character is itself."""
+    """Return whether `name` matches. `*` matches any text, and every other character matches itself."""
     first, *middle, last = pattern.split("*") if "*" in pattern else (pattern, None)
     if last is None:
         return name == first

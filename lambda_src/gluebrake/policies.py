@@ -134,7 +134,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
 
     @property
     def has_limit(self) -> bool:
-        """Whether a run must exceed something, instead of only being active."""
+        """Whether the policy has a limit that a run must exceed. Without a limit, every active run matches."""
         return (self.max_minutes, self.max_times_usual, self.max_dpu_hours) != (None, None, None)
 
     @property
@@ -158,7 +158,7 @@ class Trigger(StrEnum):
 
 
 class DuePolicy(Struct, frozen=True):
-    """A policy, and the moment at which ages are counted. It matches no run that started later."""
+    """A policy, and the due time at which the ages of runs are counted. No run that started later matches."""
 
     policy: Policy
     due: datetime
@@ -166,7 +166,7 @@ class DuePolicy(Struct, frozen=True):
 
 
 class DueRequest(Struct, frozen=True):
-    """What a message asks of SWEEP: policies by their names, their due time, and what sent the message."""
+    """The request in a message to SWEEP: names of policies, their due time, and what triggered the message."""
 
     policies: tuple[str, ...]
     due: datetime

@@ -1,4 +1,4 @@
-"""What a DPU-hour costs. The prices are configured, so all dollars that follow from them are estimates."""
+"""The price of a DPU-hour. Prices are configured, so all amounts of dollars are estimates."""
 
 from __future__ import annotations
 

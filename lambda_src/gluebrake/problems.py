@@ -1,4 +1,4 @@
-"""What alarms count: all that the functions know to be wrong, in three numbers by what to do about it."""
+"""The problems that alarms count: each problem of the functions, in three classes by the action to take."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from gluebrake.metrics import Count
 from gluebrake.outcomes import Outcome
 
 ALL_FUNCTIONS: Final = "gluebrake"
-"""The `service` of these numbers. One metric for all functions costs less than a metric for each."""
+"""The `service` of these metrics. One metric for all functions costs less than a metric for each function."""
 
 
 @unique
 class Problem(StrEnum):
-    """A class of problems; the value is the name of its metric, and of its alarm."""
+    """A class of problems. The value is the name of its metric, and of its alarm."""
 
     RUNS_NOT_STOPPED = "RunsNotStopped"
-    """Runs that are still running, though a stop request or a guardrail policy means them."""
+    """Runs that are still running, although a stop request or a guardrail policy should stop them."""
     REQUESTS_REFUSED = "RequestsRefused"
     """Requests that their senders must correct."""
     MALFUNCTIONS = "Malfunctions"
-    """Work of Gluebrake's own that was not done, or not completely."""
+    """Gluebrake's own tasks that failed, completely or in part."""
 
 
 KINDS: Final[Mapping[Problem, tuple[Outcome | Count, ...]]] = {
@@ -46,7 +46,7 @@ KINDS: Final[Mapping[Problem, tuple[Outcome | Count, ...]]] = {
         Outcome.SWEEP_LATE,
     ),
 }
-"""The outcomes and counts that make up each number. Each has a log line of level WARNING or ERROR."""
+"""The outcomes and counts in each class. Each has a log line of level WARNING or ERROR."""
 
 PROBLEM_OF: Final[Mapping[str, Problem]] = {kind: problem for problem, kinds in KINDS.items() for kind in kinds}
 """The class of each kind of problem."""

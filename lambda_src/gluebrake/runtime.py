@@ -20,22 +20,22 @@ from gluebrake.parsing.messages import parse_messages
 from gluebrake.wiring import Dependencies
 
 POISON_PILL_RECEIVE_COUNT: Final = 3
-"""A message that was received this many times may be a poison pill: one that crashes the function."""
+"""A message that was received this many times may be a poison pill, which crashes the function."""
 
 D = TypeVar("D", bound=Dependencies)
 Work = Callable[[Sequence[tuple[Message, R]], D, CallBudget], StageResult]
-"""Does what the requests ask for. Each comes with its message."""
+"""The work of a stage on requests, each paired with its message."""
 
 
 class _Processed(NamedTuple):
-    """What became of a group of messages; SQS redelivers those in `undelivered`."""
+    """The result of a group of messages. SQS redelivers the messages in `undelivered`."""
 
     stage_result: StageResult
     undelivered: frozenset[str]
 
 
 class DispatchError(RuntimeError):
-    """A result of a direct invocation could not be sent: the caller must invoke the function again."""
+    """A result of a direct invocation could not be sent, so the caller must invoke the function again."""
 
 
 def invoke(event: Any, context: Any, dependencies: D, *, parse: Parser[R], work: Work[R, D]) -> dict[str, Any]:
@@ -80,8 +80,9 @@ def isolate_poison_pills(
 ) -> Iterator[tuple[list[Message], bool]]:
     """Yield the messages to process together, then each poison pill candidate alone, and whether more follow.
 
-    At every other delivery the candidates come in reverse order, so that each of them is processed before the
-    one that crashes the function. With the call budget exhausted none can crash it, and the rest is one group.
+    The order of the candidates is reversed at every other delivery, so that each harmless candidate is at some
+    time processed before the poison pill. With the call budget exhausted, no message can crash the function, so
+    the remaining candidates are one group.
     """
     trusted = [m for m in messages if m.receive_count < POISON_PILL_RECEIVE_COUNT]
     candidates = [m for m in messages if m.receive_count >= POISON_PILL_RECEIVE_COUNT]
@@ -106,7 +107,7 @@ def _delete_completed(
 def _run_isolated(
     messages: Sequence[Message], dependencies: D, budget: CallBudget, parse: Parser[R], work: Work[R, D]
 ) -> _Processed:
-    """Run the stage on the messages. After an exception SQS redelivers these, and no others."""
+    """Run the stage on the messages. After an exception, SQS redelivers these messages and no others."""
     try:
         return _run(messages, dependencies, budget, parse, work)
     except Exception as error:  # noqa: BLE001 - no exception may cause the redelivery of other messages

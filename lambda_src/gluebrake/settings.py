@@ -13,11 +13,11 @@ from gluebrake.prices import Prices
 
 PREFIX: Final = "GLUEBRAKE_"
 
-# Lambda updates a function's code before its configuration, so new code runs with old variables for a moment.
+# Lambda updates a function's code before its configuration, so new code can briefly run with old variables.
 _FORMER_NAMES: Final = {"GLUEBRAKE_OWN_SENDERS": "GLUEBRAKE_TRUSTED_SENDER_IDS"}
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=255)]
-"""Matches a job's name: `*` is any text, every other character is itself, and case matters."""
+"""A pattern of job names: `*` matches any text, every other character matches itself, and case matters."""
 
 Seconds = Annotated[int, Meta(ge=1, le=900)]
 """A delay that one SQS message can have."""
@@ -32,11 +32,11 @@ T = TypeVar("T", bound=Struct)
 
 
 class SettingsError(ValueError):
-    """Values that break rules. The text names each of them and its rule."""
+    """Invalid values. The text names each value and the rule that it breaks."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + name.upper()):
-    """What every function reads from its environment. Values are JSON, except plain strings."""
+    """The settings that every function reads from its environment. Values are JSON, except plain strings."""
 
     dead_letter_queue_url: str
     event_bus_name: str
@@ -50,7 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename=lambda name: PREFIX + n
     detailed_metrics: bool = False
 
     def __post_init__(self) -> None:
-        """Check that no first delay of a backoff exceeds its longest."""
+        """Check that the first delay of each backoff does not exceed its longest delay."""
         pairs = {
             PREFIX + name.upper(): getattr(self, name) for name in self.__struct_fields__ if name in _BACKOFFS
         }
@@ -65,7 +65,7 @@ _BACKOFFS: Final = frozenset({"confirm_seconds", "retry_seconds"})
 
 
 class ConfirmSettings(Settings, frozen=True, kw_only=True):
-    """What CONFIRM reads from its environment, and STOP as well."""
+    """The settings that CONFIRM reads from its environment. STOP reads them as well."""
 
     confirm_queue_url: str
     confirm_seconds: tuple[Seconds, Seconds]
@@ -73,7 +73,7 @@ class ConfirmSettings(Settings, frozen=True, kw_only=True):
 
 
 class StopSettings(ConfirmSettings, frozen=True, kw_only=True):
-    """What STOP reads from its environment."""
+    """The settings that STOP reads from its environment."""
 
     stop_queue_url: str
     jobs: Annotated[tuple[Pattern, ...], Meta(min_length=1)]
@@ -88,7 +88,7 @@ class StopSettings(ConfirmSettings, frozen=True, kw_only=True):
 
 
 class SweepSettings(Settings, frozen=True, kw_only=True):
-    """What SWEEP reads from its environment."""
+    """The settings that SWEEP reads from its environment."""
 
     stop_queue_url: str
     jobs: Annotated[tuple[Pattern, ...], Meta(min_length=1)]
@@ -99,7 +99,7 @@ class SweepSettings(Settings, frozen=True, kw_only=True):
 
 
 def environment(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables for `values`, which has values by the names of Settings' fields."""
+    """Return the environment variables for `values`, whose keys are the names of Settings' fields."""
     return {
         PREFIX + name.upper(): value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in values.items()
@@ -121,7 +121,7 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
 
 
 def checked(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Make a `kind` from values by their encoded names. Raise SettingsError with every mistake."""
+    """Return a `kind` made of values by their encoded names. Raise SettingsError with every mistake."""
     problems = [problem for f in msgspec.structs.fields(kind) for problem in _problems(f, values)]
     if problems:
         raise SettingsError("; ".join(problems))
@@ -132,9 +132,9 @@ def checked(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 class Mistake(NamedTuple):
-    """A value that breaks the `rule` of its type; `path` is its key and, in a list, its index.
+    """A value that breaks the `rule` of its type. `path` is its key and, in a list, its index.
 
-    The value is UNSET for a field that an object lacks, and the type is None for a field that it must not have.
+    For a missing field, the value is UNSET. For an unknown field, the type is None.
     """
 
     path: str
@@ -144,7 +144,7 @@ class Mistake(NamedTuple):
 
 
 def mistakes(path: str, value: Any, kind: Any) -> list[Mistake]:
-    """Return every mistake of a value that must have the type `kind`. Those of its parts replace its own."""
+    """Return every mistake of a value that must have the type `kind`. Mistakes of its parts replace its own."""
     if of_parts := [*_mistakes_of_parts(path, value, kind)]:
         return of_parts
     try:

@@ -1,7 +1,7 @@
 """The table of stages: which queue each consumes, and which AWS operations it calls.
 
-Telemetry, the functions' artifact, IAM actions, the dashboard and the operator's command derive their facts
-from here. The module imports nothing, so reading it loads no stage.
+Telemetry, the functions' artifact, IAM actions, the dashboard and the operator's command are derived from this
+table. The module imports no module of Gluebrake, so that importing it loads no stage.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 @unique
 class Queue(StrEnum):
-    """The queues, by their names in log lines and messages to operators."""
+    """A queue. The value is its name in log lines and messages to operators."""
 
     STOP = "stop"
     CONFIRM = "confirm"
@@ -22,7 +22,7 @@ class Queue(StrEnum):
 
 
 class Stage(NamedTuple):
-    """A Lambda function and the queue that it consumes; `operations` by service, as botocore names both.
+    """A Lambda function and the queue that it consumes. `operations` has botocore's names, by service.
 
     A stack has an optional stage only if its configuration asks for it.
     """
@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The start of the names of its resources and of the stack's outputs, such as `Stop` in `StopQueue`."""
+        """The start of the names of the stage's resources and outputs, such as `Stop` in `StopQueue`."""
         return self.name.capitalize()
 
 
@@ -44,7 +44,7 @@ _DISPATCH: Final = {
     "events": ("PutEvents",),
     "sns": ("Publish",),
 }
-"""What every stage calls to send results on."""
+"""The operations with which every stage dispatches its results."""
 
 STAGES: Final[Mapping[str, Stage]] = {
     stage.name: stage
@@ -73,7 +73,7 @@ STAGES: Final[Mapping[str, Stage]] = {
 
 
 def operations(names: Iterable[str] = STAGES) -> dict[str, tuple[str, ...]]:
-    """Return the operations that any of the stages calls, by service, both sorted."""
+    """Return the operations that these stages call, by service. Services and operations are sorted."""
     stages = [STAGES[name] for name in names]
     services = sorted({service for stage in stages for service in stage.operations})
     return {

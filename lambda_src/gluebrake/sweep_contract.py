@@ -1,6 +1,6 @@
-"""What others see of SWEEP: the request that starts a sweep, and the report event.
+"""The public contract of SWEEP: the request that starts a sweep, and the report event.
 
-It is a promise, as `gluebrake.contract` is. Only SWEEP and the operator's command load it.
+A later version reads and writes the same. Only SWEEP and the operator's command import this module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 
 class SweepRequest(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename="pascal"):
-    """Asks SWEEP to apply deployed policies, as of a due time. It is the input of the schedules."""
+    """A request that SWEEP applies deployed policies, as of a due time. It is the input of the schedules."""
 
     policies: Annotated[tuple[str, ...], Meta(min_length=1)]
     due: Annotated[datetime, Meta(tz=True)]

@@ -1,6 +1,6 @@
-"""A sweep: read the jobs that the due policies mean, and conclude which runs to report and to stop.
+"""A sweep: read the jobs that the due policies consider, and conclude which runs to report and to stop.
 
-SWEEP and `gluebrake sweep` run the same code. It sends nothing.
+The function SWEEP and the command `gluebrake sweep` share this code. A sweep itself sends nothing.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from gluebrake.policies import STREAMING, DuePolicy
 from gluebrake.prices import Prices
 from gluebrake.sweep_contract import SweepReport
 
-# A run ends after seven days; a streaming run only in the next weekly maintenance window after that:
+# A run ends after seven days. A streaming run can last until the weekly maintenance window after that:
 # https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
 _OLDEST_RUN: Final = timedelta(days=8)
 _OLDEST_STREAMING_RUN: Final = timedelta(days=15)
 
 
 class Sweep(Struct, frozen=True):
-    """What a sweep found. It is incomplete if a job in question was not read, or a call failed."""
+    """The result of a sweep. The sweep is incomplete if a considered job was not read, or a call failed."""
 
     conclusion: Conclusion
     jobs_not_read: tuple[str, ...]
     errors: tuple[str, ...]
     jobs_left_out: tuple[str, ...] = ()
-    """Jobs that a policy's patterns name, and that `jobs` or `protectedJobs` exclude."""
+    """Jobs that a policy's patterns include, but `jobs` or `protectedJobs` in the configuration exclude."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that the policies mean was read."""
+        """Whether every job that the policies consider was read."""
         return not self.jobs_not_read and not self.errors
 
     def report(self, swept_at: datetime) -> SweepReport:
-        """Return what others see of the sweep."""
+        """Return the public report of the sweep."""
         return SweepReport(
             swept_at=swept_at,
             complete=self.is_complete,
@@ -65,12 +65,12 @@ def sweep(  # noqa: PLR0913 - the last five are passed by name
     shuffle: Callable[[list[str]], None],
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Sweep:
-    """Sweep all jobs that the policies consider. `progress` gets the number of jobs read, and of all."""
+    """Sweep all jobs that the policies consider. `progress` gets the number of jobs read, and of all jobs."""
     by_job, errors = _jobs_in_question(policies, reader)
     left_out = {name for name in by_job if limits.rejection(name) is not None}
     by_job = {name: of_job for name, of_job in by_job.items() if name not in left_out}
     names = list(by_job)
-    # An incomplete sweep leaves other jobs unread than the one before.
+    # In a random order, successive incomplete sweeps leave different jobs unread.
     shuffle(names)
     judgements: list[Judgement] = []
     for index, name in enumerate(names):
@@ -91,7 +91,7 @@ def sweep(  # noqa: PLR0913 - the last five are passed by name
 def _jobs_in_question(
     policies: Sequence[DuePolicy], reader: JobReader
 ) -> tuple[dict[str, list[DuePolicy]], list[str]]:
-    """Return the policies that name each job, in their order, and the errors of the listings."""
+    """Return the policies that consider each job, in their order, and the errors of the ListJobs calls."""
     listed: dict[tuple[tuple[str, str], ...], set[str]] = {}
     errors: list[str] = []
     for tags in grouped(policies, _tags):
@@ -112,12 +112,12 @@ def _tags(due: DuePolicy) -> tuple[tuple[str, str], ...]:
 
 
 def _oldest_active(policies: Sequence[DuePolicy]) -> datetime:
-    """Return the time before which no run that a policy means can have started."""
+    """Return a time before which no run that can still be active has started."""
     return min(
         due.due - (_OLDEST_STREAMING_RUN if STREAMING in due.policy.types else _OLDEST_RUN) for due in policies
     )
 
 
 def _new_error(error: str, errors: Sequence[str]) -> list[str]:
-    """Return the error unless it is known: hundreds of jobs may be unread for one reason."""
+    """Return the error unless it is in `errors`, because hundreds of jobs may be unread for one reason."""
     return [error] if error and error not in errors else []

@@ -1,4 +1,4 @@
-"""What operators and alarms see: a log line for each result, a metric for each outcome."""
+"""The logs and metrics for operators and alarms: a log line for each result, a metric for each outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NO_MEASURES: Final[Mapping[Measure, float | None]] = {}
 _NO_MEMBERS: Final = "{}"
 _encoder: Final = msgspec.json.Encoder(enc_hook=str)
 
-# CloudWatch Logs cuts a line at 256 kB. A run with the longest names has some 2 kB.
+# CloudWatch Logs cuts a line at 256 kB. A run with the longest names takes about 2 kB.
 _RUNS_IN_A_LINE: Final = 100
 
 
@@ -60,21 +60,20 @@ def _encode(members: Any) -> str:
     try:
         return _encoder.encode(members).decode()
     except UnicodeEncodeError:
-        # This encoder escapes what is not Unicode text.
+        # The standard library's encoder escapes unpaired surrogates, which UTF-8 cannot encode.
         return json.dumps(msgspec.to_builtins(members, enc_hook=str), default=str)
 
 
 def _joined(*objects: str) -> str:
-    """Return one JSON object with the members of several, no two of which have a name in common."""
+    """Return one JSON object with the members of several objects, which have no name in common."""
     return f"{{{','.join([text[1:-1] for text in objects if text != _NO_MEMBERS])}}}"
 
 
 class Telemetry:
-    """A function's log and metrics; `service` is its name in both, and the name of its stage.
+    """A function's log and metrics. `service`, the name of its stage, is in every line and metric.
 
-    Metrics without `detailed` are the outcomes and those that an alarm watches. CloudWatch bills a metric for
-    each hour in which it has a value, so what did not happen is not emitted:
-    https://aws.amazon.com/cloudwatch/pricing/
+    Without `detailed`, only outcomes and counts with an alarm are metrics. CloudWatch bills a metric for each
+    hour in which it has a value, so a count of zero is not emitted: https://aws.amazon.com/cloudwatch/pricing/
     """
 
     def __init__(self, service: str, *, observe: bool = False, detailed: bool = True) -> None:
@@ -101,7 +100,7 @@ class Telemetry:
     ) -> None:
         """Log and count each outcome. SQS redelivers the messages in `undelivered`.
 
-        A target is done as soon as one of its messages is.
+        SQS redelivers a target's result only if it redelivers all messages of the target.
         """
         self._log(
             [
@@ -118,7 +117,7 @@ class Telemetry:
         self._count(outcomes)
 
     def record_report(self, report: SweepReport, *, will_repeat: bool) -> None:
-        """Log what a sweep found, at most 100 runs a line; `will_repeat` means that SQS redelivers it."""
+        """Log a sweep's report, at most 100 runs a line. With `will_repeat`, SQS redelivers the request."""
         shared = {"swept_at": report.swept_at, "complete": report.complete, "will_redeliver": will_repeat}
         for policy in report.policies:
             fields = {**shared, **msgspec.to_builtins(policy)}
@@ -138,13 +137,13 @@ class Telemetry:
         self._count({Count.UNEXPECTED_ERRORS: 1})
 
     def record_lost_events(self, lost: Mapping[str, int]) -> None:
-        """Log and count the outcome events that could not be published, by error code."""
+        """Log and count the events that could not be published, by error code."""
         for code, count in lost.items():
             self._logger.warning(Count.OUTCOME_EVENTS_LOST.value, extra={"error_code": code, "events": count})
         self._count({Count.OUTCOME_EVENTS_LOST: sum(lost.values())})
 
     def record_lost_notice(self, error_code: str) -> None:
-        """Log and count a notice that could not be published. Without an error code, none was lost."""
+        """Log and count a notice that could not be published. An empty error code means that none was lost."""
         if error_code:
             self._logger.warning(Count.NOTICES_LOST.value, extra={"error_code": error_code})
         self._count({Count.NOTICES_LOST: int(bool(error_code))})
@@ -152,17 +151,17 @@ class Telemetry:
     def flush(self, counts: Mapping[Count, int]) -> None:
         """Write the metrics of the invocation, with `counts`."""
         self._count(counts)
-        # Not by Powertools' `add_metric`: it formats all values of a metric for each value that is added.
+        # Powertools' `add_metric` would format all values of a metric again for each value that is added.
         for metrics, values in ((self._metrics, self._values), (self._problem_metrics, self._problems)):
             for metric_set in _metric_sets(values):
                 sys.stdout.write(_encode(metrics.serialize_metric_set(metrics=metric_set)) + "\n")
             values.clear()
 
     def _log(self, lines: Sequence[tuple[ResultLine, Mapping[Measure, float | None]]]) -> None:
-        """Write the lines together, each as Logger would write it.
+        """Write the lines together, each in the form of Powertools' Logger.
 
-        Logger would take longer for a line than the rest of an invocation takes for a run. So it formats one
-        line for each level, and the lines differ from that by their own fields only.
+        Logger takes more time for a line than the rest of an invocation takes for a run. So Logger formats one
+        line for each level, and each line adds only its own fields.
         """
         least, shared = self._logger.log_level, dict[int, str]()
         written: list[str] = []
@@ -177,7 +176,7 @@ class Telemetry:
         self._write("".join(f"{line}\n" for line in written))
 
     def _write(self, text: str) -> None:
-        """Write to the log. As in Logger, an error has no effect on what follows."""
+        """Write to the log. As in Logger, an error does not stop the invocation."""
         handler = cast("logging.StreamHandler[TextIO]", self._logger.registered_handler)
         try:
             handler.stream.write(text)
@@ -186,7 +185,7 @@ class Telemetry:
             handler.handleError(self._record(logging.ERROR))
 
     def _fields_of_logger(self, level: int) -> dict[str, Any]:
-        """Return the fields that Logger adds to each line of a level, besides the message."""
+        """Return the fields that Logger adds to each line of a level, without the message."""
         text = self._logger.registered_formatter.format(self._record(level))
         fields: dict[str, Any] = msgspec.json.decode(text)
         return {name: value for name, value in fields.items() if name != "message"}

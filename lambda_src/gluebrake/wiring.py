@@ -1,4 +1,4 @@
-"""What a stage depends on, and the AWS clients that its handler makes it from."""
+"""The dependencies of a stage, and the AWS clients from which its handler builds them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
 
-# Without `eq` and `repr`, as in `aws/`: nothing uses them, and each cold start would generate them.
+# `eq` and `repr` are off, as in `aws/`: nothing uses them, and each cold start would generate their code.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dependencies:
-    """What every stage depends on. `queue` is the one that it consumes."""
+    """The dependencies of every stage. `queue` is the queue that the stage consumes."""
 
     aws_environment: AwsEnvironment
     queues: Queues
@@ -51,7 +51,7 @@ class Dependencies:
 
 
 def initialised_by_lambda(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether Lambda is importing the handler. Until it is done, the function has more CPU than later.
+    """Return whether Lambda is importing the handler. During the import, the function has more CPU than later.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
@@ -65,13 +65,13 @@ def aws_environment(settings: Settings) -> AwsEnvironment:
 
 
 def glue_client(settings: Settings) -> GlueClient:
-    """Make a client of Glue."""
+    """Create a client of Glue."""
     client: GlueClient = _client("glue", settings, attempts=2, read_timeout=10)
     return client
 
 
 def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
-    """Make the part of Glue that a stage needs; only STOP reads tags."""
+    """Return the part of Glue that a stage needs. Only STOP reads tags."""
     return Glue(
         glue_client(settings),
         calls_at_once=settings.calls_at_once,
@@ -81,7 +81,7 @@ def glue(settings: Settings, *, protect_tag: str = "") -> Glue:
 
 
 def queues(settings: Settings, urls: Mapping[Queue, str]) -> Queues:
-    """Make the queues that a stage sends to: those of `urls`, and the dead-letter queue."""
+    """Return the queues to which a stage sends: the queues in `urls`, and the dead-letter queue."""
     return Queues(
         _client("sqs", settings, attempts=3, read_timeout=5),
         urls={Queue.DEAD_LETTER: settings.dead_letter_queue_url, **urls},
@@ -90,7 +90,7 @@ def queues(settings: Settings, urls: Mapping[Queue, str]) -> Queues:
 
 
 def event_bus(settings: Settings) -> EventBus:
-    """Make the bus for outcome events. Its client is made when the first event is published."""
+    """Return the bus for events. Its client is created when the first event is published."""
     return EventBus(
         cache(lambda: _client("events", settings, attempts=2, read_timeout=5)),
         name=settings.event_bus_name,
@@ -100,20 +100,20 @@ def event_bus(settings: Settings) -> EventBus:
 
 
 def notice_topic(settings: Settings) -> NoticeTopic:
-    """Make the topic for notices. Its client is made when the first notice is published."""
+    """Return the topic for notices. Its client is created when the first notice is published."""
     make_client = cache(lambda: _client("sns", settings, attempts=2, read_timeout=5))
     return NoticeTopic(make_client, arn=settings.notice_topic_arn)
 
 
 @cache
 def _session() -> Session:
-    """Return botocore's session. boto3's own would import much that no function uses."""
+    """Return a session of botocore. boto3's session would import modules that no function uses."""
     share_certificates(os.environ)
     return Session()
 
 
 def _client(service: str, settings: Settings, *, attempts: int, read_timeout: float) -> Any:
-    # A connection may be stale after Lambda has frozen the function, which is worth one immediate retry.
+    # After Lambda has frozen the function, a connection may be stale. One immediate retry then succeeds.
     config = Config(
         connect_timeout=2,
         read_timeout=read_timeout,

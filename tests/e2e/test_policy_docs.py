@@ -74,5 +74,5 @@ def test_the_lines_for_the_emulator_stop_what_is_not_protected(sweeping_deployme
 
 
 def test_the_emulator_starts_as_this_deployment_does() -> None:
-    """The page starts the emulator by the command and the option with which the tests deploy."""
-    assert START.split()[1:5] == ["-m", "local", "up", "--config"]
+    """The page starts the emulator by the target whose command is that with which the tests deploy."""
+    assert START.split() == ["make", "local", "CONFIG=policies.json"]

@@ -14,6 +14,8 @@ from infra.config import Config
 from infra.costs import (
     DEFAULT_STACK,
     LOADS,
+    OWN_CPU_SECONDS,
+    OWN_CPU_SECONDS_OF_A_RUN,
     REQUESTS_A_DAY,
     Billed,
     Invocation,
@@ -21,6 +23,7 @@ from infra.costs import (
     Usage,
     batch,
     idle_month,
+    own_seconds,
     total,
 )
 from tests.infra.conftest import Synthesise
@@ -175,3 +178,11 @@ def test_the_documents_have_what_the_dashboard_adds() -> None:
     number = sum(name != "gluebrake" for name in shown)
     assert f"There are {number} custom metrics at 0.30 USD a month" in TEXT
     assert f"{0.30 * number:.2f} USD if every metric has data in every hour" in TEXT
+
+
+def test_less_memory_makes_own_work_longer() -> None:
+    """A function has one vCPU with 1,769 MB, less of one with less memory, and is no faster with more."""
+    with_one_cpu = own_seconds(1_000, 1_769)
+    assert with_one_cpu == OWN_CPU_SECONDS + 1_000 * OWN_CPU_SECONDS_OF_A_RUN
+    assert own_seconds(1_000, 512) == pytest.approx(with_one_cpu * 1_769 / 512)
+    assert own_seconds(1_000, 3_538) == with_one_cpu

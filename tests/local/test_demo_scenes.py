@@ -100,11 +100,11 @@ def test_the_policy_shows_what_it_found() -> None:
     runaway, protected = _text(scenes.swept(observation())).splitlines()
     assert runaway.split(maxsplit=2)[::2] == [
         "nightly-backfill",
-        "13 h  up to $57  stopped: ran longer than 12 hours",
+        "13 h  cost ≤ $57  stopped: older than 12 hours",
     ]
     assert protected.split(maxsplit=2)[::2] == [
         "nightly-audit",
-        "20 h  up to $88  not stopped: has the protect tag",
+        "20 h  cost ≤ $88  not stopped: has the protect tag",
     ]
 
 

@@ -1,4 +1,4 @@
-"""An emulator leaves nothing behind, however it or its parent ends, and does not affect another emulator."""
+"""An emulator leaves no process or file, even if it is killed, and does not affect another emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator's Glue behaves as AWS Glue does, where ministack's does not."""
+"""The emulator's Glue runs jobs as AWS Glue does. ministack's own Glue does not."""
 
 from __future__ import annotations
 

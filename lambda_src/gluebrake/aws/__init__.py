@@ -1,1 +1,1 @@
-"""The only modules that call AWS. Each checks what AWS answers before it passes it on."""
+"""The only modules that call AWS. Each validates the responses of AWS before it returns them."""

@@ -1,4 +1,4 @@
-"""Calls on which nothing depends: they take the time that is left, and never raise."""
+"""Optional calls, such as publishing an event: they use the time that is left, and never raise."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 SHORTEST_CALL_SECONDS: Final = 1.0
-"""With less time than this, no call is made."""
+"""With less time left than this, no call is made."""
 
 NO_TIME: Final = "NoTime"
 """The error code of a call that was not made, or not answered in time."""
 
 
 def failure(call: Future[Any]) -> str:
-    """Return the error code of a call that did not succeed, empty if it did."""
+    """Return the error code of a failed call, empty if the call succeeded."""
     if call.cancelled() or not call.done():
         return NO_TIME
     error = call.exception()

@@ -1,4 +1,4 @@
-"""The call budget of an invocation: which calls to AWS may still start. And the one fan-out of calls."""
+"""The call budget of an invocation, which decides whether a call to AWS may start, and parallel calls."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _CLOSING_SECONDS: Final = 1.0
 
 _DISPATCH_SECONDS: Final = 2.0
 _DISPATCH_SECONDS_PER_RESULT: Final = 0.001
-"""A batch of ten messages, or of ten events, takes 80 ms, and eight batches are sent at once."""
+"""The time to send one result. A batch of ten messages or events takes 80 ms, and eight are sent at once."""
 
 
 class NotStartedError(Exception):
-    """The call budget does not let a call start."""
+    """The call budget does not allow a call to start."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class CallBudget:
-    """The time and the throttled calls of an invocation: they decide whether a further call may start.
+    """The time and the throttled calls of an invocation, which decide whether another call may start.
 
     The first call may always start, so that every invocation makes progress. After it, no call starts when
     Glue has throttled three calls, or when only the time that is reserved for dispatch is left.
@@ -41,12 +41,12 @@ class CallBudget:
     calls: Counter[str] = field(default_factory=Counter, init=False)
     throttled: int = field(default=0, init=False)
     unusable_messages: int = field(default=0, init=False)
-    """Messages whose results are dispatched besides those of the stage."""
+    """Messages that cannot be used. Their results are dispatched together with the results of the stage."""
     _closed: bool = field(default=False, init=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def reserve_for_dispatch(self, results: int) -> None:
-        """Keep the time to dispatch so many results of the stage, but at most half of what is left."""
+        """Reserve the time to dispatch this number of results, but at most half of the time that is left."""
         seconds = _DISPATCH_SECONDS + _DISPATCH_SECONDS_PER_RESULT * (results + self.unusable_messages)
         self.reserved = min(seconds, self.seconds_left() / 2)
 
@@ -58,13 +58,13 @@ class CallBudget:
             self.calls[operation] += 1
 
     def is_exhausted(self) -> bool:
-        """Return whether no further call may start. Once true, it remains so for the whole invocation."""
+        """Return whether no more calls may start. Once true, the result is true for the whole invocation."""
         out_of_budget = self.throttled >= _MAX_THROTTLED_CALLS or self._is_time_up()
         self._closed = self._closed or (out_of_budget and bool(self.calls))
         return self._closed
 
     def close_when_late(self) -> bool:
-        """Return whether no further call may start. When the time is up, not even the first one may."""
+        """Return whether no more calls may start. When the time is up, even the first call may not start."""
         self._closed = self._closed or self._is_time_up()
         return self.is_exhausted()
 
@@ -72,17 +72,17 @@ class CallBudget:
         return self.usable_seconds() < _SHORTEST_CALL_SECONDS
 
     def record_response(self, operation: str, response: Any, error_code: str = "") -> None:
-        """Count the retries that botocore made for a response, and the response itself if it is throttling."""
+        """Count the retries that botocore made before a response, and the response if it is throttling."""
         with self._lock:
             self.calls[operation] += botocore_retries(response)
             self.throttled += error_code in THROTTLED
 
     def usable_seconds(self) -> float:
-        """Return how many seconds responses may still be waited for."""
+        """Return how many more seconds the invocation may wait for responses."""
         return max(0.0, self.seconds_left() - self.reserved)
 
     def leftover_seconds(self) -> float:
-        """Return how much of the reserved time is left for work on which nothing depends."""
+        """Return how many seconds of the reserved time are left for optional calls."""
         return min(self.reserved, self.seconds_left() - _CLOSING_SECONDS)
 
 
@@ -94,9 +94,10 @@ def botocore_retries(response: Any) -> int:
 def fan_out(
     call: Callable[[T], R], items: Sequence[T], *, workers: int, seconds: float | None
 ) -> list[tuple[T, Future[R]]]:
-    """Call with each item, `workers` at a time, and wait at most `seconds`; None waits for all.
+    """Call with each item, `workers` at a time, and wait at most `seconds`. None waits for all calls.
 
-    What has not started by then is cancelled. What is still running is left to itself.
+    After that time, calls that have not started are cancelled. Calls that are still running continue in their
+    threads, but nothing waits for them.
     """
     if not items:
         return []
@@ -125,7 +126,7 @@ def _call_each(call: Callable[[T], R], waiting: deque[tuple[T, Future[R]]]) -> N
 def _settle(future: Future[R], call: Callable[[T], R], item: T) -> None:
     try:
         response = call(item)
-    except BaseException as error:  # noqa: BLE001 - it concerns this item only, and the future has it
+    except BaseException as error:  # noqa: BLE001 - the future of this item reports the error
         future.set_exception(error)
     else:
         future.set_result(response)

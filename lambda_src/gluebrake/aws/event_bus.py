@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 MAX_ENTRIES: Final = 10
 
 _LONGEST_LIST: Final = 100
-# PutEvents accepts 256 kB with all members of the entry, in UTF-8.
+# PutEvents accepts 256 kB for an entry, which counts every member of the entry in UTF-8.
 _LARGEST_DETAIL: Final = 240_000
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EventBus:
-    """The bus for outcome and report events; an empty name publishes none. The first event makes the client."""
+    """The bus for outcome events and report events. With an empty `name`, no event is published.
+
+    The client is created when the first event is published.
+    """
 
     make_client: Callable[[], EventBridgeClient]
     name: str
@@ -41,14 +44,14 @@ class EventBus:
     calls_at_once: int
 
     def publish(self, outcomes: Sequence[StopOutcome], seconds: float) -> Mapping[str, int]:
-        """Publish outcomes for at most so many seconds. Return how many events were lost, by error code.
+        """Publish outcomes within `seconds`. Return how many events were lost, by error code.
 
-        Nothing depends on an event, so nothing is retried and no exception is raised.
+        No run's outcome depends on an event, so nothing is retried and no exception is raised.
         """
         return self._publish_each([self._outcome_entry(outcome) for outcome in outcomes], seconds)
 
     def publish_report(self, report: SweepReport, seconds: float) -> Mapping[str, int]:
-        """Publish a sweep's report, as `publish` does."""
+        """Publish a sweep's report within `seconds`. Return how many events were lost, by error code."""
         return self._publish_each([self._report_entry(report)], seconds)
 
     def _publish_each(self, entries: Sequence[Entry], seconds: float) -> Mapping[str, int]:
@@ -58,7 +61,7 @@ class EventBus:
             return {best_effort.NO_TIME: len(entries)}
         try:
             return self._publish(entries, seconds)
-        except Exception as error:  # noqa: BLE001 - the results of the stage stand, whatever happens here
+        except Exception as error:  # noqa: BLE001 - a lost event must not change the results of the stage
             return {best_effort.code(error): len(entries)}
 
     def _publish(self, entries: Sequence[Entry], seconds: float) -> Counter[str]:
@@ -96,7 +99,7 @@ class EventBus:
 
 
 def _report_detail(report: SweepReport, entries: int = _LONGEST_LIST) -> str:
-    """Return a report as JSON. If it is too large, its lists are cut, and it says so."""
+    """Return a report as JSON. If it is too large, its lists are cut and `truncated` is true."""
     lists = {name: getattr(report, name) for name in ("runs", "jobs_not_read", "jobs_left_out", "errors")}
     cut: dict[str, Any] = {name: of_list[:entries] for name, of_list in lists.items()}
     detail = msgspec.json.encode(replace(report, **cut, truncated=cut != lists)).decode()

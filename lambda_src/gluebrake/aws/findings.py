@@ -1,4 +1,4 @@
-"""Findings from what Glue answers, or does not answer."""
+"""Findings from Glue's responses, and from calls without a response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Group = list[Finding]
 
 
 class CallError(Exception):
-    """A call to Glue that did not succeed: Glue's error code, or the exception's name."""
+    """A failed call to Glue. `code` is Glue's error code, or the exception's name."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(code, text)
@@ -27,19 +27,19 @@ class CallError(Exception):
 
 
 def not_called(finding: Finding) -> Finding:
-    """Return the finding of a run whose call was not started. One that Glue refused before stays unknown."""
+    """Return the finding of a run whose call was not started. A run that Glue refused before stays unknown."""
     observation = Observation.UNKNOWN if finding.code else Observation.NOT_CALLED
     return replace(finding, observation=observation)
 
 
 def without_response(finding: Finding, error: str) -> Finding:
-    """Return the finding of a run of which the answer says nothing: the call may have stopped it."""
+    """Return the finding of a run that the response does not name: the call may have stopped the run."""
     code, error = finding.code or NO_ANSWER, finding.error or error
     return replace(finding, observation=Observation.UNKNOWN, code=code, error=error, response_lost=True)
 
 
 def read_response(group: Group, response: Mapping[str, Any]) -> Group:
-    """Return what BatchStopJobRun answers for each run of the group."""
+    """Return the finding of each run of the group from the response of BatchStopJobRun."""
     submitted, refused = glue_responses.submissions(response)
     repeated = botocore_retries(response) > 0
     findings = [replace(finding, code="", error="", response_lost=repeated) for finding in group]
@@ -64,16 +64,16 @@ def unread(finding: Finding, error: CallError) -> Finding:
 
 
 def with_state(finding: Finding, run: RunFacts | None) -> Finding:
-    """Return the finding with the state that was read, unchanged if there is none."""
+    """Return the finding with the state that was read. Without a state, the finding does not change."""
     return replace(finding, observation=Observation.STATE, run=run) if run else finding
 
 
 def split(findings: Group, observation: Observation) -> tuple[Group, Group]:
-    """Return the findings with the observation, and the rest."""
+    """Return the findings with this observation, and all other findings."""
     matching = [finding for finding in findings if finding.observation is observation]
     return matching, [finding for finding in findings if finding.observation is not observation]
 
 
 def by_job(findings: Group) -> list[Group]:
-    """Return the findings in groups of one job each."""
+    """Return the findings in groups, one group for each job."""
     return list(grouped(findings, attrgetter("target.run.job_name")).values())

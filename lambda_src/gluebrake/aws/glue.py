@@ -1,6 +1,6 @@
-"""The only module that calls Glue: stops runs, reads their states, lists active ones.
+"""Stops Glue job runs, reads their states, and lists active runs.
 
-It returns findings, one for each target. `gluebrake.decisions` turns them into outcomes.
+The results are findings, one for each target. `gluebrake.decisions` turns findings into outcomes.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 Response = Mapping[str, Any]
 _SEVERAL: Final = 2
-# A run ends after seven days; a streaming run only in the next weekly maintenance window after that:
+# A run ends after seven days. A streaming run can last until the weekly maintenance window after that:
 # https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html, Timeout.
 _OLDEST_ACTIVE: Final = timedelta(days=15)
 _UNUSABLE_RUN: Final = CallError(NO_ANSWER, "Glue's answer has no run with an id and a state")
 _NO_RESPONSE_IN_TIME: Final = "no answer arrived before the function's deadline"
 
-# What the refusal of a whole call says of its runs. After an invalid or unknown one the states are read, since
-# the error does not say which run it is about.
+# The observation of every run of a call that Glue refused as a whole. An error for invalid input or an unknown
+# run does not name the run, so the states are read.
 _OBSERVED_BY_CODE: Final = {
     **dict.fromkeys(DENIED, Observation.DENIED),
     **dict.fromkeys({*INVALID, NOT_FOUND}, Observation.UNKNOWN),
@@ -61,14 +61,14 @@ class Glue:
     job_arn_prefix: str = ""
 
     def stop(self, batches: Sequence[StopBatch], budget: CallBudget) -> list[Finding]:
-        """Stop the runs, one call a batch. Read back unknown states, and read the tags of denied jobs."""
+        """Stop the runs, one call for each batch. Read unknown states, and the tags of jobs that IAM denied."""
         groups = [[Finding(target, Observation.NOT_CALLED) for target in batch.targets] for batch in batches]
         findings = self._read_unknown(self._each(self._stop_runs, groups, budget), budget)
         denied, rest = split(findings, Observation.DENIED)
         return [*rest, *self._each(self._mark_protected, by_job(denied), budget)]
 
     def read_states(self, targets: Sequence[StopTarget], budget: CallBudget) -> list[Finding]:
-        """Read the states of the runs, and call nothing else."""
+        """Read the states of the runs. No run is stopped."""
         return self._read_unknown([Finding(target, Observation.UNKNOWN) for target in targets], budget)
 
     def dry_run(self, targets: Sequence[StopTarget], budget: CallBudget) -> list[Finding]:
@@ -81,7 +81,7 @@ class Glue:
     def list_active(
         self, ended_since: Mapping[str, datetime | None], budget: CallBudget, now: datetime
     ) -> dict[str, ActiveRuns]:
-        """List the runs of each job that are not over, and those that ended since the job's time, if any."""
+        """List each job's runs that are not over, and its runs that ended since its time in `ended_since`."""
         listed = fan_out(
             lambda job: self._list_job(*job, budget, now),
             list(ended_since.items()),
@@ -102,7 +102,7 @@ class Glue:
         except NotStartedError as error:
             if not pages:
                 raise
-            # Without the rest, the pages that were read prove nothing.
+            # An incomplete list could miss the runs that the request means.
             raise CallError(NO_ANSWER, "there was no time to read all of the job's runs") from error
         listed = [run for page in pages for run in page if not run.is_over or run.ended_since(ended_since)]
         return ActiveRuns(job_name, complete=True, runs=tuple(listed))
@@ -112,7 +112,7 @@ class Glue:
         return run_pages(partial(self._call, self.client.get_job_runs, budget), job_name)
 
     def _stop_runs(self, group: Group, budget: CallBudget, *, is_half: bool = False) -> Group:
-        """Stop the runs by one call. Halve a group that Glue refuses as invalid, until that run is alone."""
+        """Stop the runs by one call. Halve a group that Glue refuses as invalid, to find the invalid run."""
         run_ids = [finding.target.run.run_id for finding in group]
         try:
             response = self._call(
@@ -136,7 +136,7 @@ class Glue:
         return read_response(group, response)
 
     def _is_valid_job(self, job_name: str, budget: CallBudget) -> bool:
-        """Return whether Glue accepts the job's name: otherwise it refuses each half of a batch as well."""
+        """Return whether Glue accepts the job's name. If not, Glue would refuse each half of a batch too."""
         try:
             self._call(self.client.get_job_runs, budget, JobName=job_name, MaxResults=1)
         except (NotStartedError, CallError) as error:
@@ -144,7 +144,7 @@ class Glue:
         return True
 
     def _read_unknown(self, findings: Group, budget: CallBudget) -> Group:
-        """Read the unknown states: a job's pages while they show several of its runs, then run by run."""
+        """Read unknown states: pages of a job while each shows several of its runs, then single runs."""
         unknown, known = split(findings, Observation.UNKNOWN)
         groups = by_job(unknown)
         paged = self._each(self._read_pages, [group for group in groups if len(group) > 1], budget)
@@ -153,7 +153,7 @@ class Glue:
         return [*known, *on_pages, *self._each(self._read_run, singles, budget)]
 
     def _read_pages(self, group: Group, budget: CallBudget) -> Group:
-        """Read pages, the newest runs first. A page that shows several of the runs saves calls."""
+        """Read pages, newest runs first, while a page saves calls because it shows several of the runs."""
         read: Group = []
         try:
             for page in self._pages(_job_name(group), budget):
@@ -219,7 +219,7 @@ class Glue:
 
 
 def _findings(future: Future[Group], group: Group) -> Group:
-    """Return what the work found, or for each run that it found nothing."""
+    """Return the findings of a group. If the work did not complete, each finding says why."""
     if future.cancelled() or (future.done() and isinstance(future.exception(), NotStartedError)):
         return [not_called(finding) for finding in group]
     if not future.done():
@@ -230,7 +230,7 @@ def _findings(future: Future[Group], group: Group) -> Group:
 
 
 def _active_runs(job_name: str, future: Future[ActiveRuns]) -> ActiveRuns:
-    """Return the listing. One that did not reach its end lists nothing."""
+    """Return a job's active runs, or why not all of them could be listed."""
     if future.cancelled():
         return ActiveRuns(job_name)
     if not future.done():
@@ -247,5 +247,5 @@ def _active_runs(job_name: str, future: Future[ActiveRuns]) -> ActiveRuns:
 
 
 def _job_name(group: Group) -> str:
-    """Return the name of the job of a group."""
+    """Return the name of the job to which all runs of the group belong."""
     return group[0].target.run.job_name

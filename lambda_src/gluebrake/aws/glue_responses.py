@@ -1,6 +1,6 @@
-"""Checks Glue's responses where they enter: what follows sees text, numbers, times and usable run ids only.
+"""Validates Glue's responses, so that other modules get only text, numbers, times and usable run ids.
 
-botocore passes on what a service sends, also a null or a value of another type than its model has.
+botocore does not validate responses: it can return a null, or a value of another type than its model has.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from gluebrake.model import JobDefinition, RunFacts
 _LONGEST_ID: Final = 255
 _NUMBERS: Final = (int, float)
 _LARGEST_NUMBER: Final = 1e12
-"""What is computed from larger numbers may be more than JSON and CloudWatch accept."""
+"""The largest accepted number. Results computed from larger ones can exceed JSON's or CloudWatch's range."""
 
 
 def error(response: Any) -> tuple[str, str]:
-    """Return the code and the message of a refused call; without a code, Gluebrake's own."""
+    """Return the code and the message of a refused call. If Glue gives no code, the code is Gluebrake's own."""
     details = response.get("Error") if isinstance(response, Mapping) else None
     return _error(details, "Code", "Message")
 
 
 def submissions(response: Mapping[str, Any]) -> tuple[frozenset[str], dict[str, tuple[str, str]]]:
-    """Return the ids that BatchStopJobRun submitted, and the code and message of those that it refused."""
+    """Return the run ids that BatchStopJobRun submitted, and the code and message of each refused run id."""
     submitted = (_id(run.get("JobRunId")) for run in _objects(response.get("SuccessfulSubmissions")))
     refused = {
         run_id: _error(run.get("ErrorDetail"), "ErrorCode", "ErrorMessage")
@@ -98,7 +98,7 @@ def has_tag(response: Mapping[str, Any], key: str) -> bool:
 
 
 def tag_keys(response: Mapping[str, Any]) -> frozenset[str]:
-    """Return a job's tag keys, folded as IAM compares them: without regard to case.
+    """Return a job's tag keys in one case, because IAM compares tag keys without regard to case.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html, aws:ResourceTag.
     """
@@ -125,7 +125,7 @@ def _id(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return the value as text. Half of a surrogate pair, which UTF-8 does not have, becomes `?`."""
+    """Return the value as text. An unpaired surrogate, which UTF-8 cannot encode, becomes `?`."""
     text = value if isinstance(value, str) else "" if value is None else repr(value)
     return text if text.isascii() else text.encode(errors="replace").decode()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
 JOBS_IN_A_CALL: Final = 25
-"""BatchGetJobs has no documented limit. BatchStopJobRun's is 25."""
+"""The limit of BatchStopJobRun. AWS documents no limit for BatchGetJobs."""
 
 _SECONDS_BETWEEN_CALLS: Final = 0.1
 _MAX_THROTTLED_IN_A_ROW: Final = 3
@@ -37,7 +37,7 @@ _THROTTLED: Final = f"Glue throttled {_MAX_THROTTLED_IN_A_ROW} calls in a row"
 
 @dataclass(slots=True, eq=False, repr=False)
 class Pace:
-    """When the next call may start: ten a second, and none after three throttled calls in a row."""
+    """The pace of calls: ten a second, and no more calls after three throttled calls in a row."""
 
     seconds_left: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
@@ -46,7 +46,7 @@ class Pace:
     _next: float = 0.0
 
     def wait(self) -> None:
-        """Wait until the next call may start. Raise NotStartedError, with the reason, if none may."""
+        """Wait until the next call may start. Raise NotStartedError, with the reason, if no call may start."""
         if reason := self.ended:
             raise NotStartedError(reason)
         self.sleep(self._pause())
@@ -54,7 +54,7 @@ class Pace:
 
     @property
     def ended(self) -> str:
-        """Why no further call may start, empty if one may."""
+        """Why no more calls may start, empty if the next call may start."""
         if self.throttled >= _MAX_THROTTLED_IN_A_ROW:
             return _THROTTLED
         return _NO_TIME if self.seconds_left() - self._pause() < _SHORTEST_CALL_SECONDS else ""
@@ -76,8 +76,8 @@ class Pace:
 class JobReader:
     """The part of Glue's API that a sweep needs. It cannot stop a run.
 
-    `pace` is for names and runs. `closing_pace`, which may use the time that `pace` leaves, is for what a sweep
-    must know of the few jobs whose runs match.
+    `pace` is for the calls that list jobs and runs. `closing_pace` is for the definitions and tags of the few
+    jobs whose runs match, and may use the time that `pace` leaves.
     """
 
     client: GlueClient
@@ -93,15 +93,15 @@ class JobReader:
         return [name for page in pages for name in page]
 
     def read(self, job_name: str, oldest_active: datetime) -> JobReading:
-        """Read a job's runs, until no further one can be active: none that started before the time is.
+        """Read a job's runs, newest first, until a run that started before `oldest_active`.
 
-        Never raises: a job that cannot be read whole is not complete.
+        No exception is raised. If not all pages can be read, the reading is not complete.
         """
         runs: dict[str, RunFacts] = {}
         error = ""
         try:
             for page in run_pages(partial(self._call, self.client.get_job_runs, self.pace), job_name):
-                # Runs start while the pages are read, so pages may overlap. The later page is the newer state.
+                # Runs start while the pages are read, so pages may overlap. The later page has the newer state.
                 runs |= {run.run_id: run for run in page}
                 if is_last_page(page, oldest_active):
                     break
@@ -116,7 +116,7 @@ class JobReader:
         )
 
     def definitions(self, job_names: Sequence[str]) -> tuple[dict[str, JobDefinition], list[str]]:
-        """Return the definitions of the jobs that can be read, and the errors of the rest."""
+        """Return the definitions of the jobs that can be read, and the errors for all other jobs."""
         definitions: dict[str, JobDefinition] = {}
         errors: list[str] = []
         for names in chunked(job_names, JOBS_IN_A_CALL):
@@ -131,7 +131,7 @@ class JobReader:
         return definitions, errors
 
     def protected(self, job_names: Iterable[str]) -> tuple[dict[str, bool], list[str]]:
-        """Return whether each job that can be read has the protect tag, and the errors of the rest."""
+        """Return whether each job that can be read has the protect tag, and the errors for all other jobs."""
         protected: dict[str, bool] = {}
         errors: list[str] = []
         for name in job_names:
@@ -147,13 +147,13 @@ class JobReader:
         response = self._call(
             self.client.get_tags, self.closing_pace, ResourceArn=self.job_arn_prefix + job_name
         )
-        # For a job without tags Glue gives an empty object. An answer that has none shows nothing.
+        # For a job without tags, `Tags` is an empty object. A response without `Tags` proves nothing.
         if not isinstance(response.get("Tags"), Mapping):
             raise CallError(NO_ANSWER, "Glue's answer has no tags")
         return glue_responses.has_tag(response, self.protect_tag)
 
     def _call(self, operation: Callable[..., Any], pace: Pace, **parameters: Any) -> Mapping[str, Any]:
-        """Call, and again after throttling, until it succeeds or the pace ends."""
+        """Call an operation, and repeat a throttled call until it succeeds or no more calls may start."""
         while True:
             pace.wait()
             self.calls[operation.__name__] += 1
@@ -166,7 +166,7 @@ class JobReader:
                     raise CallError(code, text) from error
             except BotoCoreError as error:
                 raise CallError(type(error).__name__, str(error)) from error
-            except Exception as error:  # botocore's parsers raise any exception for JSON of another form
+            except Exception as error:  # botocore's parsers can raise any exception for unexpected JSON
                 raise CallError(NO_ANSWER, repr(error)) from error
             else:
                 self.calls[operation.__name__] += botocore_retries(response)
@@ -175,9 +175,10 @@ class JobReader:
 
 
 def _is_usual(run: RunFacts) -> bool:
-    """Return whether the run's time says how long the job usually takes: a retry may repeat a part only.
+    """Return whether the run shows how long the job usually takes.
 
-    Without an ExecutionTime the run has 0 seconds, by which any other run would take too long.
+    A retry may repeat only a part of the job. A run without an ExecutionTime has 0 seconds here, and would make
+    every other run look too long.
     """
     return run.state == "SUCCEEDED" and not run.previous_run_id and run.execution_seconds > 0
 

@@ -1,4 +1,4 @@
-"""The pages of Glue's listings, whichever caller reads them."""
+"""The pages of GetJobRuns and ListJobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def name_pages(list_jobs: Call, tags: Mapping[str, str]) -> Iterator[list[str]]:
 def _pages(
     call: Call, parse: Callable[[Mapping[str, Any]], list[T] | None], content: str, **parameters: Any
 ) -> Iterator[list[T]]:
-    """Yield the pages of a listing. Raise CallError if an answer is not a page, or if the list has no end."""
+    """Yield the pages of a listing. Raise CallError if a response is not a page, or if the list has no end."""
     while True:
         response = call(**parameters)
         page = parse(response)
@@ -51,6 +51,6 @@ def _pages(
 
 
 def is_last_page(page: Sequence[RunFacts], oldest_active: datetime) -> bool:
-    """Return whether no run on a later page, which is older, can be active: none started before the time."""
+    """Return whether no later page has an active run: later pages have older runs, from before the time."""
     started = [run.started_on for run in page if run.started_on]
     return bool(started) and min(started) < oldest_active

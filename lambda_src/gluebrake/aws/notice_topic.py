@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NoticeTopic:
-    """The topic for notices; an empty ARN publishes none. The first notice makes the client."""
+    """The SNS topic for notices. The client is created when the first notice is published."""
 
     make_client: Callable[[], SNSClient]
     arn: str
 
     def publish(self, notice: Notice, seconds: float) -> str:
-        """Publish a notice for at most so many seconds. Return why it was lost, as an error code, or nothing.
+        """Publish a notice within `seconds`. Return the error code if it was lost, else an empty text.
 
-        Nothing depends on a notice, so nothing is retried and no exception is raised.
+        No run's outcome depends on a notice, so nothing is retried and no exception is raised.
         """
         if seconds < best_effort.SHORTEST_CALL_SECONDS:
             return best_effort.NO_TIME

@@ -1,4 +1,4 @@
-"""The only module that calls SQS: sends in as few calls as fit, and reports what SQS did not accept."""
+"""The only module that calls SQS: sends messages in the fewest calls, and reports what SQS did not accept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Queues:
     calls_at_once: int
 
     def send(self, messages: Iterable[OutgoingMessage]) -> frozenset[str]:
-        """Send all messages. Return the ids of the messages that led to those that SQS did not accept."""
+        """Send all messages. Return the source message ids of each message that SQS did not accept."""
         cleaned = [_cleaned(message) for message in messages]
         failed = [message for message in cleaned if _size(message) > MAX_BYTES]
         fitting = grouped((m for m in cleaned if _size(m) <= MAX_BYTES), attrgetter("queue"))
@@ -49,7 +49,7 @@ class Queues:
         return frozenset(message_id for message in failed for message_id in message.message_ids)
 
     def delete(self, queue: Queue, receipt_handles: Sequence[str]) -> None:
-        """Delete messages that are done. One that cannot be deleted is delivered again."""
+        """Delete messages that are done. SQS redelivers a message that could not be deleted."""
         calls = list(chunked(receipt_handles, MAX_ENTRIES))
         fan_out(
             lambda handles: self._delete_batch(queue, handles), calls, workers=self.calls_at_once, seconds=None
@@ -76,13 +76,13 @@ class Queues:
 
 
 def _is_too_long(error: Exception) -> bool:
-    """Return whether SQS accepts fewer bytes in a batch than `MAX_BYTES`, as it did before 2025."""
+    """Return whether SQS accepts fewer bytes in a batch than `MAX_BYTES`, as SQS did before 2025."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", "")).endswith("BatchRequestTooLong")
 
 
 def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Put items into the batches of one call each: at most ten entries, and the bytes that SQS accepts."""
+    """Yield batches for one call each, with at most ten entries and `MAX_BYTES` bytes."""
     batch: list[T] = []
     room = MAX_BYTES
     for item in items:
@@ -105,7 +105,7 @@ def _bytes(text: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        return MAX_BYTES + 1  # SQS refuses half of a surrogate pair, whatever the size
+        return MAX_BYTES + 1  # SQS refuses an unpaired surrogate in a text of any size
 
 
 def _cleaned(message: OutgoingMessage) -> OutgoingMessage:

@@ -1,7 +1,8 @@
-"""Loads the certificates of authorities once for all connections.
+"""Loads the CA certificates once for all connections.
 
-urllib3 reads their file again for each connection, which takes most of the CPU time of an invocation with a few
-calls. A context that has them is shared instead. Each server's certificate and host name are checked as before.
+urllib3 would read the CA file for each connection, which takes most of the CPU time of an invocation with a few
+calls. Instead, all connections share one SSL context. Each server's certificate and host name are verified as
+without this module.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any, Final
 from botocore import httpsession
 
 _FILES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-"""The variables that name another file, in the order in which botocore reads them."""
+"""The environment variables that name another CA file, in the order in which botocore reads them."""
 
 _new_context = httpsession.create_urllib3_context
 _path_of = httpsession.get_cert_path
 
 
 def share_certificates(environ: Mapping[str, str]) -> None:
-    """Let the clients that are made from now on share one context."""
+    """Make all clients that are created from now on share one SSL context."""
     verify = next((environ[name] for name in _FILES if environ.get(name)), True)
     httpsession.create_urllib3_context = cache(partial(_context, verify))
     httpsession.get_cert_path = partial(_path_to_load, verify)
@@ -34,5 +35,5 @@ def _context(verify: Any) -> SSLContext:
 
 
 def _path_to_load(shared: Any, verify: Any) -> Any:
-    """Return the file that a connection still has to load: none if the context has it."""
+    """Return the CA file that a connection must load, or None if the shared context has loaded it."""
     return None if verify == shared else _path_of(verify)

@@ -1,1 +1,1 @@
-"""Pure decisions: values in, values out. No module here talks to AWS, reads a clock or logs."""
+"""Pure decisions: values in, values out. No module here calls AWS, reads a clock or writes a log."""

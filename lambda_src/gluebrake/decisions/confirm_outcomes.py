@@ -1,4 +1,4 @@
-"""Decide what became of each run that Glue was asked to stop."""
+"""Decide the outcome of each run that Glue was asked to stop."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gluebrake.metrics import Measure
 from gluebrake.model import TERMINAL_STATES, Finding, Observation, RunFacts, RunResult, StopTarget
 from gluebrake.outcomes import Outcome
 
-# A failed read proves nothing, so confirmation continues for a second deadline. After a pause of the function
-# both may have passed without a read, hence the least number of polls.
+# A failed read proves nothing, so confirmation continues for a second deadline. If the function was paused,
+# both deadlines may have passed without a read. So a minimum number of polls must fail as well.
 _DEADLINES_WITHOUT_A_READ: Final = 2
 _LEAST_POLLS: Final = 8
 
 
 def decide_confirmations(findings: Iterable[Finding], deadline_seconds: int, now: datetime) -> list[RunResult]:
-    """Decide what became of each run; its target has the time of submission."""
+    """Decide the outcome of each run. Its age counts from the submission time of its target."""
     return [_decide(finding, deadline_seconds, now) for finding in findings]
 
 
@@ -48,7 +48,7 @@ def _decide(finding: Finding, deadline_seconds: int, now: datetime) -> RunResult
 
 
 def measures(finding: Finding) -> dict[Measure, float | None]:
-    """Measure a run that stopped, by Glue's own fields. What Glue does not report is None, never guessed."""
+    """Measure a stopped run by Glue's fields. A value that Glue does not report is None, never guessed."""
     submitted_at, run = finding.target.submitted_at, finding.run or RunFacts("", "")
     took = run.completed_on - submitted_at if run.completed_on and submitted_at else None
     return {
@@ -58,7 +58,7 @@ def measures(finding: Finding) -> dict[Measure, float | None]:
 
 
 def age_seconds(target: StopTarget, now: datetime) -> float:
-    """Return how long ago the target was submitted for stopping, 0 if it was not."""
+    """Return how many seconds ago the stop of the target was submitted, 0 if it was not submitted."""
     return (now - target.submitted_at).total_seconds() if target.submitted_at else 0.0
 
 

@@ -1,4 +1,4 @@
-"""How many data processing units (DPUs) a run had, and how many DPU-hours it used, by Glue's own fields."""
+"""The data processing units (DPUs) that a run had, and the DPU-hours that it used, by Glue's fields."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DPUS_BY_WORKER_TYPE: Final[Mapping[str, float]] = {
 
 
 def dpus(run: RunFacts) -> float | None:
-    """Return the DPUs that the run had, None where Glue does not report enough."""
+    """Return the DPUs that the run had, None if Glue does not report enough."""
     if not run.worker_type or run.worker_type == "Standard":
         return run.max_capacity
     dpus_of_worker = DPUS_BY_WORKER_TYPE.get(run.worker_type)
@@ -33,7 +33,7 @@ def dpus(run: RunFacts) -> float | None:
 
 
 def dpu_hours(run: RunFacts) -> float | None:
-    """Return the DPU-hours that the run used: Glue's DPUSeconds where reported, else time by DPUs."""
+    """Return the DPU-hours that the run used: Glue's DPUSeconds if reported, else time multiplied by DPUs."""
     if run.dpu_seconds is not None:
         return run.dpu_seconds / 3600
     allocated = dpus(run)

@@ -1,4 +1,4 @@
-"""Which policies the messages of an invocation make due, as of which moment."""
+"""Decide which policies the messages of an invocation make due, and at which due time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LATEST: Final[Mapping[Trigger, timedelta]] = {
     Trigger.SCHEDULE: timedelta(minutes=15),
     Trigger.SIGNAL: timedelta(hours=6),
 }
-"""How long after its due time a sweep may still start. A policy of 20:00 must stop nothing at 02:00."""
+"""How long after its due time a sweep may start. A policy that is due at 20:00 must stop nothing at 02:00."""
 
 _LONGEST_NAMES: Final = 512  # a message can name policies of a megabyte
 

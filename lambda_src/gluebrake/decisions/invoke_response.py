@@ -9,17 +9,17 @@ from typing import Any, Final
 from gluebrake.model import MessageResult, RunResult
 from gluebrake.outcomes import Outcome
 
-# Lambda fails an invocation whose response is larger than 6,291,556 bytes, after all was done:
+# Lambda fails an invocation whose response is larger than 6,291,556 bytes, although all its work is done:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _LARGEST_RESPONSE: Final = 6_000_000
 _RUNS_OF_A_SHORTENED_RESPONSE: Final = 1000
 
-# The work goes on, so Glue's code of this attempt is not the answer.
+# Gluebrake will try again, so the error code is the outcome's name, not Glue's code for this attempt.
 _IN_PROGRESS: Final = frozenset({Outcome.RETRYING, Outcome.DEFERRED})
 
 
 def invoke_response(results: Sequence[RunResult], message_results: Iterable[MessageResult]) -> dict[str, Any]:
-    """Return each run either as submitted or with an error: Glue's code, or the outcome's name.
+    """Return each run as submitted, or with an error code: Glue's code or the outcome's name.
 
     https://docs.aws.amazon.com/glue/latest/webapi/API_BatchStopJobRun.html
     """
@@ -37,7 +37,7 @@ def _fits(response: Mapping[str, Any]) -> bool:
 
 
 def _shortened(response: Mapping[str, Sequence[Any]], runs: int) -> dict[str, Any]:
-    """Return the first `runs` of each list, or fewer long ones, and how many the whole lists have."""
+    """Return the first `runs` of each list, or fewer if they do not fit, and the length of each full list."""
     shortened = {
         **{name: of_list[:runs] for name, of_list in response.items()},
         "Truncated": {name: len(of_list) for name, of_list in response.items()},

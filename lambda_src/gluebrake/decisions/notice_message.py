@@ -1,4 +1,4 @@
-"""A notice as SNS takes it: a text for e-mail, and the schema of chat clients for all other subscribers.
+"""A notice in the form for SNS: a text for e-mail, and the schema of chat clients for all other subscribers.
 
 Chat clients (Amazon Q Developer in chat applications: Slack, Microsoft Teams) drop a message of any other
 schema: https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
@@ -16,7 +16,7 @@ from gluebrake.contract import NOTICE
 from gluebrake.decisions.notices import MOST_ITEMS, Item, Section
 from gluebrake.model import AwsEnvironment, Notice
 
-# SNS takes 256 kB. Chat clients and mail programs show far less.
+# SNS accepts 256 kB. Chat clients and mail programs show far less.
 _LARGEST_MESSAGE: Final = 64_000
 _LONGEST_TEXT: Final = 300
 
@@ -46,7 +46,7 @@ def _subject(sections: Sequence[Section], environment: AwsEnvironment) -> str:
 
 
 def _cut(sections: Sequence[Section], most_items: int) -> Iterator[tuple[Section, int]]:
-    """Yield the sections with the items to name, and how many more each has. The first sections go first."""
+    """Yield each section with the items to name, and how many it leaves out. Cut the last sections first."""
     for section in sections:
         named = section.items[:most_items]
         most_items -= len(named)
@@ -83,7 +83,7 @@ def _chat_lines(section: Section, more: int) -> Iterator[str]:
 
 
 def _code(text: str) -> str:
-    """Return outside text as code: clients apply no formatting to it, and no mention or link in it works."""
+    """Return untrusted text as code, in which chat clients apply no formatting, mentions or links."""
     text = _line(text).replace("`", "'")
     return "`" + text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") + "`"
 
@@ -107,6 +107,6 @@ def _email_lines(item: Item) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    """Return outside text as one line of limited length, without characters that change how text is shown."""
+    """Return untrusted text as one line of limited length, without characters that change how text is shown."""
     text = _NOT_ONE_LINE.sub(" ", text)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

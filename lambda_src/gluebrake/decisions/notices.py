@@ -1,4 +1,4 @@
-"""What a notice says of the outcomes of an invocation. `sweep_notices` has what it says of a sweep."""
+"""The sections of a notice about the outcomes of an invocation. `sweep_notices` has those about a sweep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gluebrake.outcomes import OUTCOMES, NoticeKind, Outcome
 
 
 class Item(Struct, frozen=True):
-    """A run, or a request without one. All but `what` and the details' labels is outside text."""
+    """A run, or a request without a run. Only `what` and the labels in `details` are trusted text."""
 
     job_name: str
     job_run_id: str
@@ -26,7 +26,7 @@ class Item(Struct, frozen=True):
 
 
 class Section(Struct, frozen=True):
-    """Items with the same heading, the first of `total`. `brief` is for the notice's subject."""
+    """The first items of `total` with the same heading. `brief` is for the notice's subject."""
 
     brief: str
     heading: str
@@ -35,7 +35,7 @@ class Section(Struct, frozen=True):
 
 
 MOST_ITEMS: Final = 20
-"""The runs that a notice names. It counts the rest."""
+"""The most runs that a notice names. Further runs are only counted."""
 
 _BRIEF: Final = {NoticeKind.STOPPED: "stopped", NoticeKind.NOT_STOPPED: "not stopped"}
 _HEADINGS: Final = {NoticeKind.STOPPED: "Stopped", NoticeKind.NOT_STOPPED: "Could not be stopped"}
@@ -47,9 +47,9 @@ def of_outcomes(
     undelivered: Collection[str],
     kinds: Collection[NoticeKind],
 ) -> list[Section]:
-    """Return a section for each kind of outcome, without dry runs and what SQS will redeliver.
+    """Return a section for each kind of outcome, without dry runs and without results that SQS will redeliver.
 
-    A target is done as soon as one of its messages is.
+    SQS redelivers a target's result only if it redelivers all messages of the target.
     """
     redelivered = frozenset(undelivered)
     noticed: list[RunResult | MessageResult] = [
@@ -90,7 +90,7 @@ def _of_run(result: RunResult) -> Item:
 
 
 def _sentences(result: RunResult) -> Iterator[str]:
-    """Yield what became of the run, and what it cost."""
+    """Yield the outcome of the run, and its cost."""
     measures = result.measures
     took = measures.get(Measure.TIME_TO_STOP)
     if result.outcome is Outcome.STOPPED:
@@ -116,7 +116,7 @@ def _of_request(result: MessageResult) -> Item:
 
 
 def _origin(request: StopRequest | None, sender: str, via: str) -> tuple[tuple[str, str], ...]:
-    """Return why and by whom a stop was requested. What the request says of itself is labelled as such."""
+    """Return why and by whom a stop was requested. The label says which text is only a claim of the request."""
     return (
         ("why", (request and request.reason) or ""),
         ("requested by, by its own words", (request and request.requested_by) or ""),

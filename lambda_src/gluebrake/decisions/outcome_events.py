@@ -1,4 +1,4 @@
-"""Which outcomes are published as events, and what an event holds."""
+"""Decide which outcomes are published as events, and the content of each event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gluebrake.contract import StopOutcome
 from gluebrake.metrics import Measure
 from gluebrake.model import MessageResult, RunResult
 
-# Ten events of the longest texts, with each character as six bytes of JSON, stay below PutEvents' 256 kB.
+# PutEvents accepts 256 kB a call. Ten events with the longest texts fit, even at six bytes of JSON a character.
 _LONGEST_TEXT: Final = 1024
 
 
@@ -20,10 +20,10 @@ def outcome_events(
     undelivered: frozenset[str],
     now: datetime,
 ) -> list[StopOutcome]:
-    """Return the final outcomes of requests that could be read, without those that SQS will redeliver.
+    """Return the final outcomes of readable requests, without results that SQS will redeliver.
 
-    A target is done as soon as one of its messages is. An unreadable message makes no event, so an outcome
-    event on a queue of the stack leads to no other.
+    SQS redelivers a target's result only if it redelivers all messages of the target. An unreadable message
+    leads to no event. So an outcome event that reaches a queue of the stack cannot cause another event.
     """
     return [
         *(

@@ -30,14 +30,14 @@ _submitted_at = attrgetter("submitted_at")
 
 
 class Limits(Struct, frozen=True):
-    """What may be stopped: patterns of job names, in which only `*` is special, and the size of a request."""
+    """What may be stopped: patterns of job names, in which only `*` is special, and the runs of a request."""
 
     jobs: tuple[str, ...]
     protected_jobs: tuple[str, ...]
     max_runs_per_request: int
 
     def rejection(self, job_name: str) -> tuple[Outcome, str, str] | None:
-        """Return the outcome, code and reason for a job of which no run may be stopped."""
+        """Return the outcome, code and reason if no run of the job may be stopped, else None."""
         if matches_any(self.protected_jobs, job_name):
             return Outcome.PROTECTED, "Protected", "the job matches protectedJobs"
         if not matches_any(self.jobs, job_name):
@@ -50,14 +50,14 @@ class Plan(Struct, frozen=True):
 
     stops: tuple[StopBatch, ...]
     dry_runs: tuple[StopTarget, ...]
-    """Targets whose states are read only."""
+    """Targets whose states are read, and whose runs are not stopped."""
     results: tuple[RunResult, ...]
     message_results: tuple[MessageResult, ...]
     targets: int
     requested: int
-    """How many times the messages name a run, without retries and redeliveries."""
+    """How many times all messages together name a run. Retries and redeliveries do not count."""
     duplicates: int
-    """How many times a message names a run that another mention names as well."""
+    """How many times a message names a run that was named before."""
 
 
 def plan(requests: Sequence[ParsedRequest], limits: Limits) -> Plan:
@@ -85,7 +85,7 @@ def as_dry_run(parsed: ParsedRequest) -> ParsedRequest:
 
 
 def merge(requests: Iterable[ParsedRequest]) -> list[StopTarget]:
-    """Return one target for each (job name, run id, dry run), those of the earliest message first."""
+    """Return one target for each (job name, run id, dry run), in the order of the messages."""
     by_target: dict[tuple[str, str, bool], list[ParsedRequest]] = {}
     for parsed in sorted(requests, key=attrgetter("message.sent_at", "message.message_id")):
         for run_id in dict.fromkeys(parsed.run_ids):
@@ -118,16 +118,17 @@ def _target(run: JobRun, merged: Sequence[ParsedRequest]) -> StopTarget:
 
 
 def _believed(messages: Sequence[Message]) -> list[Message]:
-    """Return the messages whose bookkeeping counts: the functions' own, else the one that claims the least.
+    """Return the messages whose attributes are believed: retries by the functions, else one message.
 
-    So a sender that claims attempts or a submission time shortens the retries of its own message only.
+    Without a retry, it is the message that claims no submission time and the fewest attempts. So a sender with
+    false attributes shortens the retries of its own message only.
     """
     own = [message for message in messages if message.is_retry]
     return own or [min(messages, key=lambda message: (message.submitted_at is not None, message.attempt))]
 
 
 def _without_runs(request: StopRequest) -> StopRequest:
-    """Return what a request says of each of its runs: all of it but the fields that say which runs it means."""
+    """Return the request without the fields that say which runs it means."""
     return msgspec.structs.replace(
         request, job_run_ids=UNSET, select=UNSET, include_attempts=False, attempts_started_before=UNSET
     )

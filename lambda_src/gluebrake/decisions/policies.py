@@ -1,6 +1,6 @@
-"""Which active runs of a job the due policies match, or warn of.
+"""Decide which active runs of a job the due policies match, or warn of.
 
-A sweep judges each job as soon as it is read. `sweep_conclusion` then applies types, tags and caps.
+A sweep judges each job as soon as it has read the job. `sweep_conclusion` then applies types, tags and caps.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from gluebrake.patterns import matches_any
 from gluebrake.policies import DuePolicy, Policy, Trigger
 
 LEAST_HISTORY: Final = 10
-"""The successful runs of a job that `maxTimesUsual` needs."""
+"""The least number of successful runs of a job that `maxTimesUsual` needs."""
 
-# No run is so old. Numbers that make no sense, from Glue, would otherwise exceed what a timedelta holds.
+# About 300 years. A nonsensical number from Glue could otherwise exceed the range of a timedelta.
 _LONGEST_SECONDS: Final = 1e10
 
 
 @unique
 class NotMatched(StrEnum):
-    """Why a policy does not match an active run. A run has the first reason that applies."""
+    """A reason why a policy does not match an active run. If several reasons apply, a run has the first."""
 
     JOB_NOT_READ = "JobNotRead"
     STOPPING = "Stopping"
@@ -44,7 +44,7 @@ class NotMatched(StrEnum):
 
 @unique
 class NotStopped(StrEnum):
-    """Why a sweep does not request to stop a run that a policy matches."""
+    """A reason why a sweep does not request to stop a run that a policy matches."""
 
     PROTECTED = "Protected"
     TAGS_UNKNOWN = "TagsUnknown"
@@ -70,7 +70,7 @@ MEANINGS: Final[Mapping[NotMatched | NotStopped, str]] = {
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """A run that a policy matches, or warns of, unless the job's type or tags say otherwise."""
+    """A run that a policy matches or warns of, before the job's type and tags are known."""
 
     due: DuePolicy
     job_name: str
@@ -78,7 +78,7 @@ class Candidate(Struct, frozen=True, gc=False):
     usual_seconds: float | None
     is_warning: bool
     is_new: bool
-    """Whether the run crossed the limit since the sweep before. Without a rate it is always true."""
+    """Whether the run crossed the limit since the previous sweep. Without a rate it is always true."""
 
 
 class Left(Struct, frozen=True, gc=False):
@@ -91,7 +91,7 @@ class Left(Struct, frozen=True, gc=False):
 
 
 class Judgement(Struct, frozen=True, gc=False):
-    """What the policies that consider a job find in its active runs."""
+    """The result of all policies that consider a job, for the job's active runs."""
 
     job_name: str
     policies: tuple[str, ...]
@@ -101,7 +101,7 @@ class Judgement(Struct, frozen=True, gc=False):
 
 
 def means_job(policy: Policy, job_name: str) -> bool:
-    """Return whether a policy means a job by its name."""
+    """Return whether the patterns of a policy include the job's name."""
     return matches_any(policy.jobs, job_name) and not matches_any(policy.exclude, job_name)
 
 
@@ -172,7 +172,7 @@ def _is_warning(due: DuePolicy, run: RunFacts, usual: float | None) -> bool:
 def _is_new(due: DuePolicy, run: RunFacts, usual: float | None) -> bool:
     """Return whether the run crossed the limit in the period that ends at the due time.
 
-    Without a rate there is no such period, and each signal and each command stands by itself.
+    Without a rate there is no such period, so the result is true. It is also true for a signal or a command.
     """
     if due.policy.period is None or due.trigger is not Trigger.SCHEDULE:
         return True

@@ -17,12 +17,12 @@ from gluebrake.model import MessageResult, OutgoingMessage, RunResult, StopTarge
 from gluebrake.outcomes import OUTCOMES, Outcome, Route
 from gluebrake.stages import Queue
 
-# With ids of 255 characters of four bytes each, half of what SQS accepts in a message.
+# Ids of 255 characters, with four bytes each, then take half of the bytes that SQS accepts in a message.
 IDS_IN_A_MESSAGE: Final = 500
 
 
 class Hop(NamedTuple):
-    """The queue that a route leads to; `step` is added to the attempt, which starts at 0 when it is None."""
+    """The queue of a route. `step` is added to the attempt. With None, the attempt starts at 0."""
 
     queue: Queue
     step: int | None
@@ -37,22 +37,22 @@ _HOPS: Final[Mapping[Route, Hop]] = {
 
 
 class Backoff(Struct, frozen=True):
-    """Delays that double from the first, which leads to `first_attempt`, up to the longest."""
+    """Delays that double with each attempt, from the first delay before `first_attempt` to the longest."""
 
     first_seconds: int
     longest_seconds: int
     first_attempt: int
 
     def seconds(self, attempt: int, jitter: float) -> int:
-        """Return the delay that leads to `attempt`; `jitter`, 0 to 1, spreads it over its upper half."""
+        """Return the delay before `attempt`. A `jitter` from 0 to 1 spreads it over its upper half."""
         doublings = min(max(attempt - self.first_attempt, 0), 10)
         return math.ceil(min(self.longest_seconds, self.first_seconds << doublings) * (1 + jitter) / 2)
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """When a target is retried and when its run is polled, how long, and the ids of a message.
+    """The delays of retries and polls, the deadline of polling, and the most run ids of a message.
 
-    `delays` has the backoff of each work queue that a stage sends to.
+    `delays` has the backoff of each work queue to which a stage sends.
     """
 
     delays: Mapping[Queue, Backoff]
@@ -61,7 +61,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 class _Onward(Struct, frozen=True, gc=False):
-    """What all targets of one message share: its queue, its body without run ids, and its attributes."""
+    """The parts of a message that all of its targets share: queue, body without run ids, and attributes."""
 
     queue: Queue
     request: StopRequest
@@ -81,7 +81,8 @@ def outgoing_messages(
 ) -> list[OutgoingMessage]:
     """Return the messages that the outcomes lead to, and a dead letter for each failure.
 
-    Targets that one message can carry share one. `now` is the submission time of runs that were just submitted.
+    Targets with the same queue, request and attributes share a message. `now` is the submission time of runs
+    that were just submitted.
     """
     routed = [(OUTCOMES[result.outcome].route, result) for result in results]
     onward = [
@@ -100,16 +101,16 @@ def outgoing_messages(
 
 
 def _onward(result: RunResult, route: Route, policy: RetryPolicy, now: datetime) -> _Onward:
-    """Return the part of the next message that the target shares with others."""
+    """Return the part of the next message that the target can share with other targets."""
     hop, target = _HOPS[route], result.target
-    # An attempt that may have stopped the run counts as one, also when the next is deferred.
+    # If an attempt may have stopped the run, the attempt is at least 1, even if the next call was deferred.
     attempt = 0 if hop.step is None else max(target.attempt + hop.step, int(target.maybe_already_stopped))
     submitted_at = _submitted_at(result, policy, now) if route is Route.CONFIRM else target.submitted_at
     return _Onward(hop.queue, target.request, attempt, submitted_at, target.sender, target.via)
 
 
 def _submitted_at(result: RunResult, policy: RetryPolicy, now: datetime) -> datetime:
-    """Return when the run was submitted: an earlier submission counts until its deadline has passed."""
+    """Return when the stop was submitted. An earlier submission counts until its deadline has passed."""
     known = result.target.submitted_at
     if result.outcome is not Outcome.ALREADY_STOPPING or known is None:
         return now
@@ -119,7 +120,7 @@ def _submitted_at(result: RunResult, policy: RetryPolicy, now: datetime) -> date
 def _carry(
     shared: _Onward, targets: Sequence[StopTarget], policy: RetryPolicy, now: datetime, jitter: float
 ) -> OutgoingMessage:
-    """Return the message that carries the targets on."""
+    """Return the next message for the targets."""
     attributes = _bookkeeping(shared.queue, shared.attempt, shared.sender, shared.via)
     if shared.submitted_at:
         attributes[SUBMITTED_AT] = shared.submitted_at.isoformat()
@@ -145,7 +146,7 @@ def _delay_seconds(shared: _Onward, policy: RetryPolicy, now: datetime, jitter: 
     delay = policy.delays[shared.queue].seconds(shared.attempt, jitter)
     if shared.queue is not Queue.CONFIRM:
         return delay
-    # A poll just after the deadline ends the confirmation in time.
+    # Without this cap, the last poll could come long after the deadline.
     age = now - shared.submitted_at if shared.submitted_at else timedelta()
     left = math.ceil(policy.deadline_seconds - age.total_seconds())
     return min(delay, left + 1) if left > 0 else delay
@@ -193,7 +194,7 @@ def _dead_letter_of_message(result: MessageResult) -> OutgoingMessage:
 
 
 def _original_body(result: MessageResult) -> str:
-    """Return the body. A request that must be listed keeps its time limit: it never means a younger run."""
+    """Return the body. A request that must be listed keeps its time limit, so it matches no younger run."""
     request = result.request
     if request and (request.select is not UNSET or request.include_attempts):
         return _encoded(request)
@@ -204,7 +205,7 @@ def _retry_of_message(
     result: MessageResult, request: StopRequest, hop: Hop, policy: RetryPolicy, jitter: float
 ) -> OutgoingMessage:
     message, since = result.message, delivered_before(result.message, request)
-    # An earlier delivery may have stopped runs, which counts as an attempt.
+    # An earlier delivery may have stopped runs, so it counts as an attempt.
     attempt = max(message.attempt + (hop.step or 0), int(message.receive_count > 1))
     attributes = _bookkeeping(hop.queue, attempt, message.sender, message.via)
     if since:
@@ -223,7 +224,7 @@ def _error_attributes(code: str, error: str, attempt: int) -> dict[str, str]:
 
 
 def _body(request: StopRequest, targets: Iterable[StopTarget]) -> str:
-    """Write a stop request for the runs of the targets."""
+    """Return a stop request for the runs of the targets as JSON."""
     run_ids = tuple(target.run.run_id for target in targets)
     return _encoded(msgspec.structs.replace(request, job_run_ids=run_ids))
 

@@ -1,6 +1,6 @@
-"""What a run used and about how much it cost, by Glue's own fields and the configured prices.
+"""The usage of a run and its estimated cost, by Glue's fields and the configured prices.
 
-What Glue does not report is left out, never guessed. Glue bills at least one minute, which is not counted here.
+Values that Glue does not report are left out, never guessed. Glue's minimum charge of one minute is ignored.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _Values = tuple[tuple[Measure, float | None], ...]
 
 
 def with_cost(result: RunResult, prices: Prices, now: datetime) -> RunResult:
-    """Add to a final result what its run used, as far as Glue reported the run."""
+    """Add the usage of the run to a final result, as far as Glue reported the run."""
     if result.run is None or not result.outcome.is_final:
         return result
     return replace(result, measures={**result.measures, **measures(result.run, prices, now)})
 
 
 def measures(run: RunFacts, prices: Prices, now: datetime) -> dict[Measure, float]:
-    """Measure what a run used: as a sum if it is over, as an upper bound if it is active."""
+    """Return the usage of a run: the total if the run is over, an upper bound if the run is active."""
     values = _of_ended(run, prices) if run.is_over else _of_active(run, prices, now)
     return {measure: _to_millionths(value) for measure, value in values if value is not None}
 
@@ -43,7 +43,7 @@ def _to_millionths(value: float) -> float:
 
 
 def price(run: RunFacts, prices: Prices) -> float | None:
-    """Return the price of a DPU-hour of the run, None without a configured one."""
+    """Return the price of a DPU-hour of the run, None if no price is configured."""
     if run.worker_type.startswith(_MEMORY_OPTIMIZED):
         return prices.memory_optimized
     return prices.flex if run.execution_class == "FLEX" else prices.standard
@@ -52,7 +52,7 @@ def price(run: RunFacts, prices: Prices) -> float | None:
 def dpu_hours_at_most(run: RunFacts, now: datetime) -> float | None:
     """Return an upper bound of the DPU-hours that an active run has used at `now`.
 
-    Waiting, auto scaling and the flexible execution class make it larger than what Glue bills.
+    Waiting, auto scaling and the flexible execution class make it larger than the usage that Glue bills.
     """
     allocated = dpus(run)
     if run.started_on is None or allocated is None:
@@ -61,12 +61,12 @@ def dpu_hours_at_most(run: RunFacts, now: datetime) -> float | None:
 
 
 def cost(hours: float | None, of_run: float | None) -> float | None:
-    """Return the cost of DPU-hours by the price of a run, None if either is unknown."""
+    """Return the cost of DPU-hours at the price of the run, None if hours or price are unknown."""
     return None if hours is None or of_run is None else hours * of_run
 
 
 def in_words(values: Mapping[Measure, float | None]) -> str:
-    """Return a run's usage and estimated cost for people, empty where nothing is known."""
+    """Return a run's usage and estimated cost in words, empty if nothing is known."""
     used, at_most = values.get(Measure.DPU_HOURS_CONSUMED), values.get(Measure.DPU_HOURS_AT_MOST)
     if used is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD)
@@ -87,7 +87,7 @@ def _of_ended(run: RunFacts, prices: Prices) -> _Values:
 
 
 def _dpu_hours_left(run: RunFacts) -> float | None:
-    """Return the DPU-hours that a stopped run could have used until its Timeout, at most."""
+    """Return the most DPU-hours that a stopped run could still have used until its Timeout."""
     if run.state != "STOPPED" or not run.timeout_minutes:
         return None
     allocated = dpus(run)

@@ -1,7 +1,7 @@
-"""Which of a job's runs a request means that does not name them all: a selection, or attempts of named runs.
+"""Find the runs of a request that does not name them all: a selection, or the attempts of named runs.
 
-A selection that is delivered again also matches runs that are STOPPING or have ended since its first delivery.
-That delivery may have stopped them, and nothing else would confirm these stops.
+A redelivered selection also matches runs that are STOPPING or have ended since the first delivery. The first
+delivery may have stopped these runs, and without a match no message would confirm their stops.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gluebrake.model import ActiveRuns, Message, ParsedRequest, RunFacts
 
 _EVERY_RUN: Final = datetime.min.replace(tzinfo=UTC)
 
-# Lambda repeats a failed asynchronous invocation after one and after two minutes, without a mark.
+# Lambda repeats a failed asynchronous invocation after one and two minutes. The event does not show this.
 _DIRECT_RETRIES: Final = timedelta(minutes=5)
 
 
 def delivered_before(message: Message, request: StopRequest) -> datetime | None:
-    """Return since when an earlier delivery may have stopped runs, None if there was none.
+    """Return the time from which an earlier delivery may have stopped runs, None without an earlier delivery.
 
-    A retry that follows such a delivery has this time as its submission time. A dry run stops nothing.
+    A retry after such a delivery has this time as its submission time. A dry run stops nothing.
     """
     if request.dry_run:
         return None
@@ -41,7 +41,7 @@ def delivered_before(message: Message, request: StopRequest) -> datetime | None:
 
 
 def select(parsed: ParsedRequest, listed: ActiveRuns) -> ParsedRequest:
-    """Return the request with the ids of the runs that it means, those that it names first."""
+    """Return the request with the ids of all runs that it means: first the named runs, then the listed runs."""
     if not listed.complete:
         return parsed
     request, since = parsed.request, delivered_before(parsed.message, parsed.request)
@@ -55,7 +55,7 @@ def select(parsed: ParsedRequest, listed: ActiveRuns) -> ParsedRequest:
     matching = {run.run_id: run for run in candidates if _matches(selection, run, since, excluded)}
     return msgspec.structs.replace(
         parsed,
-        # When exactly an earlier delivery submitted one of the runs is not known.
+        # The exact time at which an earlier delivery submitted each stop is not known.
         message=msgspec.structs.replace(parsed.message, submitted_at=None),
         run_ids=(*parsed.run_ids, *matching),
         inactive=sum(not run.is_active for run in matching.values()),
@@ -63,9 +63,9 @@ def select(parsed: ParsedRequest, listed: ActiveRuns) -> ParsedRequest:
 
 
 def listed_since(parsed: ParsedRequest) -> datetime | None:
-    """Return since when ended runs are needed to resolve the request, None if only active runs are.
+    """Return the time from which ended runs are needed to resolve the request, None if only active runs are.
 
-    A failed attempt leads from the next attempt to the named run, so attempts need every run that Glue lists.
+    Attempts need every run that Glue lists, because a failed attempt links the next attempt to the named run.
     """
     return _EVERY_RUN if parsed.request.include_attempts else delivered_before(parsed.message, parsed.request)
 
@@ -75,7 +75,7 @@ def _attempts_of(run_ids: Iterable[str], runs: Sequence[RunFacts]) -> list[RunFa
     by_previous = grouped(runs, attrgetter("previous_run_id"))
     chain, attempts = [*run_ids], []
     known = set(chain)
-    # The loop extends the list: an attempt can have a next attempt. A cycle ends where a run is known.
+    # The loop extends its own list, because an attempt can have a next attempt. Known runs end a cycle.
     for run_id in chain:
         for run in by_previous.get(run_id, ()):
             if run.run_id not in known:
@@ -96,7 +96,7 @@ def _matches(selection: Selection, run: RunFacts, since: datetime | None, exclud
         return False
     if run.is_active:
         return selection.states is UNSET or run.state in selection.states
-    # The states at the first delivery are not known any more.
+    # `states` cannot be applied: the states at the first delivery are no longer known.
     return since is not None and (not run.is_over or run.ended_since(since))
 
 

@@ -1,4 +1,4 @@
-"""Decide what became of each target that STOP worked on, and of each selection."""
+"""Decide the outcome of each target of the STOP function, and of each selection without a target."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GLUE_MAY_RETRY: Final = (
 
 
 def decide_stops(findings: Iterable[Finding], max_attempts: int) -> list[RunResult]:
-    """Decide what became of each target that was to be stopped."""
+    """Decide the outcome of each target of a stop call or a dry run."""
     return [_stop_result(finding, _stop_outcome(finding, max_attempts)) for finding in findings]
 
 
 def decide_listing(parsed: ParsedRequest, active: ActiveRuns, max_attempts: int) -> MessageResult | None:
-    """Decide what became of a request whose runs are unknown or none. Return None if it means known runs."""
+    """Decide the outcome of a request whose listing failed or matched no run. Return None if it has runs."""
     if parsed.run_ids and active.complete:
         return None
     job_name, attempt = parsed.request.job_name, parsed.message.attempt
@@ -84,12 +84,12 @@ def _by_state(finding: Finding, max_attempts: int) -> Outcome:
 def _not_found(job_name: str, attempt: int, max_attempts: int) -> Outcome:
     if _no_pattern(job_name):
         return Outcome.NOT_FOUND
-    # Glue may not show a run that has just started, so the first attempt is always followed by a second.
+    # Glue may not show a run that has just started, so a second attempt always follows the first.
     return Outcome.NOT_FOUND if attempt else _retry(attempt, max_attempts, exhausted=Outcome.NOT_FOUND)
 
 
 def _no_pattern(job_name: str) -> str:
-    """Return why Glue does not know a job whose name looks like a pattern, empty for every other name."""
+    """Return the explanation for an unknown job name that looks like a pattern, empty for all other names."""
     if "*" not in job_name:
         return ""
     return "JobName: names one job and takes no pattern; send a stop request for each job"

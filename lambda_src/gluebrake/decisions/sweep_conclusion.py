@@ -1,4 +1,4 @@
-"""What a sweep concludes when every job is judged: types, tags and caps, the reports and the stop requests."""
+"""Conclude a sweep after every job is judged: apply types, tags and caps, make reports and stop requests."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _AUTO_SCALING: Final = "--enable-auto-scaling"
 
 
 class PolicyRequest(Struct, frozen=True):
-    """A stop request of a policy; `via` says which version of the policy, due when and why."""
+    """A stop request of a policy. `via` has the trigger, the policy's name and hash, and the due time."""
 
     request: StopRequest
     via: str
 
 
 class Conclusion(Struct, frozen=True):
-    """What a sweep found: a report for each policy, the runs, those left, and the stop requests to send."""
+    """The result of a sweep: reports of the policies, reported runs, unmatched runs, and stop requests."""
 
     reports: tuple[PolicyReport, ...]
     runs: tuple[ReportedRun, ...]
@@ -50,10 +50,10 @@ def conclude(  # noqa: PLR0913 - the last two are passed by name
     ids_in_a_request: int,
     prices: Prices,
 ) -> Conclusion:
-    """Apply the jobs' types and tags, then the caps. Request to stop what the policies in `stop` mode match.
+    """Apply the jobs' types and tags, then the caps. Request the stops of policies in `stop` mode.
 
-    A job that is missing in `definitions` has an unknown type. One that is missing in `is_protected` is not
-    stopped. A run is named once, by the first policy that stops it.
+    A job that is missing in `definitions` has an unknown type. A job that is missing in `is_protected` is not
+    stopped. Only the first policy that stops a run requests its stop.
     """
     candidates = [candidate for judgement in judgements for candidate in judgement.candidates]
     typed = [(candidate, _wrong_type(candidate, definitions)) for candidate in candidates]
@@ -86,7 +86,7 @@ def conclude(  # noqa: PLR0913 - the last two are passed by name
 
 
 def stop_messages(conclusion: Conclusion, message_ids: frozenset[str]) -> list[OutgoingMessage]:
-    """Return the messages that request the stops; `message_ids` are the messages that led to the sweep."""
+    """Return the messages that request the stops. `message_ids` has the ids of the sweep's source messages."""
     return [
         OutgoingMessage(
             queue=Queue.STOP,
@@ -140,7 +140,7 @@ def _not_stopped(
 
 
 def _has_auto_scaling(run: RunFacts, definition: JobDefinition) -> bool:
-    # The job's NonOverridableArguments go before the run's arguments, and these before the job's defaults:
+    # The job's NonOverridableArguments override the run's arguments, which override the job's defaults:
     # https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html
     arguments = {**definition.arguments, **run.arguments, **definition.fixed_arguments}
     return str(arguments.get(_AUTO_SCALING, "false")).lower() != "false"
@@ -149,7 +149,7 @@ def _has_auto_scaling(run: RunFacts, definition: JobDefinition) -> bool:
 def _with_requests(
     due: DuePolicy, runs: Sequence[ReportedRun], requested: set[tuple[str, str]]
 ) -> list[ReportedRun]:
-    """Mark the runs whose stop is requested: none if the policy only reports or exceeds its cap."""
+    """Mark the runs whose stop is requested. If the policy only reports or exceeds its cap, mark none."""
     policy = due.policy
     if policy.mode != "stop" or sum(run.is_stoppable for run in runs) > policy.max_runs:
         return [*runs]

@@ -1,4 +1,4 @@
-"""What a notice says of a sweep: what is new, and what is wrong."""
+"""The sections of a notice about a sweep: new findings, and problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gluebrake.sweep_contract import PolicyReport, ReportedRun, SweepReport
 
 
 def of_report(report: SweepReport, kinds: Collection[NoticeKind]) -> list[Section]:
-    """Return what a sweep found that is new or wrong. Runs that it asked to stop get notices of their own."""
+    """Return a sweep's new findings and problems. The notices of STOP and CONFIRM have the runs to stop."""
     if NoticeKind.POLICIES not in kinds:
         return []
     runs = grouped(report.runs, attrgetter("policy"))

@@ -1,1 +1,1 @@
-"""One module a Lambda function: its handler, its work and its wiring."""
+"""One module for each Lambda function: its handler, its work and its wiring."""

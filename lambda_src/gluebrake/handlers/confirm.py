@@ -50,7 +50,7 @@ def handler(event: Any, context: Any, dependencies: ConfirmDependencies | None =
 def work(
     requests: Sequence[tuple[Message, StopRequest]], dependencies: ConfirmDependencies, budget: CallBudget
 ) -> StageResult:
-    """Merge the requests, read the states of their runs, and decide what became of each."""
+    """Merge the requests, read the states of their runs, and decide the outcome of each run."""
     parsed = [ParsedRequest.of(message, request) for message, request in requests]
     named = [_with_submission_time(request) for request in parsed if not request.needs_listing]
     unusable = [_unlisted(request) for request in parsed if request.needs_listing]
@@ -63,7 +63,7 @@ def work(
 
 
 def _with_submission_time(parsed: ParsedRequest) -> ParsedRequest:
-    """Use the message's own time where the message has no submission time that can be read."""
+    """Use the time at which the message was sent if it has no readable submission time."""
     message = parsed.message
     submitted_at = message.submitted_at or message.sent_at
     return msgspec.structs.replace(parsed, message=msgspec.structs.replace(message, submitted_at=submitted_at))
@@ -76,7 +76,7 @@ def _unlisted(parsed: ParsedRequest) -> MessageResult:
 
 
 def build_dependencies(environ: Mapping[str, str]) -> ConfirmDependencies:
-    """Make what the function depends on, by the settings in environment variables."""
+    """Build the function's dependencies from its environment variables."""
     settings = load(ConfirmSettings, environ)
     return ConfirmDependencies(
         aws_environment=wiring.aws_environment(settings),

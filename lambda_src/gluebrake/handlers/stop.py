@@ -40,7 +40,7 @@ class StopDependencies(Dependencies):
     limits: Limits
     max_attempts: int
     observe: bool = False
-    """Whether each request is a dry run, whatever it says."""
+    """Whether each request is a dry run, even if it does not set `DryRun`."""
 
 
 def handler(event: Any, context: Any, dependencies: StopDependencies | None = None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def handler(event: Any, context: Any, dependencies: StopDependencies | None = No
 def work(
     requests: Sequence[tuple[Message, StopRequest]], dependencies: StopDependencies, budget: CallBudget
 ) -> StageResult:
-    """List the runs of selections, plan, stop, and decide what became of each run."""
+    """List the runs of selections, plan the calls, stop the runs, and decide the outcome of each run."""
     parsed = [ParsedRequest.of(message, request) for message, request in requests]
     if dependencies.observe:
         parsed = [planning.as_dry_run(request) for request in parsed]
@@ -72,7 +72,7 @@ def work(
 def resolve(
     requests: Iterable[ParsedRequest], dependencies: StopDependencies, budget: CallBudget
 ) -> tuple[list[ParsedRequest], list[MessageResult]]:
-    """Give each request the ids of all the runs that it means. Return results for those that mean none."""
+    """Add to each request the ids of all runs that it means. Return a result for each request without runs."""
     named: list[ParsedRequest] = []
     unresolved: list[ParsedRequest] = []
     results: list[MessageResult] = []
@@ -103,7 +103,7 @@ def resolve(
 
 
 def build_dependencies(environ: Mapping[str, str]) -> StopDependencies:
-    """Make what the function depends on, by the settings in environment variables."""
+    """Build the function's dependencies from its environment variables."""
     settings = load(StopSettings, environ)
     return StopDependencies(
         aws_environment=replace(

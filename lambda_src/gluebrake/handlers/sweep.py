@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _PACKAGE: Final = Path(__file__).parents[2]
 
-# What is left of the function's time when the last job is read, and when the last tag is.
+# The seconds that are left of the function's time after the last job is read, and after the last tag is read.
 _SECONDS_TO_CONCLUDE: Final = 120.0
 _SECONDS_TO_REQUEST: Final = 60.0
 
@@ -100,7 +100,7 @@ def _counts(swept: Sweep) -> dict[Count, int]:
 
 
 def build_dependencies(environ: Mapping[str, str]) -> SweepDependencies:
-    """Make what the function depends on, by environment variables and the policies in its package."""
+    """Build the function's dependencies from its environment variables and the policies in its package."""
     # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, LAMBDA_TASK_ROOT.
     package = Path(environ.get("LAMBDA_TASK_ROOT", _PACKAGE))
     settings = load(SweepSettings, environ)
@@ -124,7 +124,7 @@ def build_dependencies(environ: Mapping[str, str]) -> SweepDependencies:
 
 
 def _reader(settings: SweepSettings, client: GlueClient, budget: CallBudget) -> JobReader:
-    """Make the reader of one sweep, whose calls the invocation counts."""
+    """Return the reader for one sweep. The invocation counts its calls."""
     return JobReader(
         client,
         job_arn_prefix=settings.job_arn_prefix,

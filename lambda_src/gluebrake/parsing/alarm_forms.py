@@ -3,9 +3,9 @@
 Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html (event),
 …/alarms-and-actions-Lambda.html (action), …/Notify_Users_Alarm_Changes.html (notification).
 
-An alarm on a Metrics Insights query with GROUP BY has contributors. Event and action of a contributor have the
-same `alarmContributor`. A notification has AlarmContributorId and AlarmContributorAttributes, which the same
-guide shows for log alarms.
+An alarm on a Metrics Insights query with GROUP BY has contributors. In events and actions, `alarmContributor`
+has the contributor. In notifications, AlarmContributorId and AlarmContributorAttributes have it. The same guide
+shows this form for log alarms.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _State(Struct, rename="camel"):
 
 
 class _MuteDetail(Struct, rename="camel"):
-    """The mute rule that holds for the alarm now. An alarm that is not muted has none."""
+    """The mute rule that applies to the alarm. An alarm that is not muted has no such object."""
 
     muted_by_arn: str = ""
     mute_window_end: str = ""
@@ -68,7 +68,7 @@ class _Contributor(Struct):
 
 
 class AlarmData(Struct, rename="camel", kw_only=True):
-    """What an event's `detail` and an action's `alarmData` hold."""
+    """The content of an event's `detail` and of an action's `alarmData`."""
 
     alarm_name: str
     state: _State
@@ -78,7 +78,7 @@ class AlarmData(Struct, rename="camel", kw_only=True):
 
 
 class ContributorData(AlarmData, kw_only=True):
-    """What the `detail` of a contributor's event holds."""
+    """The content of the `detail` of a contributor's event."""
 
     alarm_contributor: _Contributor
 
@@ -136,8 +136,8 @@ class AlarmMetric(Struct, frozen=True):
 class Alarm(Struct, frozen=True, kw_only=True):
     """A change of state of an alarm or of one contributor, from any of the forms.
 
-    `silenced` is why its actions must not happen, empty if they may. `contributor` has the attributes by which
-    the query groups; None means the alarm as a whole.
+    `silenced` says why the alarm's actions must not happen, and is empty if they may. `contributor` has the
+    attributes by which the query groups. It is None for the alarm as a whole.
     """
 
     name: str
@@ -159,7 +159,7 @@ _notification: Final = msgspec.json.Decoder(_Notification)
 def from_event(  # noqa: PLR0913 - the members of the envelope, by name
     data: AlarmData, *, arn: str, account: str, region: str, time: str, context: Context
 ) -> Alarm:
-    """Make the alarm of an event's `detail`, or of an action's `alarmData`."""
+    """Return the alarm from an event's `detail`, or from an action's `alarmData`."""
     configuration, contributor = data.configuration or _Configuration(), data.alarm_contributor
     return Alarm(
         name=data.alarm_name,
@@ -192,7 +192,7 @@ def decode_action(body: bytes, context: Context) -> Alarm:
 
 
 def decode_notification(body: bytes, context: Context) -> Alarm:
-    """Decode what an alarm publishes to an SNS topic. An old form has no ARN, only the topic's Region."""
+    """Decode an alarm's SNS notification. If an old form has no ARN, the topic's Region counts."""
     try:
         notification = _notification.decode(body)
     except msgspec.ValidationError as error:
@@ -217,7 +217,7 @@ def decode_notification(body: bytes, context: Context) -> Alarm:
 
 
 def _silenced(data: AlarmData) -> str:
-    """Return why the alarm's actions must not happen. Its events are sent all the same."""
+    """Return why the alarm's actions must not happen. CloudWatch sends the events of such an alarm anyway."""
     if data.state.actions_suppressed_by:
         return "the alarm's actions are suppressed"
     if data.mute_detail is None:
@@ -229,7 +229,7 @@ def _silenced(data: AlarmData) -> str:
 def _metrics(
     entries: Iterable[_MetricData | _TriggerMetricData] | None, account: str
 ) -> tuple[AlarmMetric, ...]:
-    """Return what an alarm evaluates; `account` has each metric that names no other."""
+    """Return the metrics and expressions of an alarm. The default account of a metric is `account`."""
     return tuple(
         _metric(data.metric_stat.metric, data.account_id or account)
         if data.metric_stat

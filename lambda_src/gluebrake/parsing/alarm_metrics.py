@@ -1,4 +1,4 @@
-"""Whose metric speaks for a run: Glue's own, and those of the namespaces that the configuration allows."""
+"""Decide whether a metric identifies Glue runs: Glue's metrics do, and those of the allowed namespaces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 NAMESPACE: Final = "Glue"
 _OWN_PREFIX: Final = "glue."
-"""What the name of each metric of Glue starts with, as in `glue.driver.aggregate.elapsedTime`.
+"""The prefix of the name of each metric of Glue, as in `glue.driver.aggregate.elapsedTime`.
 
 https://docs.aws.amazon.com/glue/latest/dg/monitoring-awsglue-with-cloudwatch-metrics.html
 """
@@ -32,7 +32,7 @@ _GROUPED_QUERY: Final = rf"\s*SELECT\b(?:[^'\"]|'(?:[^'\\]|\\.)*+'|{_QUOTED})*?\
 
 
 def rejection(namespace: str, name: str, allowed_namespaces: Sequence[str]) -> str:
-    """Return why a metric speaks for no run of Glue, empty if it does."""
+    """Return why a metric does not identify runs of Glue, empty if it does."""
     if name.startswith(_OWN_PREFIX) if namespace == NAMESPACE else namespace in allowed_namespaces:
         return ""
     if namespace == NAMESPACE:
@@ -48,7 +48,7 @@ def rejection(namespace: str, name: str, allowed_namespaces: Sequence[str]) -> s
 
 
 def query_rejection(expression: str, allowed_namespaces: Sequence[str]) -> str:
-    """Return why a Metrics Insights query speaks for no run of Glue, empty if it does."""
+    """Return why a Metrics Insights query does not identify runs of Glue, empty if it does."""
     if not (found := re.match(_QUERY, expression, _FLAGS)):
         return f"its query selects no metric of Glue; allowed is a query like {EXAMPLE}"
     name, namespace = (group.strip('"') for group in found.groups())
@@ -61,5 +61,5 @@ def is_query(expression: str) -> bool:
 
 
 def has_contributors(expression: str) -> bool:
-    """Return whether an alarm on this expression has contributors: one for each group of a query's result."""
+    """Return whether an alarm on this expression has contributors, one for each group in the query's result."""
     return re.match(_GROUPED_QUERY, expression, _FLAGS) is not None

@@ -1,4 +1,4 @@
-"""What an alarm asks for: the runs that its metric is about, or the run that its contributor names."""
+"""Parse an alarm as a request to stop the runs that its metric or its contributor identifies."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _EVERY_RUN: Final = "ALL"
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-querylanguage.html
 _ACCOUNT: Final = "AWS.AccountId"
-"""The label of a query in a monitoring account that says which account has the metrics.
+"""The label for the account of the metrics, in a query of a monitoring account.
 
-The guide shows no contributor with it. It is expected under the label's own name, like a dimension.
+The guide shows no contributor with this label. Gluebrake expects the label as an attribute, like a dimension.
 """
 _NO_DIMENSION: Final = "Other"
-"""The value that a query gives to the metrics without the dimension by which it groups."""
+"""The group of metrics without the dimension by which a query groups."""
 
 
 def parse_event(  # noqa: PLR0913 - the members of the envelope, by name
@@ -41,7 +41,7 @@ def parse_action(body: bytes, context: Context) -> list[StopRequest] | NotAReque
 
 
 def parse_notification(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
-    """Parse what an alarm publishes to an SNS topic."""
+    """Parse an alarm's SNS notification."""
     return _parse(alarm_forms.decode_notification(body, context), context)
 
 
@@ -58,7 +58,7 @@ def _parse(alarm: Alarm, context: Context) -> list[StopRequest] | NotARequest:
 
 
 def _of_metrics(alarm: Alarm, context: Context) -> list[StopRequest] | NotARequest:
-    """Parse an alarm by the dimensions of the metrics that speak for a run."""
+    """Parse an alarm by the dimensions of the metrics that identify runs."""
     of_jobs = [metric for metric in alarm.metrics if _JOB in metric.dimensions]
     allowed = context.aws_environment.alarm_namespaces
     rejections = [alarm_metrics.rejection(metric.namespace, metric.name, allowed) for metric in of_jobs]
@@ -113,7 +113,7 @@ def _of_contributor(
 
 
 def _account_of(alarm: Alarm, attributes: Mapping[str, str], context: Context) -> str:
-    """Return the account whose metrics a contributor sums up. Raise ParsingError if nothing names it."""
+    """Return the account of a contributor's metrics. Raise ParsingError if the alarm does not name it."""
     if account := attributes.get(_ACCOUNT):
         return account
     account = next((metric.account for metric in alarm.metrics), alarm.account)
@@ -128,8 +128,8 @@ def _account_of(alarm: Alarm, attributes: Mapping[str, str], context: Context) -
 def _foreign(alarm: Alarm, accounts: set[str], context: Context) -> NotARequest | None:
     """Return why the alarm is not about runs of this account and Region, or None if it is.
 
-    The account of the metrics decides, not the alarm's: a monitoring account has alarms on metrics of others.
-    An alarm watches metrics of its own Region only.
+    The account of the metrics decides, because an alarm of a monitoring account can watch metrics of other
+    accounts. An alarm watches metrics of its own Region only.
     """
     here = context.aws_environment.account
     return context.foreign(account=here if here in accounts else min(accounts), region=alarm.region)
@@ -145,7 +145,7 @@ def _check_trust(alarm: Alarm, context: Context) -> None:
 
 
 def _request(alarm: Alarm, named: Mapping[str, str], *, path: str) -> StopRequest:
-    """Make the request for the run that `named` names, or for every run that was active at the time."""
+    """Return a request for the run in `named`, or for every run that was active when the alarm fired."""
     run_id = named.get(_RUN, _EVERY_RUN)
     return stop_request.from_signal(
         job_name=named[_JOB],

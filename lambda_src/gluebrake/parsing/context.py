@@ -1,4 +1,4 @@
-"""What a parser knows besides the body, and the type of a parser."""
+"""The context of a message for its parser, and the type of a parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Context(Struct, frozen=True):
-    """Where runs may be stopped, and when the message was sent: no time in it counts as later."""
+    """The account and Region in which runs may be stopped, and the time at which the message was sent."""
 
     aws_environment: AwsEnvironment
     sent_at: datetime
@@ -22,7 +22,7 @@ class Context(Struct, frozen=True):
     """The Region of the SNS topic that delivered the message, if any."""
 
     def foreign(self, *, account: str, region: str) -> NotARequest | None:
-        """Return why a signal of that account and Region requests nothing, or None if it is of this one."""
+        """Return why a signal from another account or Region requests nothing, else None."""
         here = self.aws_environment
         if (account, region) == (here.account, here.region):
             return None
@@ -32,7 +32,7 @@ class Context(Struct, frozen=True):
         )
 
     def time(self, text: str) -> datetime:
-        """Return the time that a signal gives for itself, but none later than the message's."""
+        """Return the time in a signal, or the time at which the message was sent if that is earlier."""
         try:
             time = datetime.fromisoformat(text)
         except ValueError:
@@ -50,4 +50,4 @@ def region_of(arn: str) -> str:
 
 
 Parser = Callable[[bytes, Context], list[R] | NotARequest]
-"""Parses a body into requests. Raises ParsingError for one that cannot be used."""
+"""A function that parses a body into requests. It raises ParsingError for a body that cannot be used."""

@@ -1,4 +1,4 @@
-"""Parses any body that may stop runs: recognises its family, and passes it to the family's parser."""
+"""Parses any body that may stop runs: finds its family of events, and calls the family's parser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Markers(Struct):
     alarm_of_detail: Raw = msgspec.field(default=Raw(), name="alarmName")
 
 
-# The parser of the family that each marker belongs to. A body without a marker is a plain stop request.
+# The parser of each family, by the marker of the family. A body without a marker is a plain stop request.
 _FAMILIES: Final[dict[str, Parser[StopRequest]]] = {
     "detail_type": eventbridge.parse,
     "alarm_data": cloudwatch_alarm.parse_action,

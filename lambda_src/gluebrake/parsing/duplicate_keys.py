@@ -1,7 +1,7 @@
-"""Refuse JSON whose meaning is unclear: a name that occurs twice, or `DryRun` outside the stop request.
+"""Refuse ambiguous JSON: a name that occurs twice in an object, or `DryRun` outside the stop request.
 
-JSON parsers differ on which of two members counts. A `DryRun` in an envelope, also a misspelt
-one, is a mistake of its sender: to ignore it would stop production.
+JSON parsers differ on which of two equal names counts. A `DryRun` in an envelope, even if misspelt, is a
+mistake of the sender. If Gluebrake ignored it, runs would be stopped that the sender did not want to stop.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LIKE_DRY_RUN: Final = re.compile(r"dry[ _-]?run", re.IGNORECASE)
 
 
 def refuse(body: bytes) -> None:
-    """Raise ParsingError if an object anywhere in the JSON is unclear."""
+    """Raise ParsingError if any object in the JSON is ambiguous."""
     _decoder.decode(body.decode())
 
 
@@ -33,5 +33,5 @@ def _object(members: list[tuple[str, Any]]) -> None:
         raise ParsingError(f"{name}: is outside the stop request; put DryRun beside JobName")
 
 
-# Numbers stay text: Python parses no whole number of more than 4,300 digits.
+# Numbers stay text, because Python refuses to parse a whole number of more than 4,300 digits.
 _decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str)

@@ -1,4 +1,4 @@
-"""Why a message cannot be used, in words for the person who finds it among the dead letters."""
+"""Explanations why a message cannot be used, for the person who reads the dead letter."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def broken_rule(
 ) -> ParsingError:
     """Turn msgspec's "rule - at `$.path`" into "path: rule".
 
-    `allowed` has what is allowed at a path: an object's fields under the path and a dot, or the values of a
-    member. `at` is the path of what was parsed.
+    `allowed` has the allowed names or values by path. The path of an object's field names ends in a dot. `at`
+    is the path of the parsed object within the body.
     """
-    # The rule of an object's keys has the object's path.
+    # For a wrong key, msgspec gives the path of the object.
     rule, _, path = str(error).replace(" - at `key` in `$", " - at `$").partition(" - at `$")
     path = path.removesuffix("`").removeprefix(".")
     general_path = _INDEX.sub("[]", path)

@@ -34,7 +34,7 @@ _envelope: Final = msgspec.json.Decoder(_Envelope)
 
 
 def parse(body: bytes, context: Context) -> list[StopRequest] | NotARequest:
-    """Parse any event. Raise ParsingError for one that cannot lead to a stop."""
+    """Parse an event of any detail-type. Raise ParsingError for an event that cannot be used."""
     try:
         event = _envelope.decode(body)
     except msgspec.ValidationError as error:
@@ -99,7 +99,7 @@ _PARSERS: Final[dict[str, Callable[[_Envelope, Context], list[StopRequest] | Not
     "CloudWatch Alarm Contributor State Change": _contributor,
 }
 
-# Known events that request no stop: of a run that ended, an API call, an outcome, a sweep, a crawler.
+# Known events that request no stop: about a run that ended, an API call, an outcome, a sweep, or a crawler.
 _REQUEST_NOTHING: Final = frozenset(
     {
         STOP_OUTCOME,

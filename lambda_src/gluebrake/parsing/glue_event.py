@@ -1,4 +1,4 @@
-"""Glue's own event that a run takes longer than its NotifyDelayAfter.
+"""Glue's event about a run that takes longer than its NotifyDelayAfter.
 
 Shape: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-glue.html, "Glue Job Run Status".
 """

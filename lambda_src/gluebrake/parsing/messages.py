@@ -1,4 +1,4 @@
-"""Messages become stop requests. A message that cannot be used, or asks for nothing, becomes a result."""
+"""Parse messages. A message that cannot be used, or that requests nothing, becomes a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gluebrake.parsing.errors import ParsingError
 def parse_messages(
     messages: Iterable[Message], parse: Parser[R], aws_environment: AwsEnvironment
 ) -> tuple[list[tuple[Message, R]], list[MessageResult]]:
-    """Parse each message with `parse`. Return its requests with it, and the results of the other messages."""
+    """Parse each message with `parse`. Return pairs of message and request, and the other messages' results."""
     requests: list[tuple[Message, R]] = []
     results: list[MessageResult] = []
     for received in messages:
@@ -35,7 +35,7 @@ def parse_messages(
 
 
 def parse_message(message: Message, parse: Parser[R], aws_environment: AwsEnvironment) -> list[R] | NotARequest:
-    """Parse one message. Raise ParsingError, and nothing else, if it cannot be used."""
+    """Parse one message. The only exception is ParsingError, for a message that cannot be used."""
     try:
         body = message.body.encode()
         if notice.is_notice(body):

@@ -1,4 +1,4 @@
-"""Recognises Gluebrake's own notices, which ask for nothing wherever they arrive."""
+"""Recognises Gluebrake's own notices, which request nothing if they reach a queue of the stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What carried a request, by its own words: an event, a notification or an alarm's action."""
+"""The event, the notification or the alarm action that carried a request, as its body claims."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_VIA: Final = 256
 
 
 class _Envelope(Struct):
-    """The members by which AWS's envelopes name themselves. A stop request has none of them."""
+    """The members that identify AWS's envelopes. A stop request has none of them."""
 
     detail_type: str = msgspec.field(default="", name="detail-type")
     source: str = ""
@@ -28,7 +28,7 @@ _envelope: Final = msgspec.json.Decoder(_Envelope)
 
 
 def with_via(message: Message) -> Message:
-    """Return the message with its `via`. A retry has it in an attribute, every other message in its body."""
+    """Return the message with its `via`, which a retry has in an attribute and other messages in the body."""
     text = message.via or _via(message.body)
     return msgspec.structs.replace(message, via=text[:LONGEST_VIA]) if text else message
 

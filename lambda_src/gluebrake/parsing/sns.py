@@ -1,4 +1,4 @@
-"""Notifications of an SNS topic, and what was published in them.
+"""Notifications of an SNS topic, and the messages in them.
 
 Shape: https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
@@ -29,7 +29,7 @@ _notification: Final = msgspec.json.Decoder(_Notification)
 def parse(
     body: bytes, context: Context, *, parse_published: Parser[StopRequest]
 ) -> list[StopRequest] | NotARequest:
-    """Parse a notification; `parse_published` parses the message in it."""
+    """Parse a notification. `parse_published` parses the published message in the notification."""
     try:
         notification = _notification.decode(body)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""Stop requests, the product's own messages. Parsing is strict: what is not understood stops nothing."""
+"""Gluebrake's own stop requests. Parsing is strict: a request with any mistake stops nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALLOWED: Final[Mapping[str, Sequence[str]]] = {
         ("a time with its offset from UTC, like 2026-11-24T03:00:00Z",),
     ),
 }
-"""What a stop request may have, by path: the fields of its objects, and the values of some members."""
+"""The allowed content of a stop request, by path: the fields of its objects, and the values of some fields."""
 
 _TEXT_FIELDS: Final = tuple(
     (field.name, field.encode_name)
@@ -36,7 +36,7 @@ _TEXT_FIELDS: Final = tuple(
     if field.name
     not in {"job_name", "job_run_ids", "select", "dry_run", "include_attempts", "attempts_started_before"}
 )
-"""The free texts of a stop request. A new field is one of them unless it is excluded here."""
+"""The free texts of a stop request. A new field counts as a free text unless it is excluded here."""
 
 _decoder: Final = msgspec.json.Decoder(StopRequest)
 _encoder: Final = msgspec.json.Encoder()
@@ -45,14 +45,15 @@ _encoder: Final = msgspec.json.Encoder()
 def parse(body: bytes, context: Context) -> list[StopRequest]:
     """Parse a plain stop request. Raise ParsingError with the field's path and the rule."""
     request = decode(body, context)
-    # A body that the functions wrote is what its request encodes to, so no name can occur twice in it.
+    # A body that equals the encoded request cannot have a name twice, so the slow check is not needed. The
+    # functions write such bodies.
     if request.select is not UNSET or _encoder.encode(request) != body:
         duplicate_keys.refuse(body)
     return [request]
 
 
 def decode(body: bytes, context: Context) -> StopRequest:
-    """Decode a plain stop request and apply its rules. A name that occurs twice goes unnoticed."""
+    """Decode a plain stop request and apply its rules, without the check for names that occur twice."""
     try:
         request = _decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -71,9 +72,9 @@ def from_signal(  # noqa: PLR0913 - the facts of a signal, by name
     path: str,
     started_before: datetime | None = None,
 ) -> StopRequest:
-    """Make the request that a signal stands for. Without run ids it means every run active at `started_before`.
+    """Return a signal's request. Without run ids, it selects active runs that started before `started_before`.
 
-    `path` is where the signal has the job's name, for error messages.
+    `path` is the path of the job's name in the signal, for error messages.
     """
     which = {"JobRunIds": job_run_ids} if job_run_ids else {"Select": {"StartedBefore": started_before}}
     notes = {"Reason": _note(reason), "RequestedBy": _note(requested_by)}
@@ -87,11 +88,10 @@ def from_signal(  # noqa: PLR0913 - the facts of a signal, by name
 
 
 def validated(request: StopRequest, context: Context, path: str = "") -> StopRequest:
-    """Apply the rules that the types do not express; `path` is where the message has the request.
+    """Apply the rules that the types do not express. `path` is the path of the request in the message.
 
-    A selection gets its `StartedBefore` here, with `OlderThanMinutes` subtracted, and `IncludeAttempts` its
-    `AttemptsStartedBefore`. So a request that is processed late matches no run that started after the message
-    was sent.
+    Here, `OlderThanMinutes` of a selection becomes `StartedBefore`, and `IncludeAttempts` gets a default for
+    `AttemptsStartedBefore`. So a late request matches no run that started after the message was sent.
     """
     for rule in (*_selection_errors(request), *_character_errors(request)):
         raise ParsingError(f"{path}.{rule}" if path else rule)
@@ -104,7 +104,7 @@ def validated(request: StopRequest, context: Context, path: str = "") -> StopReq
 
 
 def with_requester(request: StopRequest, name: str) -> StopRequest:
-    """Return the request with `name` as its RequestedBy, unless it has one or the name is empty."""
+    """Return the request with `name` as its RequestedBy, unless it has a RequestedBy or `name` is empty."""
     return request if request.requested_by or not name else replace(request, requested_by=_note(name))
 
 

@@ -1,4 +1,4 @@
-"""What starts a sweep: the input of a schedule, or any message of a policy's signal topic."""
+"""The messages that start a sweep: the input of a schedule, or any message of a policy's signal topic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALLOWED: Final = {".": tuple(field.encode_name for field in msgspec.structs.fiel
 
 
 class _Notification(Struct, rename="pascal"):
-    """The members of an SNS notification. What was published is not read.
+    """The members of an SNS notification. The published message is not read.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
     """
@@ -33,7 +33,7 @@ _notification: Final = msgspec.json.Decoder(_Notification)
 
 
 def parse(body: bytes, context: Context, *, signals: Mapping[str, str]) -> list[DueRequest] | NotARequest:
-    """Parse a message of the sweep queue; `signals` has the policy of each signal topic, by the topic's ARN.
+    """Parse a message of the sweep queue. `signals` has the policy of each signal topic, by the topic's ARN.
 
     Raise ParsingError with the field's path and the rule.
     """

@@ -1,4 +1,4 @@
-"""Bodies that are recognised and cannot be used: each with the reason and what to send instead."""
+"""Refuses known events that cannot be used. Each error says why, and what to send instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def refuse_request_context(_body: bytes, _context: Context) -> NoReturn:
 
 
 def refuse_detail(_body: bytes, _context: Context) -> NoReturn:
-    """Refuse the detail of an event of Glue or of an alarm: it does not say which account sent it."""
+    """Refuse the detail of an event of Glue or of an alarm: a detail does not name the sending account."""
     raise ParsingError(
         "the body: is the detail of an EventBridge event; send the whole event, from a rule without InputPath"
     )
@@ -30,5 +30,5 @@ def refuse_records(_body: bytes, _context: Context) -> NoReturn:
 
 
 def refuse_anomaly(_body: bytes, _context: Context) -> NoReturn:
-    """Refuse a cost anomaly: it arrives hours late and names services, not jobs."""
+    """Refuse a cost anomaly: anomalies arrive hours late and name services, not jobs."""
     raise ParsingError(f"anomalyId: this is a cost anomaly; {NAMES_NO_JOB}")
