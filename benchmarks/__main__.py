@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [cold calls throughput sweep] [--write]`."""
+"""Run the benchmarks: `python -m benchmarks [load cold calls throughput sweep] [--write]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import benchmarks
 from benchmarks.page import machine, page, target_table
 from benchmarks.report import Report, Table
 
-NAMES: Final = ("cold", "calls", "throughput", "sweep")
+NAMES: Final = ("load", "cold", "calls", "throughput", "sweep")
 DOCS: Final = Path(__file__).parents[1] / "docs"
 
 _CONSOLE: Final = Console()
@@ -56,7 +56,7 @@ def _run(name: str) -> Report:
     with _CONSOLE.status(name) as status:
         report: Report = import_module(f"benchmarks.{name}").run(lambda step: status.update(f"{name}: {step}"))
     _CONSOLE.rule(report.title, align="left")
-    for table in report.tables:
+    for table in (*report.tables, *report.details):
         _print(table)
     _print(target_table(report.targets))
     return report

@@ -15,26 +15,10 @@ from benchmarks.report import Plot, Report, Table, Target
 INTRODUCTION: Final = """\
 # Performance
 
-`make bench` measures these figures on your machine and writes this page. Variants that are compared run
-alternately, and figures are medians. Times depend on the machine, so compare the ratios. Counts are the same
-on every machine."""
+For engineers who choose a profile, or who ask what Gluebrake costs in time, calls and money.
 
-# The result of a simulation that is no longer part of the project.
-PROFILES: Final = """\
-## Which profile
-
-| requests per minute at the peak | low-latency: p95, stop calls/s | high-volume: p95, stop calls/s | use |
-| --- | --- | --- | --- |
-| 1 | 0.1 s, 0.02 | 20 s, 0.02 | low-latency |
-| 14 | 0.1 s, 0.2 | 20 s, 0.2 | low-latency |
-| 139 | 0.1 s, 2 | 13 s, 2 | low-latency |
-| 1,389 | 0.1 s, 22 | 5 s, 9 | high-volume |
-| 13,889 | falls behind | 5 s, 26 | high-volume |
-
-p95 is the time from a request until Glue accepts the stop. A stop call is a BatchStopJobRun call. Use
-low-latency while it keeps up and makes at most 5 stop calls per second at the peak. Use high-volume above that,
-and where requests arrive in bursts of thousands. The table dates from 2026-11-24. It comes from a simulation
-with `maxConcurrency` 2, not from a measurement on AWS."""
+`make bench` measures these figures, writes this page, and prints further tables. Times depend on the machine,
+so compare ratios. Counts do not."""
 
 _PACKAGES: Final = ("aws-lambda-powertools", "botocore", "msgspec")
 
@@ -47,7 +31,7 @@ def page(reports: Sequence[Report], machine: str) -> str:
         blocks += [f"## {report.title}", report.text.strip()]
         blocks += [block for table in report.tables for block in _table(table)]
         blocks += [_picture(plot) for plot in report.plots]
-    return "\n\n".join([*blocks, PROFILES]) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def target_table(targets: Iterable[Target]) -> Table:
@@ -76,8 +60,8 @@ def _processor() -> str:
 def _table(table: Table) -> Iterator[str]:
     if table.title:
         yield f"**{table.title}**"
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    yield "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+    header, *rows = (f"| {' | '.join(map(_cell, line))} |" for line in (table.columns, *table.rows))
+    yield "\n".join([header, f"|{'---|' * len(table.columns)}", *rows])
     if table.note:
         yield table.note
 
@@ -87,4 +71,4 @@ def _cell(value: object) -> str:
 
 
 def _picture(plot: Plot) -> str:
-    return f"![{plot.caption}](pictures/bench-{plot.name}.svg)\n\n*{plot.caption}*"
+    return f"![{plot.title}](pictures/bench-{plot.name}.svg)"

@@ -16,7 +16,8 @@ from benchmarks.report import Plot
 # Medium lightness has contrast with both white and black.
 _GREY: Final = "#808488"
 _COLOURS: Final = ("#2f7ed8", "#d9542b", "#2a9d5c", "#a05bc4", "#b8860b")
-_MARKERS: Final = ("o", "s", "^")
+_MARKERS: Final = ("o", "s", "^", "D")
+_LABELS_IN_A_ROW: Final = 2
 _STYLE: Final = {
     "axes.edgecolor": _GREY,
     "axes.labelcolor": _GREY,
@@ -44,6 +45,7 @@ def draw(plot: Plot, directory: Path) -> Path:
         axes = figure.add_subplot()
         axes.set_xlabel(plot.x_label)
         axes.set_ylabel(plot.y_label)
+        figure.suptitle(plot.title, fontsize=11)
         axes.grid(visible=True, axis="both" if plot.kind == "line" else "y")
         axes.set_axisbelow(True)
         {"line": _draw_lines, "bar": _draw_bars}[plot.kind](axes, plot)
@@ -62,7 +64,8 @@ def _draw_lines(axes: Any, plot: Plot) -> None:
         axes.plot(xs, ys, color=colour, marker=marker, markersize=4, label=label)
         if spread := plot.spread.get(label):
             axes.fill_between(xs, *zip(*spread, strict=True), color=colour, alpha=0.2, linewidth=0)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(plot.series))
+    # More than two long labels in a row are wider than the picture.
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(len(plot.series), _LABELS_IN_A_ROW))
 
 
 def _draw_bars(axes: Any, plot: Plot) -> None:
@@ -72,7 +75,7 @@ def _draw_bars(axes: Any, plot: Plot) -> None:
         ((low, high),) = plot.spread[label]
         error = [[height - low], [high - height]]
         axes.bar(place, height, 0.9, color=colour, yerr=error, ecolor=_GREY, capsize=3)
-        axes.annotate(f"{height:,.3g}", (place, high), (0, 3), textcoords="offset points", ha="center")
+        axes.annotate(f"{height:,.0f}", (place, high), (0, 3), textcoords="offset points", ha="center")
     axes.set_xticks(range(len(plot.series)), [label.replace(", ", ",\n") for label in plot.series])
 
 
@@ -86,3 +89,4 @@ def _scale(axes: Any, plot: Plot) -> None:
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.8g}"))
     else:
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

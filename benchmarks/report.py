@@ -32,7 +32,8 @@ class Plot:
     """A picture, saved as docs/pictures/bench-<name>.svg."""
 
     name: str
-    caption: str
+    title: str
+    """What the picture shows, for a reader who has not read the text."""
     x_label: str
     y_label: str
     series: Mapping[str, Sequence[tuple[float, float]]]
@@ -51,5 +52,7 @@ class Report:
     title: str
     text: str
     tables: Sequence[Table]
+    details: Sequence[Table] = ()
+    """Tables that the command prints and the page leaves out."""
     plots: Sequence[Plot] = ()
     targets: Sequence[Target] = ()

@@ -19,14 +19,19 @@ D = TypeVar("D", StopDependencies, ConfirmDependencies)
 
 def with_stubs(dependencies: D, requests: Iterable[Request]) -> D:
     """Replace the clients by stubs. The Glue stub reports the requests' runs as stopped."""
-    glue: Any = _Glue(requests)
-    queues: Any = _Sqs()
-    events: Any = _EventBridge()
-    sns: Any = _Sns()
+    return _with_clients(dependencies, glue=_Glue(requests), sqs=_Sqs(), events=_EventBridge(), sns=_Sns())
+
+
+def with_client(dependencies: D, client: Any) -> D:
+    """Replace the clients of all services by one."""
+    return _with_clients(dependencies, glue=client, sqs=client, events=client, sns=client)
+
+
+def _with_clients(dependencies: D, *, glue: Any, sqs: Any, events: Any, sns: Any) -> D:
     return replace(
         dependencies,
         glue=replace(dependencies.glue, client=glue),
-        queues=replace(dependencies.queues, client=queues),
+        queues=replace(dependencies.queues, client=sqs),
         event_bus=replace(dependencies.event_bus, make_client=lambda: events),
         notice_topic=replace(dependencies.notice_topic, make_client=lambda: sns),
     )

@@ -70,7 +70,15 @@ def test_targets_compare_starts_of_the_same_round(cpu_ms: float, met: list[bool]
     starts = {GLUEBRAKE: _starts(cpu_ms, 2 * cpu_ms), CONVENTIONAL: _starts(400, 800), BARE: _starts(100, 200)}
     section = report(starts, {GLUEBRAKE: 3_000_000, CONVENTIONAL: 20_000_000, BARE: 18_000_000})
     assert [target.met for target in section.targets[:2]] == met
-    assert section.targets[1].measured.startswith(f"{cpu_ms / 100:.2f} ")
+    assert section.targets[1].measured == f"{cpu_ms / 100:.2f}"
+
+
+def test_page_has_medians_and_the_command_prints_quartiles() -> None:
+    """The table of the page has one figure in a cell."""
+    starts = dict.fromkeys((GLUEBRAKE, CONVENTIONAL, BARE), _starts(10, 20))
+    section = report(starts, dict.fromkeys(starts, 3_000_000))
+    assert section.tables[0].rows[0][:2] == (GLUEBRAKE, "15")
+    assert "to" in str(section.details[0].rows[0][1])
 
 
 @pytest.mark.parametrize(("size", "met"), [(4_000_000, True), (4_000_001, False)])

@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import calls, cold, sweep_report, throughput_report
+from benchmarks import calls, cold, load_report, sweep_report, throughput_report
 from benchmarks.__main__ import DOCS, NAMES, main
-from benchmarks.page import INTRODUCTION, PROFILES, machine, page
+from benchmarks.page import INTRODUCTION, machine, page
 from benchmarks.report import Plot, Report, Table, Target
 
 Benchmark = Callable[[str, Report], None]
@@ -21,8 +21,16 @@ _MISSED = Target(figure="CPU", limit="≤ 1.10", measured="1.20", met=False)
 
 def _report(targets: Sequence[Target] = ()) -> Report:
     table = Table(title="Figures", columns=("function", "ms"), rows=[("a|b", 12)], note="Medians.")
-    plot = Plot(name="cold", caption="CPU", x_label="", y_label="ms", series={"Gluebrake": [(0, 12)]})
-    return Report(title="Cold start", text="We compare.", tables=[table], plots=[plot], targets=targets)
+    details = Table(title="Quartiles", columns=("function",), rows=[("conventional",)])
+    plot = Plot(name="cold", title="CPU", x_label="", y_label="ms", series={"Gluebrake": [(0, 12)]})
+    return Report(
+        title="Cold start",
+        text="We compare.",
+        tables=[table],
+        details=[details],
+        plots=[plot],
+        targets=targets,
+    )
 
 
 @pytest.fixture
@@ -49,12 +57,38 @@ def test_page_starts_with_all_targets() -> None:
 def test_section_has_its_tables_and_pictures() -> None:
     """A bar in a cell is escaped, and the link to a picture is relative to the page."""
     text = page([_report()], machine())
-    assert "**Figures**\n\n| function | ms |\n| --- | --- |\n| a\\|b | 12 |\n\nMedians." in text
+    assert "**Figures**\n\n| function | ms |\n|---|---|\n| a\\|b | 12 |\n\nMedians." in text
     assert "![CPU](pictures/bench-cold.svg)" in text
 
 
+def test_details_are_printed_and_not_on_the_page(
+    benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page stays short, and the command prints every table."""
+    benchmark("calls", _report())
+    main(["calls"])
+    assert "Quartiles" in capsys.readouterr().out
+    assert "Quartiles" not in page([_report()], "A machine.")
+
+
+def test_committed_page_is_short() -> None:
+    """The page has at most 1,400 words, six tables besides the targets, and five pictures."""
+    text = (DOCS / "performance.md").read_text()
+    assert len(text.split()) <= 1_400
+    assert text.count("\n|---|") == 7
+    assert text.count("](pictures/bench-") == 5
+
+
 @pytest.mark.parametrize(
-    "text", [INTRODUCTION, cold.TEXT.strip(), calls.TEXT, throughput_report.TEXT, sweep_report.TEXT, PROFILES]
+    "text",
+    [
+        INTRODUCTION,
+        load_report.TEXT,
+        cold.TEXT.strip(),
+        calls.TEXT,
+        throughput_report.TEXT,
+        sweep_report.TEXT,
+    ],
 )
 def test_committed_page_has_the_current_text(text: str) -> None:
     """A change of a text changes the committed page as well."""
@@ -79,7 +113,7 @@ def test_all_benchmarks_run_by_default(benchmark: Benchmark, capsys: pytest.Capt
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [(["cold", "--write"], "needs the figures of all benchmarks"), (["clod"], "choose from cold, calls")],
+    [(["cold", "--write"], "needs the figures of all benchmarks"), (["clod"], "choose from load, cold")],
 )
 def test_incomplete_page_and_unknown_benchmark_are_refused(
     arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
