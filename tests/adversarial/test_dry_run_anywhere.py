@@ -1,4 +1,4 @@
-"""Nothing is stopped by a message with a `DryRun` in the wrong place, nor by a function that only observes."""
+"""A message with a `DryRun` in the wrong place stops no run, and a function that only observes stops no run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of which an invocation could do little: each attempt counts, and retries end."""
+"""Runs for which an invocation makes few calls or none: each attempt counts, and retries end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time to stop counts from the submission, whatever the function did before."""
+"""The time to stop counts from the submission, and not from the start of the invocation."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gluebrake.model import MAX_RUNS_PER_CALL
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Json
-from tests.support.function_process import ROOT, environment_of
+from tests.support.function_environment import ROOT, environment_of
 from tests.support.invariants import repeated_ends, violations
 from tests.support.properties import evidence_of
 from tests.support.simulated_aws import CONFIRM, STOP, Invocation, SimulatedAws, stop_request

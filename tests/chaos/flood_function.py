@@ -12,7 +12,7 @@ import sys
 import time
 
 from tests.support.function_process import HANDLERS
-from tests.support.simulated_aws import Context
+from tests.support.lambda_context import Context
 
 
 def main(service: str) -> None:

@@ -1,1 +1,1 @@
-"""What the synthesised template promises, and how it comes about."""
+"""Tests of the synthesised template, and of the synthesis and the deployment."""

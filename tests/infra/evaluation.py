@@ -1,4 +1,4 @@
-"""What the evaluator of policies is asked: whether a sender may perform an action on a resource."""
+"""Asks the evaluator of policies whether a sender may perform an action on a resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A directory in build/ is filled once, whatever interrupts or accompanies the build."""
+"""A directory in build/ is filled once, even if builds are interrupted or run at the same time."""
 
 from __future__ import annotations
 

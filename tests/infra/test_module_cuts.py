@@ -1,4 +1,4 @@
-"""What is cut of the functions' libraries is not missed, and a library that changes is noticed."""
+"""The functions work without the removed modules of their libraries, and a changed library is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each kind of problem fires an alarm, which leads to the kind."""
+"""Each kind of problem fires an alarm, and the runbook of this alarm names the kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every target has a result, in every generated scenario. The other tests show single cases of this."""
+"""Every target has a result in every generated scenario. Other tests show single cases."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.builders import SETTINGS, record
 from tests.support.fakes.aws_server import REGION, FakeAws
 from tests.support.fakes.exchange import Json
 from tests.support.fakes.sqs import Queue
-from tests.support.function_process import ROOT
+from tests.support.function_environment import ROOT
 from tests.support.process_kill import Killer
 from tests.support.sweeps import policy
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.fakes.exchange import Answer, Call, Ending, Json, Reply
-from tests.support.function_process import ROOT, environment_of
+from tests.support.function_environment import ROOT, environment_of
 from tests.support.simulated_aws import Context, SimulatedAws
 
 

@@ -14,8 +14,6 @@ from io import StringIO
 from types import TracebackType
 from typing import Any, Final, Self
 
-import boto3
-
 from gluebrake.aws.event_bus import EventBus
 from gluebrake.aws.glue import Glue
 from gluebrake.aws.notice_topic import NoticeTopic
@@ -35,6 +33,8 @@ from tests.support.fakes import sqs
 from tests.support.fakes.aws_server import ACCOUNT, BUS, REGION, TOPIC_ARN, FakeAws
 from tests.support.fakes.clock import VirtualClock
 from tests.support.fakes.exchange import Call, Json
+from tests.support.fakes.lent_clients import LentClients
+from tests.support.lambda_context import Context as Context  # noqa: PLC0414 - the tests import it from here
 
 STOP: Final = "stop"
 CONFIRM: Final = "confirm"
@@ -47,18 +47,6 @@ _MOST_STEPS: Final = 2000
 
 Function = Callable[[Json, "Context"], Json | None]
 """A deployed function. It returns None if it ended without an answer."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """The context that Lambda passes with the event."""
-
-    seconds_left: Callable[[], float] = lambda: 30.0
-    aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time that is left before Lambda ends the function."""
-        return int(self.seconds_left() * 1000)
 
 
 @dataclass(frozen=True)
@@ -160,6 +148,7 @@ class SimulatedAws:
 
     def __post_init__(self) -> None:
         self.aws = FakeAws(clock=self.clock)
+        self._clients = LentClients(self.aws)
         self.stop_queue = self.aws.sqs.add_queue("stop")
         self.confirm_queue = self.aws.sqs.add_queue("confirm")
         self.dead_letter_queue = self.aws.sqs.add_queue("dead-letter")
@@ -185,6 +174,7 @@ class SimulatedAws:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.aws.__exit__(kind, error, trace)
+        self._clients.give_back()
 
     def request_stop(
         self, job_name: str, *run_ids: str, sender_id: str = "AROAEXAMPLE:producer", **fields: Any
@@ -325,7 +315,7 @@ class SimulatedAws:
         return [replace(d, receive_count=d.receive_count + 1) for d in visible if d not in self.moved]
 
     def _dependencies(self) -> stop.StopDependencies:
-        options = self.aws.client_options
+        client = self._clients.get
         urls = {
             Queue.STOP: self.stop_queue.url,
             Queue.CONFIRM: self.confirm_queue.url,
@@ -334,22 +324,20 @@ class SimulatedAws:
         return stop.StopDependencies(
             aws_environment=AwsEnvironment(ACCOUNT, REGION),
             glue=Glue(
-                boto3.client("glue", **options),
+                client("glue"),
                 calls_at_once=self.calls_at_once,
                 protect_tag="gluebrake:protect",
                 job_arn_prefix=JOB_ARN_PREFIX,
             ),
-            queues=Queues(boto3.client("sqs", **options), urls=urls, calls_at_once=self.calls_at_once),
+            queues=Queues(client("sqs"), urls=urls, calls_at_once=self.calls_at_once),
             event_bus=EventBus(
-                cache(lambda: boto3.client("events", **options)),
+                cache(partial(client, "events")),
                 name=BUS if self.outcome_events else "",
                 job_arn_prefix=JOB_ARN_PREFIX,
                 calls_at_once=self.calls_at_once,
             ),
             prices=Prices(),
-            notice_topic=NoticeTopic(
-                cache(lambda: boto3.client("sns", **options)), arn=TOPIC_ARN if self.notices else ""
-            ),
+            notice_topic=NoticeTopic(cache(partial(client, "sns")), arn=TOPIC_ARN if self.notices else ""),
             notify_on=frozenset(NoticeKind),
             telemetry=Telemetry(STOP, observe=self.observe),
             limits=Limits(tuple(self.jobs), tuple(self.protected_jobs), self.max_runs_per_request),

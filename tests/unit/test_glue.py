@@ -229,6 +229,16 @@ class TestReadingBack:
         assert _observations(findings) == dict.fromkeys(run_ids, Observation.STATE)
         assert _operations(aws) == {PAGE: 2}
 
+    def test_runs_on_no_page_are_read_singly(self, aws: FakeAws, glue: Glue) -> None:
+        """After the last page, each run that no page showed takes a call."""
+        _add_runs(aws, "jr_1", "jr_2", state="SUCCEEDED")
+        findings = glue.read_states([target(name) for name in ("jr_1", "jr_2", "jr_3", "jr_4")], _budget())
+        assert [_observations(findings)[name] for name in ("jr_1", "jr_3")] == [
+            Observation.STATE,
+            Observation.NOT_FOUND,
+        ]
+        assert _operations(aws) == {PAGE: 1, RUN: 2}
+
     def test_last_run_is_read_singly(self, aws: FakeAws, glue: Glue) -> None:
         """No page is read for one run, since the call for that run is certain to show it."""
         _add_runs(aws, *_ids(201), state="SUCCEEDED")

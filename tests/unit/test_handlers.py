@@ -1,4 +1,4 @@
-"""The handlers of STOP and CONFIRM: messages in; calls of Glue, messages, log lines and a notice out."""
+"""The handlers of STOP and CONFIRM turn messages into calls of Glue, messages, log lines and a notice."""
 
 from __future__ import annotations
 

@@ -192,6 +192,12 @@ class TestDirectInvocations:
         (direct,) = parsed.messages
         assert isinstance(parse_one(direct), Invalid)
 
+    def test_large_event_is_rejected(self) -> None:
+        """The message keeps the beginning of the event, and has the limit as the reason."""
+        (direct,) = _parse(request(Reason="x" * 1_000_000)).messages
+        assert direct.body == json.dumps(request(Reason="x" * 1_000_000))[:65_536]
+        assert direct.rejection.startswith("the payload: has 1,000,139 bytes; at most 1,000,000 are allowed")
+
     @given(any_json)
     def test_no_event_raises_an_exception(self, event: Any) -> None:
         """Any JSON becomes messages, and parsing each of them has a result."""

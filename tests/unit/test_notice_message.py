@@ -1,4 +1,4 @@
-"""A notice fits SNS, the schema of chat clients, and a mail program; outside text stays text."""
+"""A notice fits SNS, the schema of chat clients, and a mail program. Untrusted text has no effect."""
 
 from __future__ import annotations
 

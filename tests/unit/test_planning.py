@@ -395,6 +395,11 @@ class TestPatterns:
         assert not matches(name, name + "x")
         assert not matches(name, "x" + name)
 
+    @pytest.mark.parametrize(("pattern", "is_match"), [("etl-*-v*-eu", True), ("etl-*-w*-eu", False)])
+    def test_each_part_must_occur(self, pattern: str, *, is_match: bool) -> None:
+        """The text between two asterisks is somewhere in the name."""
+        assert matches(pattern, "etl-orders-v2-eu") is is_match
+
     def test_asterisks_do_not_multiply_the_time(self) -> None:
         """The name is searched once for each part, while a matcher that backtracks would not return."""
         assert not matches("*a" * 30 + "*b", "a" * 255)

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from gluebrake.decisions.readable import count, dollars, duration, number
+from gluebrake.decisions.readable import at_most, count, dollars, duration, number
 
 pytestmark = pytest.mark.disable_socket
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.0312, "0.031"), (3.2, "3.2"), (9.96, "10"), (12.4, "12"), (1234.5, "1,234")],
+    [
+        (0, "0"),
+        (0.000087, "less than 0.01"),
+        (0.01, "0.01"),
+        (0.0312, "0.031"),
+        (3.2, "3.2"),
+        (9.96, "10"),
+        (12.4, "12"),
+        (1234.5, "1,234"),
+    ],
 )
 def test_number_has_two_significant_digits(value: float, text: str) -> None:
-    """Numbers from 10 on are whole."""
+    """Numbers from 10 on are whole. A very small number has no exponent, and is not shown as zero."""
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "at most 0"), (0.000087, "less than 0.01"), (3.2, "at most 3.2")]
+)
+def test_upper_bound_says_that_it_is_one(value: float, text: str) -> None:
+    """A very small number has one bound only."""
+    assert at_most(value) == text
 
 
 @pytest.mark.parametrize(

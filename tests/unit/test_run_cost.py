@@ -147,7 +147,7 @@ class TestResults:
         ({Measure.DPU_HOURS_CONSUMED: 3.2, Measure.ESTIMATED_COST_USD: 1.408}, "3.2 DPU-hours, about $1.41"),
         (
             {Measure.DPU_HOURS_CONSUMED: 0.0002, Measure.ESTIMATED_COST_USD: 0.0001},
-            "0.0002 DPU-hours, less than $0.01",
+            "less than 0.01 DPU-hours, less than $0.01",
         ),
         ({Measure.DPU_HOURS_CONSUMED: 3.2}, "3.2 DPU-hours"),
         (

@@ -1,4 +1,4 @@
-"""A record of SQS becomes a message with its bookkeeping, whatever its attributes have."""
+"""A record of SQS becomes a message with its bookkeeping, even if its attributes are malformed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SWEEP's handler: messages in; stop requests, log lines, metrics and a report event out."""
+"""SWEEP's handler turns messages into stop requests, log lines, metrics and a report event."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Fakes of the AWS services that the functions call. They are exact where the functions rely on it."""
+"""Fakes of the AWS services that the functions call. They behave as AWS where the functions depend on it."""

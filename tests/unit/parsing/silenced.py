@@ -1,4 +1,4 @@
-"""Alarms that must stop nothing, however they are mutated: muted, of another account, on another's metric."""
+"""Alarms that must stop no run in any mutation: muted alarms, and alarms or metrics of other accounts."""
 
 from __future__ import annotations
 

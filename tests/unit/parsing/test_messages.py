@@ -11,7 +11,7 @@ from gluebrake.model import ParsedRequest
 from gluebrake.outcomes import Outcome
 from gluebrake.parsing import dispatcher
 from tests.support.builders import AWS_ENVIRONMENT, body, message, parse_requests, request
-from tests.unit.parsing.events import run_status
+from tests.unit.parsing.events import alarm_action, run_status
 
 pytestmark = pytest.mark.disable_socket
 
@@ -42,6 +42,20 @@ def test_notice_of_gluebrake_is_ignored() -> None:
     assert [(result.outcome, result.why) for result in results] == [
         (Outcome.IGNORED, "this is a notice of Gluebrake")
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (json.dumps(run_status())[:-1] + ', "source": "aws.glue"}', "source: occurs twice in one object"),
+        (json.dumps(run_status(envelope={"dryRun": True})), "dryRun: is outside the stop request"),
+        (json.dumps(run_status() | alarm_action()), "the body: has the fields of two event types"),
+    ],
+)
+def test_unclear_event_is_invalid(text: str, why: str) -> None:
+    """The reason names the member that could be read in two ways."""
+    _, (result,) = parse_requests([message(text)], dispatcher.parse, AWS_ENVIRONMENT)
+    assert result.why.startswith(why)
 
 
 def test_default_body_of_the_builders_is_a_request() -> None:

@@ -19,7 +19,8 @@ from tests.unit.parsing.mutations import garbled, mutated
 from tests.unit.parsing.oracle import SELECTED, Allowed, at_most
 from tests.unit.parsing.silenced import ELSEWHERE, SILENCED, TRUSTING, parse_silenced
 
-pytestmark = pytest.mark.disable_socket
+# Coverage would double the time. Other tests cover each branch.
+pytestmark = [pytest.mark.disable_socket, pytest.mark.unmeasured]
 
 CASES: Final = 900
 """The mutations of each event: more than 20,000 in all."""

@@ -1,4 +1,4 @@
-"""Tests of what carried a request: an event, a notification or an alarm's action, by its own words."""
+"""Tests of the event, the notification or the alarm action that carried a request, as its body claims."""
 
 from __future__ import annotations
 
