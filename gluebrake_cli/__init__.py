@@ -1,1 +1,1 @@
-"""The operator's command, `gluebrake`. It reads messages and requests by the functions' own modules."""
+"""The operator's command, `gluebrake`. It parses messages and requests with the functions' own modules."""

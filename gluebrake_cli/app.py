@@ -71,14 +71,14 @@ _PANELS: Final[Mapping[str, Mapping[str, tuple[Callable[..., None], Help]]]] = {
         "doctor": (doctor.doctor, doctor.HELP),
     },
 }
-"""The commands, in the order of the help: each panel is named for what its reader wants."""
+"""The commands in the order of the help, by panel. The name of a panel says what the reader wants to do."""
 
 
 class _Gluebrake(Group):
     """The command `gluebrake`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of the commands. Typer would put the groups last."""
+        """Return the names of the commands in the order of the help. Typer would list the groups last."""
         order = [name for commands in _PANELS.values() for name in commands]
         return sorted(super().list_commands(ctx), key=order.index)
 
@@ -86,7 +86,7 @@ class _Gluebrake(Group):
 app: Final = typer.Typer(name=NAME, cls=_Gluebrake, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value alone
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer passes only the option's value
     if requested:
         typer.echo(f"{NAME} {__version__}")
         raise typer.Exit

@@ -14,7 +14,7 @@ from gluebrake.aws import glue_responses
 from gluebrake.contract import StopRequest
 from gluebrake.decisions.planning import Limits
 from gluebrake.settings import SettingsError, StopSettings, load
-from gluebrake_cli.errors import OperatorError
+from gluebrake_cli.errors import DEPLOY, OperatorError
 from gluebrake_cli.proofs import Answer, RunReading, is_emulator, parse_answer
 from gluebrake_cli.tables import place
 
@@ -33,7 +33,7 @@ class Canary:
     deployment: Deployment
     job_name: str
     settings: StopSettings
-    """Those of the STOP function."""
+    """The settings of the STOP function."""
     requested_by: str
 
     @property
@@ -52,7 +52,7 @@ class Canary:
         return self.settings.job_arn_prefix + self.job_name
 
     def protect_tags(self) -> dict[str, str]:
-        """Return the tags of the job that IAM takes for the protect tag: it ignores the case of a key."""
+        """Return the tags of the job that are the protect tag to IAM, which ignores the case of a key."""
         tags = self.clients.glue.get_tags(ResourceArn=self.arn)["Tags"]
         key = self.settings.protect_tag.casefold()
         return {name: value for name, value in tags.items() if name.casefold() == key}
@@ -70,14 +70,14 @@ class Canary:
         return [run.run_id for run in runs if run.is_active]
 
     def start(self) -> str:
-        """Start a run and return its id, empty if the job has as many active runs as Glue allows."""
+        """Start a run and return its id, empty if the job has the most active runs that Glue allows."""
         try:
             return self.clients.glue.start_job_run(JobName=self.job_name)["JobRunId"]
         except self.clients.glue.exceptions.ConcurrentRunsExceededException:
             return ""
 
     def read(self, run_id: str) -> RunReading:
-        """Read a run. Glue may not show one that has just started."""
+        """Read a run. Glue may not show a run that has just started."""
         try:
             run = self.clients.glue.get_job_run(JobName=self.job_name, RunId=run_id)["JobRun"]
         except self.clients.glue.exceptions.EntityNotFoundException:
@@ -97,7 +97,7 @@ class Canary:
         )
 
     def ask(self, request: StopRequest) -> Answer:
-        """Invoke STOP with a request for one run, and return its answer."""
+        """Invoke STOP with a request for one run, and return the answer of STOP."""
         name = self.deployment.function_names["stop"]
         answer = self.clients.lambda_.invoke(FunctionName=name, Payload=msgspec.json.encode(request))
         payload = json.loads(answer["Payload"].read())
@@ -110,7 +110,7 @@ class Canary:
         return self.deployment.stop_queue.send_one(msgspec.json.encode(request).decode())
 
     def stop(self, run_ids: Sequence[str]) -> None:
-        """Stop runs with the operator's own credentials. Raise OperatorError if Glue refuses one."""
+        """Stop runs with the operator's credentials. Raise OperatorError if Glue refuses to stop a run."""
         answer = self.clients.glue.batch_stop_job_run(JobName=self.job_name, JobRunIds=run_ids)
         for error in answer["Errors"]:
             detail = error["ErrorDetail"]
@@ -118,30 +118,30 @@ class Canary:
 
 
 def find(deployment: Deployment) -> Canary:
-    """Find the canary job. Raise OperatorError if the stack has none, or if STOP would never stop its runs."""
+    """Find the canary job. Raise OperatorError if it does not exist, or if STOP would never stop its runs."""
     name = deployment.outputs.get(OUTPUT, "")
     if not name:
         raise OperatorError(
             f"the stack {deployment.stack!r} {place(deployment.aws_environment)} has no output {OUTPUT}: "
-            "it is of an older version. Deploy this version (make deploy)"
+            f"it is of an older version. Deploy this version {DEPLOY}"
         )
     variables = deployment.configuration("stop").get("Environment", {}).get("Variables", {})
     try:
         settings = load(StopSettings, variables)
     except SettingsError as error:
         raise OperatorError(
-            f"the STOP function's settings are of another version ({error}). Deploy this version (make deploy)"
+            f"the STOP function's settings are of another version ({error}). Deploy this version {DEPLOY}"
         ) from error
     if reason := _never_stopped(name, settings):
         raise OperatorError(
             f"STOP stops no run of the canary job {name}: {reason}. "
-            "Change the configuration and deploy (make deploy)"
+            f"Change the configuration and deploy {DEPLOY}"
         )
     return Canary(deployment, name, settings, deployment.caller())
 
 
 def _never_stopped(job_name: str, settings: StopSettings) -> str:
-    """Return why the settings keep STOP from stopping the job's runs, empty if they do not."""
+    """Return why the settings prevent STOP from stopping the job's runs, empty if STOP can stop them."""
     if settings.observe:
         return "observe is true, so every request is a dry run"
     rejection = Limits(settings.jobs, settings.protected_jobs, settings.max_runs_per_request).rejection(

@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from gluebrake_cli.errors import OperatorError
+from gluebrake_cli.errors import DEPLOY, OperatorError
 
 if TYPE_CHECKING:
     from gluebrake_cli.clients import Clients
     from gluebrake_cli.stack_template import StackTemplate
 
 DELETED: Final = "deleted"
-"""The state of a resource that the template has and AWS does not."""
+"""The state of a resource that is in the template but does not exist in AWS."""
 
 
 class CanaryState(Struct, frozen=True, kw_only=True):
-    """What AWS shows of the canary. While it is off it has no `schedule` and no `alarm`: they are None."""
+    """The states of the canary's resources. While the canary is off, `schedule` and `alarm` are None."""
 
     job_name: str
     has_job: bool
     schedule: str | None = None
     """`ENABLED`, `DISABLED` or `deleted`."""
     alarm: str | None = None
-    """CloudWatch's name of the state, or `deleted`."""
+    """The state of the alarm in CloudWatch, or `deleted`."""
 
 
 def read(clients: Clients, template: StackTemplate, job_name: str) -> CanaryState:
-    """Read the states of the canary. Raise OperatorError if the stack's version has none."""
+    """Read the states of the canary. Raise OperatorError if the stack's version has no canary."""
     if not job_name:
-        raise OperatorError("the stack is of a version without a canary: deploy this version (make deploy)")
+        raise OperatorError(f"the stack is of a version without a canary: deploy this version {DEPLOY}")
     schedule = _physical_id(template, "AWS::Scheduler::Schedule", "Canary")
     alarm = _physical_id(template, "AWS::CloudWatch::Alarm", "ObservabilityCanarySilent")
     return CanaryState(

@@ -18,20 +18,20 @@ from gluebrake_cli.signal_alarms import SignalAlarms
 
 F = TypeVar("F")
 
-_REVERT_DRIFT: Final[Command] = ("make", "deploy", "CDK_OPTIONS=--revert-drift")
-_DEPLOY: Final[Command] = ("make", "deploy")
+_REVERT_DRIFT: Final[Command] = ("make", "deploy", "CDK_OPTIONS=--revert-drift ...")
+_DEPLOY: Final[Command] = ("make", "deploy", "CDK_OPTIONS=...")
 _VERIFY: Final[Command] = ("gluebrake", "verify")
 
 
 class Recursion(Struct, frozen=True):
-    """What Lambda's recursive loop detection does with a function's retries: `Allow` or `Terminate`."""
+    """The setting of Lambda's recursive loop detection for a function: `Allow` or `Terminate`."""
 
     function_name: str
     recursive_loop: str
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """A subscription that a topic has or, by the template, should have. `arn` is empty if it does not exist."""
+    """A subscription of a topic, or a missing one that is in the template. `arn` is empty if it is missing."""
 
     topic_arn: str
     protocol: str
@@ -56,17 +56,17 @@ class JobTags(Struct, frozen=True):
 
 
 class Versions(Struct, frozen=True):
-    """The versions of the stack and of this command; the stack's is empty if it has no such output."""
+    """The versions of the stack and of this command. `stack` is empty if the stack has no such output."""
 
     stack: str
     command: str
 
 
 class Facts(Protocol):
-    """What the checks read. Each read may raise an error."""
+    """The source of the facts that the checks read. Each read may raise an error."""
 
     def mappings(self) -> Sequence[MappingState]:
-        """Return the state of each event source mapping; a function without one has an empty state."""
+        """Return the state of each event source mapping. A function without a mapping has an empty state."""
 
     def queue_policies(self) -> Sequence[PolicyState]:
         """Return the policy of each queue."""
@@ -81,7 +81,7 @@ class Facts(Protocol):
         """Return the recursive loop setting of each function."""
 
     def subscriptions(self) -> Sequence[Subscription]:
-        """Return the subscriptions of the stack's topics, with those that should exist and do not."""
+        """Return the subscriptions of the stack's topics, and the missing subscriptions of the template."""
 
     def signal_alarms(self) -> SignalAlarms:
         """Return the alarms whose actions stop runs, and the deployed prefixes."""
@@ -97,7 +97,7 @@ class Facts(Protocol):
 
 
 class Problem(Struct, frozen=True):
-    """What is not right, and the command that fixes it."""
+    """A fault, and the command that fixes it."""
 
     text: str
     fix: Command
@@ -105,7 +105,7 @@ class Problem(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Check(Generic[F]):
-    """A check: `problems` of the facts that `read` returns; `right` is true if there are none."""
+    """A check. `problems` finds faults in the facts from `read`. `right` is the sentence without a fault."""
 
     name: str
     right: str
@@ -114,7 +114,7 @@ class Check(Generic[F]):
 
 
 class CheckResult(Struct, frozen=True, kw_only=True):
-    """The result of a check. `text` is what is right, or why the check was not made."""
+    """The result of a check. `text` says what is right, or why the check was not made."""
 
     name: str
     state: Literal["right", "wrong", "not checked"]
@@ -152,7 +152,7 @@ def terminated_loops(functions: Sequence[Recursion]) -> Iterator[Problem]:
 
 
 def unconfirmed_subscriptions(subscriptions: Sequence[Subscription]) -> Iterator[Problem]:
-    """Find the subscriptions that deliver nothing."""
+    """Find the subscriptions that are missing or not confirmed, so that they deliver nothing."""
     for subscription in subscriptions:
         topic = subscription.topic_arn.rpartition(":")[2]
         if not subscription.arn:
@@ -177,7 +177,7 @@ def alarms_without_prefix(alarms: SignalAlarms) -> Iterator[Problem]:
 
 
 def empty_protect_tags(jobs: JobTags) -> Iterator[Problem]:
-    """Find the jobs whose protect tag has no value: IAM's Null condition may not see it.
+    """Find the jobs whose protect tag has no value: IAM's Null condition may treat the tag as absent.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
@@ -192,7 +192,7 @@ def empty_protect_tags(jobs: JobTags) -> Iterator[Problem]:
 
 
 def silent_canary(canary: CanaryState) -> Iterator[Problem]:
-    """Find what keeps the canary from showing that runs are stopped."""
+    """Find the faults because of which the canary does not show that runs are stopped."""
     if not canary.has_job:
         yield Problem(f"the Glue job {canary.job_name} does not exist", _REVERT_DRIFT)
     if canary.schedule not in (None, "ENABLED"):
@@ -205,7 +205,7 @@ def silent_canary(canary: CanaryState) -> Iterator[Problem]:
 
 
 def other_version(versions: Versions) -> Iterator[Problem]:
-    """Find out whether the stack is of another version than this command."""
+    """Find out whether the versions of the stack and of this command differ."""
     if versions.stack != versions.command:
         stack = versions.stack or "before 0.2"
         yield Problem(f"the stack's version is {stack}, and this command's is {versions.command}", _DEPLOY)
@@ -248,18 +248,18 @@ CHECKS: Final[Sequence[Check[Any]]] = (
     ),
     Check("version", "the stack and this command have the same", lambda facts: facts.versions(), other_version),
 )
-"""Every check. A further one is a row here, its function, and the read of its facts if they are new."""
+"""Every check. To add a check, add a row here, its function, and the read of its facts if they are new."""
 
 
 def examine(facts: Facts) -> list[CheckResult]:
-    """Make every check. What cannot be read is reported as not checked, and leaves the other checks."""
+    """Make every check. If the facts of a check cannot be read, the check is reported as not checked."""
     return [_result(check, facts) for check in CHECKS]
 
 
 def _result(check: Check[Any], facts: Facts) -> CheckResult:
     try:
         problems = tuple(check.problems(check.read(facts)))
-    except Exception as error:  # noqa: BLE001 - any error of one check must leave the other checks
+    except Exception as error:  # noqa: BLE001 - an error of one check must not prevent the other checks
         return CheckResult(name=check.name, state="not checked", text=explain(error) or repr(error))
     if problems:
         return CheckResult(name=check.name, state="wrong", problems=problems)

@@ -1,4 +1,4 @@
-"""The clean-up after `gluebrake verify`: the canary job gets its tags of before, and no run stays active."""
+"""The clean-up after `gluebrake verify`: restore the tags of the canary job, and stop its active runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gluebrake_cli.verification import Verification
 
 
 class Action(NamedTuple):
-    """An action of the clean-up. `act` returns what it did, and `by_hand` is the command for it."""
+    """An action of the clean-up. `act` returns what it did. `by_hand` is the command that does the same."""
 
     name: str
     act: Callable[[Verification], str]
@@ -25,11 +25,11 @@ class Action(NamedTuple):
 
 @contextmanager
 def cleaned_up(verification: Verification) -> Iterator[None]:
-    """Clean up at the exit, also after an error or Ctrl-C."""
+    """Clean up at the end of the block, even after an error or Ctrl-C."""
     try:
         yield
     finally:
-        # Standard output may be closed, so no result is reported before every action is done.
+        # Standard output may be closed, so results are reported only after every action is done.
         for result in [_result(action, verification) for action in ACTIONS]:
             verification.report(result)
 
@@ -44,7 +44,7 @@ def _result(action: Action, verification: Verification) -> Step:
 
 
 def restore_tags(verification: Verification) -> str:
-    """Remove the protect tag, or restore the one that the job had before."""
+    """Remove the protect tag, or restore the protect tag that the job had before."""
     canary, before = verification.canary, dict(verification.tags_before)
     if canary.protect_tags() != before:
         canary.set_protect_tags(before)
@@ -53,7 +53,7 @@ def restore_tags(verification: Verification) -> str:
 
 
 def stop_runs(verification: Verification) -> str:
-    """Stop the runs that are still active, after the tag is gone: the emulator's denial is for every caller."""
+    """Stop the active runs after the tag is removed: on the emulator, the tag denies stops to every caller."""
     canary = verification.canary
     run_ids = canary.active_run_ids() if verification.is_starting else verification.run_ids
     active = [run_id for run_id in run_ids if canary.read(run_id).is_active]

@@ -24,7 +24,7 @@ class Clients:
     cloudformation: CloudFormationClient
     cloudwatch: CloudWatchClient
     glue: GlueClient
-    iam: Any  # a few calls of these four do not justify the dependency on their stubs
+    iam: Any  # a few calls do not justify a dependency on the stubs of these four services
     lambda_: LambdaClient
     logs: CloudWatchLogsClient
     resourcegroupstaggingapi: Any
@@ -51,10 +51,10 @@ class Clients:
 
 
 def open_session(*, profile: str | None, region: str | None) -> boto3.Session:
-    """Open a session in `region`, else that of AWS_REGION, of AWS_DEFAULT_REGION, or of the profile.
+    """Open a session in `region`. The default Region is AWS_REGION, AWS_DEFAULT_REGION or the profile's.
 
-    boto3 does not read AWS_REGION. The AWS CDK reads it first: without it, the command would act in another
-    Region than the one of the deployment.
+    The AWS CDK reads AWS_REGION first, and boto3 does not read this variable. Without this function, the
+    command could act in another Region than the deployment.
     """
     environ = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
     return boto3.Session(profile_name=profile, region_name=region or environ)

@@ -12,25 +12,25 @@ from typer.core import TyperCommand, TyperGroup
 WHICH_RUNS: Final = "Which runs"
 FOLLOW: Final = "How to follow the runs"
 OTHER: Final = "Other options"
-"""The panels of options that several commands have."""
+"""The panel of the options that several commands have."""
 
 _COMMON_CODES: Final = {2: "the command line is wrong", 130: "interrupted by Ctrl-C"}
 
 
 class Help(Struct, frozen=True, kw_only=True):
-    """What the help of a command has beside the docstring of its function.
+    """The parts of a command's help that are not in the docstring of its function.
 
-    Typer dims all paragraphs but the first, and removes the spaces with which all lines begin. So each line
-    that keeps its spaces begins with a style.
+    Typer dims all paragraphs but the first, and removes spaces at the beginning of lines. So each line that
+    must keep its spaces begins with a style.
     """
 
     examples: Mapping[str, str]
-    """What each command line does."""
+    """The meaning of each example, by command line."""
     exit_codes: Mapping[int, str]
-    """What each code means, without those of all commands."""
+    """The meaning of each exit code, without the exit codes that all commands have."""
 
     def of(self, docstring: str | None) -> dict[str, Any]:
-        """Return the arguments of `Typer.command`: the text before the options, and the one after them."""
+        """Return the arguments of `Typer.command`: the texts before and after the options."""
         summary, *paragraphs = inspect.cleandoc(docstring or "").split("\n\n")
         text = [_unwrapped(summary), self._shown_examples(), *map(_unwrapped, paragraphs)]
         return {"help": "\n\n".join(text), "epilog": self._shown_exit_codes()}
@@ -69,11 +69,11 @@ class Group(TyperGroup):
 
 
 def _taught(parameters: Sequence[Any]) -> list[Any]:
-    """Return the parameters without their types, and those that have no panel behind those that have one."""
+    """Return the parameters without their types. Parameters with a panel are first."""
     options = [parameter for parameter in parameters if parameter.param_type_name == "option"]
     for parameter in parameters:
         if parameter not in options or parameter.is_flag:
-            # Typer shows `<str>` beside an argument and `<bool>` beside a flag, and has no setting for it.
+            # Typer shows `<str>` after an argument and `<bool>` after a flag, and no setting turns this off.
             parameter.display_type_rich = _no_type
     if any(option.rich_help_panel for option in options):
         for option in options:

@@ -1,4 +1,4 @@
-"""Dead letters as values: their reason, the request in them, and what a redrive sends."""
+"""Dead letters as values: the reason, the request, and the message that a redrive sends."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from gluebrake.patterns import matches_any
 from gluebrake_cli.reasons import CRASHED, INVOCATION_FAILED, NO_ERROR_CODE, explanation
 
 Attributes = Mapping[str, Mapping[str, Any]]
-"""Message attributes in SQS's own form."""
+"""Message attributes in the form of the SQS API."""
 
-# A redrive does not send these: they are the reason of the dead letter and the retry counters. EventBridge
-# writes the same names, and Lambda its own:
+# A redrive does not send these attributes: they have the reason of the dead letter, and retry counters.
+# EventBridge writes the same names as Gluebrake, and Lambda writes its own names:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 _NOT_REDRIVEN: Final = frozenset(
@@ -38,7 +38,7 @@ _NOT_REDRIVEN: Final = frozenset(
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A message of the dead-letter queue; `job_name` and `job_run_ids` are empty where it names none.
+    """A message of the dead-letter queue. `job_name` and `job_run_ids` are empty if it does not name them.
 
     `via` is the event, the notification or the alarm action that carried the request, empty for other requests.
     """
@@ -56,12 +56,12 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     @property
     def run_count(self) -> str:
-        """The number of its runs, "selected" for a selection, or nothing if it names no job."""
+        """The number of its runs, "selected" for a selection, or an empty text if it names no job."""
         return str(len(self.job_run_ids) or ("selected" if self.job_name else ""))
 
 
 class Filter(Struct, frozen=True):
-    """Which dead letters a command applies to. An empty field matches all; `*` matches any text."""
+    """The dead letters to which a command applies. An empty field matches all. `*` matches any text."""
 
     reasons: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ def _matches_any(patterns: Sequence[str], text: str) -> bool:
 
 
 class ReasonGroup(Struct, frozen=True):
-    """The dead letters of one reason, counted by job; the job is "" where a message names none."""
+    """The dead letters with one reason, counted by job. The job is empty if a message names no job."""
 
     reason: str
     count: int
@@ -124,7 +124,7 @@ def _request(message: Message, aws_environment: AwsEnvironment) -> StopRequest |
 
 
 def _reason(attributes: Mapping[str, str], system: Mapping[str, str]) -> tuple[str, str]:
-    # A message that SQS moved may have an ERROR_CODE as well: that of an earlier time in this queue.
+    # A message that SQS moved may also have an ERROR_CODE, from an earlier time in this queue.
     if source := system.get("DeadLetterQueueSourceArn"):
         return CRASHED, f"SQS moved it here from {source.rpartition(':')[2]}"
     if code := attributes.get("ERROR_CODE"):
@@ -142,8 +142,8 @@ def _attempts(attributes: Mapping[str, str]) -> int | None:
 def redriven(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
     """Return the body and the attributes that a redrive sends: the original without reason and retry counters.
 
-    A request that says no time before which runs are meant gets that of the dead letter. So it stops no younger
-    run.
+    If the request has no time limit for the start of runs, it gets the time of the dead letter. So the redrive
+    stops no younger run.
     """
     attributes = {
         name: dict(value) for name, value in dead_letter.attributes.items() if name not in _NOT_REDRIVEN
@@ -177,7 +177,7 @@ def _group(reason: str, dead_letters: Sequence[DeadLetter]) -> ReasonGroup:
 
 
 def age(since: datetime, now: datetime) -> timedelta:
-    """Return the time since a moment; zero where a clock that is behind would make it negative."""
+    """Return the time since a moment, at least zero, because this machine's clock can be slow."""
     return max(now - since, timedelta())
 
 

@@ -1,4 +1,4 @@
-"""The guardrail policies that a stack deploys: what each means, whether it is on, and what it last found."""
+"""The guardrail policies of a stack: their conditions, whether each is on, and the last finding of each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
+from gluebrake.decisions import readable
 from gluebrake.policies import TEMPLATE_METADATA, Policy
 from gluebrake.sweep_contract import PolicyReport
 from gluebrake_cli.errors import OperatorError
@@ -21,27 +22,27 @@ if TYPE_CHECKING:
     from gluebrake_cli.stack_template import StackTemplate
 
 DELETED: Final = "deleted"
-"""The state of a schedule that the template has and AWS does not."""
+"""The state of a schedule that is in the template but does not exist in AWS."""
 
 SWEEP: Final = "sweep"
 """The name of the function that applies the policies."""
 
 REPORT: Final = "SweepReport"
-"""The message of SWEEP's log lines that have what a policy found."""
+"""The message of SWEEP's log lines with the report of a policy."""
 
-# A policy may be due once a week.
+# The longest window is more than a week, because a policy may be due once a week.
 _WINDOWS: Final = (*WINDOWS, timedelta(days=8))
 
 
 class DeployedPolicy(Struct, frozen=True):
-    """A policy of the configuration. `hash` changes with any field of it."""
+    """A policy of the configuration. `hash` changes with any field of the policy."""
 
     policy: Policy
     hash: str
 
 
 class LastSweep(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a policy last found, and when that sweep ended. It is complete if every job in question was read."""
+    """The last report of a policy, and the end of its sweep. `complete` means that every job was read."""
 
     swept_at: datetime
     complete: bool
@@ -51,7 +52,7 @@ class LastSweep(Struct, frozen=True, kw_only=True, rename="camel"):
 class PolicyStatus(Struct, frozen=True, kw_only=True):
     """A deployed policy, the state of its schedule, and its last sweep.
 
-    `schedule` is `ENABLED`, `DISABLED` or `deleted`, and None if the policy has none or it cannot be read.
+    `schedule` is `ENABLED`, `DISABLED` or `deleted`. It is None without a schedule, or if reading it failed.
     """
 
     deployed: DeployedPolicy
@@ -65,12 +66,12 @@ class PolicyStatus(Struct, frozen=True, kw_only=True):
 
     @property
     def is_current(self) -> bool:
-        """Whether the last sweep was that of the deployed version of the policy."""
+        """Whether the last sweep used the deployed version of the policy."""
         return self.last is None or self.last.report.hash == self.deployed.hash
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with the policy, a text each. A finding of an earlier version of it is not."""
+        """The problems of the policy. Findings of an earlier version of the policy do not count."""
         return [*self._problems()]
 
     def _problems(self) -> Iterator[str]:
@@ -84,11 +85,12 @@ class PolicyStatus(Struct, frozen=True, kw_only=True):
         if report.jobs_not_read:
             yield f"its last sweep did not read {report.jobs_not_read} of {report.jobs} jobs"
         if report.over_cap and report.mode == "stop":
-            yield f"it would stop {report.stoppable} runs and stops none, because maxRuns is {report.max_runs}"
+            runs = readable.count(report.stoppable, "run")
+            yield f"it would stop {runs} and stops none, because maxRuns is {report.max_runs}"
 
 
 class PolicyList(Struct, frozen=True, kw_only=True):
-    """The policies of a stack. What cannot be read is missing, and `unknown` has the error."""
+    """The policies of a stack. If a section cannot be read, it is empty and `unknown` has the error."""
 
     policies: Sequence[PolicyStatus]
     mapping: str
@@ -97,7 +99,7 @@ class PolicyList(Struct, frozen=True, kw_only=True):
 
     @property
     def problems(self) -> list[str]:
-        """What needs attention, a text each."""
+        """The problems that need attention."""
         is_off = self.policies and self.mapping not in {"", "Enabled"}
         return [
             *([f"SWEEP's mapping is {self.mapping}, so no policy is applied"] if is_off else []),
@@ -111,7 +113,7 @@ class PolicyList(Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """The source of what is known of policies. Each call may fail by itself."""
+    """The source of the data about policies. Each call can fail without the others."""
 
     @property
     def clients(self) -> Clients:
@@ -123,7 +125,7 @@ class Source(Protocol):
     def log_messages(
         self, function: str, pattern: str, since: datetime, until: datetime | None
     ) -> Iterator[str]:
-        """Yield what a function's log has from `since` to before `until`, where a filter pattern matches."""
+        """Yield the messages in a function's log that match `pattern`, from `since` to before `until`."""
 
 
 def deployed(template: StackTemplate) -> list[DeployedPolicy]:
@@ -132,7 +134,7 @@ def deployed(template: StackTemplate) -> list[DeployedPolicy]:
 
 
 def find(template: StackTemplate, name: str) -> Policy:
-    """Return a policy of the stack, to sweep by it. Raise OperatorError if there is none that can be used."""
+    """Return a policy of the stack by its name. Raise OperatorError if it does not exist or cannot be used."""
     policies = {deployed.policy.name: deployed for deployed in deployed(template)}
     if name not in policies:
         names = ", ".join(policies)
@@ -151,7 +153,7 @@ def find(template: StackTemplate, name: str) -> Policy:
 
 
 def _changed(deployed: DeployedPolicy) -> list[str]:
-    """Return the conditions that CloudFormation may have changed. Its hash shows whether it changed anything.
+    """Return the conditions that CloudFormation may have changed, if the hash shows that it changed any.
 
     GetTemplate returns a question mark for each character outside of ASCII:
     https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1220
@@ -175,7 +177,7 @@ def _deployed(described: Mapping[str, Any]) -> DeployedPolicy:
 
 
 def read(source: Source, template: StackTemplate, now: datetime) -> PolicyList:
-    """Read the state and the last sweep of each policy. An error of one section leaves the rest."""
+    """Read the state and the last sweep of each policy. If one section fails, the others are still read."""
     policies = deployed(template)
     if not policies:
         return PolicyList(policies=(), mapping="", unknown={})
@@ -220,9 +222,9 @@ def _state(clients: Clients, name: str, group: str) -> str:
 
 
 def _last_sweeps(source: Source, names: set[str], now: datetime) -> dict[str, LastSweep]:
-    """Return the newest report of each policy. The log is searched from now backwards, until each has one."""
+    """Return the newest report of each policy. Search the log backwards until each policy has a report."""
     found: dict[str, LastSweep] = {}
-    until = None  # the clock here may be behind AWS's
+    until = None  # this machine's clock may be behind AWS's
     for window in _WINDOWS:
         pattern = f'{{ $.message = "{REPORT}" }}'
         messages = source.log_messages(SWEEP, pattern, now - window, until)
@@ -239,7 +241,7 @@ def _newest(sweeps: Iterator[LastSweep]) -> dict[str, LastSweep]:
 
 
 def _last_sweep(message: str) -> LastSweep | None:
-    """Parse a line of the log. Return None if it is no report: emulators ignore filter patterns."""
+    """Parse a line of the log. Return None if it is not a report, because emulators ignore filter patterns."""
     try:
         line = json.loads(message)
         if line["message"] != REPORT:
@@ -249,4 +251,4 @@ def _last_sweep(message: str) -> LastSweep | None:
             swept_at=datetime.fromisoformat(line["swept_at"]), complete=line["complete"], report=report
         )
     except (ValueError, TypeError, KeyError):
-        return None  # another version's line, or not a line of JSON
+        return None  # the line is of another version, or not JSON

@@ -13,7 +13,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
 
 
 def seconds(text: str | float) -> float:
-    """Return the seconds of a duration. A plain number counts in seconds. Raises BadParameter."""
+    """Return the seconds of a duration. A plain number is in seconds. Raise BadParameter for other texts."""
     found = _seconds(str(text), "s")
     if found is None:
         raise typer.BadParameter(f"{text}: must be a number of seconds, or such as 90s, 40m or 1h30m")
@@ -21,7 +21,7 @@ def seconds(text: str | float) -> float:
 
 
 def minutes(text: str | float) -> int:
-    """Return the minutes of a duration. A plain number counts in minutes. Raises BadParameter."""
+    """Return the minutes of a duration. A plain number is in minutes. Raise BadParameter for other texts."""
     found = _seconds(str(text), "m")
     if found is None or found % 60:
         raise typer.BadParameter(f"{text}: must be a number of minutes, or such as 90m, 2h, 1h30m or 1d")

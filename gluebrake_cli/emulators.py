@@ -1,4 +1,4 @@
-"""The emulators that `make local` runs on this machine, by the records that it keeps for each user."""
+"""The emulators that `make local` runs on this machine, read from the user's records of emulators."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gluebrake_cli import shell
 from gluebrake_cli.errors import OperatorError
 
 VARIABLE: Final = "GLUEBRAKE_LOCAL_RECORDS"
-"""The environment variable with another folder, for emulators that must not find each other."""
+"""The environment variable for another folder of records, for example to separate the emulators of tests."""
 
 _UNSET: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "GLUEBRAKE_ENVIRONMENT", "GLUEBRAKE_STACK")
-"""Variables that would select another account or stack than those of the emulator."""
+"""Variables that could select another account or stack instead of the emulator's."""
 
 _NOT_RUNNING: Final = "no emulator is running. Start one in a clone, in another terminal: make local"
 
@@ -32,25 +32,25 @@ class EmulatorRecord(Struct, frozen=True, kw_only=True):
     endpoint: str
     region: str
     key: str
-    """The id and the secret of its access key."""
+    """The id and the secret of the emulator's access key, which are equal."""
     outputs: Mapping[str, str]
     clone: str
-    """The folder of the clone that runs it."""
+    """The folder of the clone that runs the emulator."""
     pid: int
-    """The process that ends it."""
+    """The id of the process that runs the emulator, and ends it."""
 
 
 def directory() -> Path:
     """Return the folder with one file for each emulator. Only the user can write to it.
 
-    Its place follows https://specifications.freedesktop.org/basedir-spec/latest/.
+    Its location follows https://specifications.freedesktop.org/basedir-spec/latest/.
     """
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(os.environ.get(VARIABLE) or Path(state) / "gluebrake" / "emulators")
 
 
 def find(folder: Path, working_directory: Path) -> EmulatorRecord:
-    """Return the emulator of the clone that the working directory is in, else the one that started last.
+    """Return the emulator of the clone that has the working directory, else the emulator that started last.
 
     Raise OperatorError if none is running.
     """
@@ -76,7 +76,7 @@ def exports(record: EmulatorRecord) -> str:
 
 
 def _newest_first(folder: Path) -> Sequence[EmulatorRecord]:
-    """Read the records. Raise OperatorError if another user could have written one: a shell evaluates them."""
+    """Read the records. A shell evaluates them, so raise OperatorError if another user could write one."""
     if not folder.is_dir():
         return []
     status = folder.stat()
@@ -84,14 +84,14 @@ def _newest_first(folder: Path) -> Sequence[EmulatorRecord]:
         raise OperatorError(f"other users can write to {folder}: remove it, and start the emulator again")
     texts: dict[bytes, float] = {}
     for file in folder.glob("*.json"):
-        with contextlib.suppress(FileNotFoundError):  # its emulator has just ended
+        with contextlib.suppress(FileNotFoundError):  # the emulator of the record has just ended
             texts[file.read_bytes()] = file.stat().st_mtime
     records = map(_decoded, sorted(texts, key=texts.__getitem__, reverse=True))
     return [record for record in records if record]
 
 
 def _decoded(text: bytes) -> EmulatorRecord | None:
-    """Decode a record. Return None if it is of another version, whose clone has its own command."""
+    """Decode a record. Return None for a record of another version, which only that version's command reads."""
     try:
         return msgspec.json.decode(text, type=EmulatorRecord)
     except msgspec.MsgspecError:
@@ -99,7 +99,7 @@ def _decoded(text: bytes) -> EmulatorRecord | None:
 
 
 def _is_running(record: EmulatorRecord) -> bool:
-    """Return whether process and endpoint both answer. A later program may have got the port of a dead one."""
+    """Return whether process and endpoint both respond. Another program may use the port of a dead emulator."""
     endpoint = urlsplit(record.endpoint)
     try:
         os.kill(record.pid, 0)

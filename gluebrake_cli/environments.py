@@ -1,4 +1,4 @@
-"""The deployments that the global options select: a single one, or those of several environments."""
+"""The deployments that the global options select: a single deployment, or one for each environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOT_WITH_ENVIRONMENT: Final = {
 
 
 class Connect(Protocol):
-    """Finds a stack. With `account`, it first checks that the credentials are of this account."""
+    """A function that finds a stack. With `account`, it checks that the credentials are of this account."""
 
     def __call__(
         self, *, stack: str, profile: str | None, region: str | None, account: str | None
@@ -37,7 +37,7 @@ class Connect(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """An environment, and how the command reaches its stack. Without a profile, variables have the keys."""
+    """An environment, and the profile for its stack. Without a profile, variables have the credentials."""
 
     environment: Environment
     profile: str | None
@@ -57,7 +57,7 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What the global options select. Without names of environments, it is one stack in any account."""
+    """The selection by the global options. Without names of environments, it is one stack in any account."""
 
     connect: Connect
     stack: str
@@ -79,7 +79,7 @@ class Selection:
         return {} if self.has_several or not self.names else {"environment": self.names[0]}
 
     def deployment(self, command: str) -> Deployment:
-        """Find the only stack. Raise BadParameter if the command would have to act on several."""
+        """Find the only stack. Raise BadParameter if the options select several stacks."""
         if self.has_several:
             raise typer.BadParameter(
                 f"`{command}` acts on one environment: give {OPTION} NAME once, and not {ALL}."
@@ -129,13 +129,13 @@ class Selection:
 
 
 def _declared(file: Path) -> dict[str, Environment]:
-    """Read the environments of a file. Raise OperatorError if it has none that can be used."""
+    """Read the environments of a file. Raise OperatorError if the file has no valid environments."""
     try:
         declared = decode_file(file.read_bytes())
     except OSError as error:
         raise OperatorError(
             f"{OPTION} needs a file with `{KEY}`, and {file} cannot be read ({error.strerror}):"
-            " give --config FILE, or set GLUEBRAKE_CONFIG"
+            " give --config FILE, set GLUEBRAKE_CONFIG, or run the command in the clone"
         ) from error
     except msgspec.MsgspecError as error:
         raise OperatorError(f"{file} is not a configuration: {error}") from error

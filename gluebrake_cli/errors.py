@@ -1,4 +1,4 @@
-"""Errors explained to the operator: one line each, with the remedy. Loads no AWS library."""
+"""Explanations of errors for the operator, one line each with the remedy. Imports no AWS library."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ NOT_OK: Final = 1
 
 STILL_RUNNING: Final = 3
 """The exit code for a stop request that was sent, after which a run may still be running."""
+
+EMPTY: Final = "is empty: is a variable of the shell not set?"
+"""The end of the text about an argument or an option that must not be empty."""
+
+DEPLOY: Final = "with your configuration (make deploy CDK_OPTIONS=...)"
+"""How to deploy an existing stack again. Without its own options, it would get the default configuration."""
 
 PERMISSIONS: Final = {
     "BatchGetJobs": "glue:BatchGetJobs",
@@ -81,7 +87,7 @@ _BY_CODE: Final = {
     NOT_FOUND: "Glue knows no such job in this account and Region: check its name and --region",
 }
 
-# By the name of botocore's exception or of a base class of it, the most special first.
+# By the name of botocore's exception or of its base class, the most specific first.
 _BY_NAME: Final = {
     "NoCredentialsError": "no AWS credentials: log in (aws sso login), set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": _UNKNOWN_KEYS,
@@ -104,14 +110,14 @@ _BY_NAME: Final = {
 
 
 class OperatorError(Exception):
-    """An error that the operator can fix; the text is one line that says what is wrong and how to fix it."""
+    """An error that the operator can fix. The text is one line that says what is wrong and how to fix it."""
 
 
 def explain(error: BaseException) -> str | None:
-    """Return one line for an error of the operator, of AWS or of the connection, None for any other."""
+    """Return one line for an error of the operator, of AWS or of the connection, None for other errors."""
     if isinstance(error, OperatorError):
         return str(error)
-    response = getattr(error, "response", None)  # a ClientError's; other exceptions may have any
+    response = getattr(error, "response", None)  # a dict only in a ClientError
     if isinstance(response, Mapping) and (refusal := response.get("Error")):
         operation = getattr(error, "operation_name", "")
         return _refused(operation, refusal.get("Code", ""), refusal.get("Message", ""))
@@ -124,7 +130,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def explain_in_sweep(text: str) -> str:
-    """Return one line for an error of a sweep, which starts with the operation unless that is GetJobRuns."""
+    """Return one line for an error of a sweep. It starts with the operation, if that is not GetJobRuns."""
     if not any(f"{code}: " in text for code in _DENIED):
         return _one_line(text)
     operation = text.partition(":")[0].split(" ")[0]

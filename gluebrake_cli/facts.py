@@ -1,4 +1,4 @@
-"""The facts that `gluebrake doctor` judges, read from AWS."""
+"""The facts for the checks of `gluebrake doctor`, read from AWS."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DeploymentFacts:
         return StackTemplate(body, self.deployment.stack_id, physical_ids)
 
     def mappings(self) -> Sequence[MappingState]:
-        """Return the state of each event source mapping; a function without one has an empty state."""
+        """Return the state of each event source mapping. A function without a mapping has an empty state."""
         mappings = self.deployment.mappings()
         missing = self.deployment.function_names.keys() - {mapping.function for mapping in mappings}
         return [*mappings, *(MappingState(function, "", "") for function in sorted(missing))]
@@ -123,7 +123,7 @@ class DeploymentFacts:
         ]
 
     def subscriptions(self) -> Sequence[Subscription]:
-        """Return the subscriptions of the stack's topics, with those that should exist and do not."""
+        """Return the subscriptions of the stack's topics, and the missing subscriptions of the template."""
         existing = [
             subscription
             for logical_id, resource in self.template.body["Resources"].items()
@@ -151,7 +151,7 @@ class DeploymentFacts:
         return SignalAlarms(tuple(self._alarm_prefixes()), signal_alarms.read(self.clients.cloudwatch, actions))
 
     def _alarm_prefixes(self) -> Iterator[str]:
-        """Yield the prefixes of this account's alarms that can invoke STOP. The same ones can publish."""
+        """Yield the name prefixes of this account's alarms that can invoke STOP and publish to the topic."""
         account = self.deployment.aws_environment.account
         for permission in self.template.resources("AWS::Lambda::Permission"):
             if permission["Principal"] == _ALARMS and permission["SourceAccount"] == account:

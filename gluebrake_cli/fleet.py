@@ -1,4 +1,4 @@
-"""A function over several environments, side by side. An error of one environment leaves the rest."""
+"""Runs a function for several environments at once. An error of one environment does not stop the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Task(NamedTuple, Generic[T]):
-    """What to do in an environment. `work` reports its progress."""
+    """The work to do in an environment. `work` reports its progress."""
 
     environment: Environment
     work: Callable[[OnProgress], T]
@@ -29,7 +29,7 @@ class Task(NamedTuple, Generic[T]):
 
 @dataclass(frozen=True)
 class Result(Generic[T]):
-    """What a task returned or, if it failed, why."""
+    """The value that a task returned, or the error if it failed."""
 
     environment: Environment
     value: T | None = None
@@ -37,14 +37,14 @@ class Result(Generic[T]):
 
 
 class Found(NamedTuple, Generic[T]):
-    """A deployment, and what a command found of it."""
+    """A deployment, and the value that a command read from it."""
 
     deployment: Deployment
     value: T
 
 
 def read(sites: Iterable[Site], work: Callable[[Deployment, OnProgress], T]) -> list[Result[Found[T]]]:
-    """Find the stack of each environment, and read it."""
+    """Find the stack of each environment, and apply `work` to it."""
     return run([Task(site.environment, partial(_found, site, work)) for site in sites])
 
 
@@ -54,7 +54,7 @@ def _found(site: Site, work: Callable[[Deployment, OnProgress], T], on_progress:
 
 
 def run(tasks: Sequence[Task[T]]) -> list[Result[T]]:
-    """Run each task in a thread, and show on standard error which have not ended. Ctrl-C ends them all."""
+    """Run each task in a thread. Show the unfinished tasks on standard error. Ctrl-C ends all tasks."""
     results: dict[int, Result[T]] = {}
     ended: SimpleQueue[tuple[int, Result[T]]] = SimpleQueue()
     names = [task.environment.name for task in tasks]
@@ -71,9 +71,9 @@ def run(tasks: Sequence[Task[T]]) -> list[Result[T]]:
 def _put(
     ended: SimpleQueue[tuple[int, Result[T]]], number: int, task: Task[T], on_progress: OnProgress
 ) -> None:
-    """Put the result of a task into a queue. Without a result, the queue would be awaited for ever."""
+    """Put the result of a task into a queue, even after an error: the main thread waits for every result."""
     try:
         result = Result(task.environment, task.work(on_progress))
-    except BaseException as error:  # noqa: BLE001 - any error of one environment must leave the rest
+    except BaseException as error:  # noqa: BLE001 - an error of one environment must not stop the others
         result = Result[T](task.environment, error=explain(error) or repr(error))
     ended.put((number, result))

@@ -1,4 +1,4 @@
-"""The result of a command that reads one deployment, or those of several environments side by side."""
+"""The result of a command that reads one deployment, or the deployments of several environments at once."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _NOT_READ = "not read"
 
 @dataclass(frozen=True, kw_only=True)
 class View(Generic[T]):
-    """How a command shows what it has read of a deployment: alone, and as one of several environments."""
+    """The functions that show a command's result, for a single deployment or one of several environments."""
 
     members: Callable[[Deployment, T], Mapping[str, Any]]
-    """What `--json` shows."""
+    """Returns the members of the JSON output."""
     screen: Callable[[Deployment, T], RenderableType]
-    """What is shown of the only deployment."""
+    """Returns the screen of a single deployment."""
     problems: Callable[[T], Sequence[str]]
-    """What is wrong, a text each. The exit code is 1 then."""
+    """Returns the problems, one text each. With a problem, the exit code is 1."""
     line: Callable[[T], str]
-    """The result of an environment in a few words."""
+    """Returns the result of an environment in a few words."""
     details: Callable[[Deployment, T], Sequence[RenderableType]]
-    """What is shown of an environment besides its line, its problems included. Empty if that is nothing."""
+    """Returns more about an environment, including its problems. Empty if the line is enough."""
     sums: Callable[[Sequence[T]], Iterable[str]]
-    """The sums of all environments that were read, a line each."""
+    """Returns the sums of all environments that were read, one line each."""
     busy: str = ""
-    """What is shown while the only deployment is read."""
+    """The text that is shown while a single deployment is read."""
 
 
 class Row(NamedTuple):
-    """What is shown of an environment: its result in a line, the details, and what is wrong without details."""
+    """The texts about an environment: its result in a line, and details, or only problems without details."""
 
     environment: Environment
     line: str
@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
 
 def report(context: typer.Context, read: Callable[[Deployment], T], view: View[T], *, json: bool) -> None:
-    """Read what the global options select, and show it. Exit with the code of the worst environment."""
+    """Read the selected deployments, and show the result. Exit with the code of the worst environment."""
     selected = selection(context)
     if selected.has_several:
         results = fleet.read(selected.sites(), lambda deployment, _: read(deployment))
@@ -88,7 +88,7 @@ def _show_several(results: Sequence[Result[Found[T]]], view: View[T], *, json: b
 
 
 def _row(result: Result[Found[T]], view: View[T]) -> Row:
-    """Return what is shown of an environment."""
+    """Return the texts about an environment."""
     if not result.value:
         return Row(result.environment, _NOT_READ, problems=[result.error])
     details = view.details(*result.value)
@@ -105,7 +105,7 @@ def _members(result: Result[Found[T]], view: View[T]) -> Mapping[str, Any]:
 
 
 def screen(rows: Sequence[Row], sums: Iterable[str]) -> RenderableType:
-    """Return the details of the environments that have any, then a line for each, what is wrong, and sums."""
+    """Return the details of the environments, then a line for each environment, the problems, and the sums."""
     details = [part for row in rows if row.details for part in (*_heading(row), *row.details, Text())]
     cells = [
         [Text(each.name, style="bold"), Text(each.account), Text(each.region), Text(printable(row.line))]
@@ -138,7 +138,7 @@ def verdict(results: Sequence[Result[Any]], wrong: int) -> str:
 def write_json(
     objects: Iterable[tuple[Result[Any], Mapping[str, Any], Sequence[str]]], wrong: Sequence[str] = ()
 ) -> None:
-    """Write an object for each environment, with its members, and what is wrong with any as texts."""
+    """Write a JSON object for each environment, and the problems of all environments as texts."""
     found = [*objects]
     environments = [
         {

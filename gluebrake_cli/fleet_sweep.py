@@ -29,18 +29,18 @@ Swept = Result[Found[SweepResult]]
 
 
 class FleetStops(Struct, frozen=True, kw_only=True):
-    """What was requested in each environment, by its name. Nothing was if there is a refusal."""
+    """The requests of each environment, by its name. With a refusal, no request was sent."""
 
     by_name: Mapping[str, Stops] = {}
     refusal: str = ""
 
     def of(self, environment: Environment) -> Stops:
-        """Return what was requested in an environment."""
+        """Return the requests of an environment."""
         return self.by_name.get(environment.name, Stops())
 
 
 def sweep(sites: Sequence[Site], plan: SweepPlan, *, json: bool) -> int:
-    """Sweep the environments, and stop the runs that are shown, if the plan says so. Return the exit code."""
+    """Sweep the environments, and stop the shown runs if the plan has `stop`. Return the exit code."""
     swept = fleet.read(sites, plan.read)
     if not json or plan.stop.asks:
         (output.show_aside if json else output.show)(_report(swept, plan))
@@ -83,7 +83,7 @@ def _place(found: Mapping[str, SweepResult]) -> str:
 def _stop_in(
     name: str, found: Found[SweepResult], options: StopOptions, since: datetime, on_progress: OnProgress
 ) -> Stops:
-    """Request the stops in an environment, and follow the runs. What was sent before an error is kept."""
+    """Request the stops in an environment, and follow the runs. After an error, keep the sent requests."""
 
     def note(text: str) -> None:
         output.note(f"{name}: {text}")
@@ -142,7 +142,7 @@ def _sums(swept: Sequence[Swept], plan: SweepPlan) -> Iterator[str]:
 
 
 def _stops_screen(swept: Sequence[Swept], stops: FleetStops) -> RenderableType:
-    """Return what became of the stops in each environment that was swept, and in sum."""
+    """Return the results of the stops in each environment that was swept, and their sum."""
     rows = [_stops_row(each.environment, stops.of(each.environment)) for each in swept if each.value]
     requested = sum(len(each.messages) for each in stops.by_name.values())
     stopped = sum(

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gluebrake.model import AwsEnvironment
+from gluebrake.outcomes import Outcome
 from gluebrake.problems import Problem as ProblemMetric
 from gluebrake.settings import PREFIX, SettingsError, StopSettings, load
 from gluebrake.stages import Queue
@@ -17,8 +18,8 @@ from gluebrake_cli import problem_kinds
 from gluebrake_cli.runs import LogLine
 from gluebrake_cli.sections import Sections
 
-# CloudWatch Logs returns the oldest events first. So windows are searched from now backwards, until they hold
-# enough outcomes: a busy minute has hundreds, a quiet day hardly one.
+# CloudWatch Logs returns the oldest events first. So the command searches ever longer windows that end now,
+# until it has enough outcomes: a busy minute has hundreds, a quiet day hardly one.
 WINDOWS: Final = (timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=3), timedelta(days=1))
 
 _READ_DEAD_LETTERS: Final = "`gluebrake dead-letters --by-reason` shows why, and what to do."
@@ -59,11 +60,11 @@ class Alarm(Struct, frozen=True):
     state: str
     description: str
     title: str = ""
-    """The name by which docs/operations.md knows it."""
+    """The name of the alarm in docs/operations.md."""
 
 
 class MappingState(Struct, frozen=True):
-    """The state, in Lambda's words, of a function's event source mapping."""
+    """The state of a function's event source mapping, as Lambda names it."""
 
     function: str
     state: str
@@ -71,14 +72,14 @@ class MappingState(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """What needs attention, and what to do about it."""
+    """A problem that needs attention, and the action to take."""
 
     text: str
     remedy: str = ""
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The health of a deployment. A section that cannot be read is empty, and `unknown` has the error."""
+    """The health of a deployment. If a section cannot be read, it is empty and `unknown` has the error."""
 
     account: str
     region: str
@@ -88,14 +89,19 @@ class Health(Struct, frozen=True, kw_only=True):
     mappings: Sequence[MappingState]
     config: Mapping[str, Any]
     outcomes: Sequence[LogLine]
-    """The newest first."""
+    """The newest outcome of each of the latest runs, newest first. See `latest`."""
     unknown: Mapping[str, str]
     kinds: Mapping[str, Mapping[str, int]] = {}
     """The kinds of problems in the logs with their numbers of lines, by the title of their alarm."""
 
     @property
+    def aws_environment(self) -> AwsEnvironment:
+        """The account and the Region of the deployment."""
+        return AwsEnvironment(self.account, self.region)
+
+    @property
     def problems(self) -> list[Problem]:
-        """What needs attention."""
+        """The problems that need attention."""
         return [*self._problems()]
 
     def _problems(self) -> Iterator[Problem]:
@@ -123,17 +129,17 @@ class Health(Struct, frozen=True, kw_only=True):
 
     @property
     def dead_letters(self) -> int:
-        """How many messages are in the dead-letter queue, 0 if it cannot be read."""
+        """The number of messages in the dead-letter queue, 0 if the queue cannot be read."""
         depth = next((queue for queue in self.queues if queue.name == Queue.DEAD_LETTER), None)
         return depth.messages + depth.in_flight if depth else 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` shows."""
+        """Return the members of the JSON output."""
         return {**msgspec.structs.asdict(self), "wrong": [problem.text for problem in self.problems]}
 
 
 class Source(Protocol):
-    """The source of each section. Each call may fail by itself."""
+    """The source of each section. Each call can fail without the others."""
 
     @property
     def stack(self) -> str:
@@ -147,13 +153,13 @@ class Source(Protocol):
         """Return the depth of each queue."""
 
     def oldest_ages(self, now: datetime) -> Mapping[str, int]:
-        """Return the age in seconds of each queue's oldest message, where it is known."""
+        """Return the age in seconds of each queue's oldest message, if CloudWatch has the age."""
 
     def alarms(self) -> list[Alarm]:
         """Return the stack's alarms."""
 
     def problem_messages(self, since: datetime) -> Iterable[str]:
-        """Return the messages of the logs' lines about problems since a time."""
+        """Return the messages of the log lines about problems since a time."""
 
     def mappings(self) -> list[MappingState]:
         """Return the state of each function's event source mapping."""
@@ -166,7 +172,7 @@ class Source(Protocol):
 
 
 def read(source: Source, now: datetime, outcomes: int) -> Health:
-    """Read every section, with at most so many outcomes. An error of one section leaves the rest."""
+    """Read every section, with at most this number of outcomes. A failed section does not affect the others."""
     sections = Sections()
     ages = sections.read("age of the oldest message", lambda: source.oldest_ages(now)) or {}
     depths = sections.read("queues", source.depths) or []
@@ -197,7 +203,7 @@ def _config(configuration: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return msgspec.structs.asdict(load(StopSettings, variables))
     except SettingsError:
-        # Another version of Gluebrake deployed it: its variables are shown as they are.
+        # Another version of Gluebrake deployed the function, so its variables are shown without parsing.
         return {
             name.removeprefix(PREFIX).lower(): value
             for name, value in variables.items()
@@ -207,10 +213,26 @@ def _config(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _newest(source: Source, now: datetime, count: int) -> list[LogLine]:
     lines: list[LogLine] = []
-    until = None  # the clock here may be behind AWS's
+    newest: list[LogLine] = []
+    until = None  # this machine's clock may be behind AWS's
     for window in WINDOWS:
         lines = [*source.outcomes(now - window, until), *lines]
-        if len(lines) >= count:
+        newest = [*latest(reversed(lines))]
+        if len(newest) >= count:
             break
         until = now - window
-    return lines[::-1][:count]
+    return newest[:count]
+
+
+def latest(lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    """Yield the newest line of each run, or of each message without a run. The lines are newest first.
+
+    A complete sweep is no outcome of a run or of a stop request: `gluebrake policies` shows the sweeps.
+    """
+    seen = set()
+    for line in lines:
+        key = (line.get("job_name"), line.get("job_run_id") or str(line.get("message_ids")))
+        is_sweep = line.get("outcome") == Outcome.SWEPT and not line.get("error_message")
+        if key not in seen and not is_sweep:
+            seen.add(key)
+            yield line

@@ -1,4 +1,4 @@
-"""The history of stops: what became of each run, who requested it, and what the stopped runs used."""
+"""The history of stops: the outcome of each run, who requested the stop, and the usage of stopped runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gluebrake.outcomes import Outcome
 from gluebrake_cli.history_lines import Line, Requester
 
 _SUMMED: Final = (Measure.DPU_HOURS_CONSUMED, Measure.ESTIMATED_COST_USD)
-"""What may be summed. The further cost may not: a run that is started again could avoid it twice."""
+"""The measures with a meaningful sum. The avoided further cost of a run and of its retry could be the same."""
 
 _RESENT: Final = frozenset({Outcome.RETRYING, Outcome.DEFERRED})
 
 
 class Step(Struct, frozen=True):
-    """The lines of a run with the same outcome and the same origin, the oldest first."""
+    """The log lines of a run with the same outcome and the same origin, oldest first."""
 
     lines: Sequence[Line]
 
@@ -34,7 +34,7 @@ class Step(Struct, frozen=True):
 
 
 class Repeats(Struct, frozen=True, kw_only=True):
-    """Why a run has several lines.
+    """The reasons why a run has several log lines.
 
     The log does not distinguish a redrive of a dead letter from a new request with the same text: both count as
     `requests_after_failure`.
@@ -47,7 +47,7 @@ class Repeats(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def count(cls, lines: Sequence[Line]) -> Repeats:
-        """Count the repeats of a run, whose lines have the oldest first."""
+        """Count the repeats in the log lines of a run, which are oldest first."""
         failures = [at for at, line in enumerate(lines) if line.ends and line.outcome.is_failure]
         return cls(
             redeliveries=sum(line.will_redeliver for line in lines),
@@ -58,13 +58,13 @@ class Repeats(Struct, frozen=True, kw_only=True):
 
 
 class RunHistory(Struct, frozen=True, kw_only=True):
-    """What became of a run or, without a run id, of requests that meant no run of a job."""
+    """The history of a run or, without a run id, of the requests for a job that matched no run."""
 
     run: JobRun
     decisive: Line
-    """The line that says how it ended or, while it has not, the newest."""
+    """The line that says how the run ended or, if it has not ended, the newest line."""
     steps: Sequence[Step]
-    """In the order of their first lines."""
+    """The steps in the order of their first lines."""
     repeats: Repeats
 
     @property
@@ -74,7 +74,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
 
 
 class StoppedTotal(Struct, frozen=True, kw_only=True):
-    """What stopped runs used, in sum. `unknown` counts the runs for which AWS Glue does not say enough."""
+    """The total usage of stopped runs. `unknown` counts the runs for which AWS Glue does not report enough."""
 
     runs: int
     measures: Mapping[Measure, float]
@@ -82,7 +82,7 @@ class StoppedTotal(Struct, frozen=True, kw_only=True):
 
 
 def runs(lines: Iterable[Line]) -> list[RunHistory]:
-    """Return the history of each run, those with the newest decisive line first."""
+    """Return the history of each run, in the order of the decisive lines, newest first."""
     oldest_first = sorted(lines, key=attrgetter("timestamp"))
     of_runs = grouped(oldest_first, lambda line: JobRun(line.job_name, line.job_run_id))
     found = [_history(run, of_run) for run, of_run in of_runs.items()]
@@ -100,9 +100,9 @@ def _history(run: JobRun, lines: Sequence[Line]) -> RunHistory:
 
 
 def _decisive(lines: Sequence[Line]) -> Line:
-    """Return the line that says how a run ended: that it was stopped, else its last outcome."""
+    """Return the line that says how a run ended: the line with the outcome Stopped, else the last line."""
     if stopped := [line for line in lines if line.ends and line.outcome is Outcome.STOPPED]:
-        # Each request for the run ends with Stopped. The first that was submitted has stopped it.
+        # Each request for the run ends with Stopped. The first submitted request has stopped the run.
         submitted = [line.requester.origin for line in lines if line.outcome is Outcome.STOP_SUBMITTED]
         by_request = {line.requester.origin: line for line in reversed(stopped)}
         return next((by_request[origin] for origin in submitted if origin in by_request), stopped[0])
@@ -112,7 +112,7 @@ def _decisive(lines: Sequence[Line]) -> Line:
 
 
 def total(histories: Iterable[RunHistory]) -> StoppedTotal:
-    """Sum what stopped runs used, each run once."""
+    """Return the total usage of the stopped runs. Each run counts once."""
     used = [history.decisive.measures for history in histories if history.is_stopped]
     return StoppedTotal(
         runs=len(used),
@@ -128,7 +128,7 @@ def total(histories: Iterable[RunHistory]) -> StoppedTotal:
 
 
 def as_json(history: RunHistory, sweep_sender_ids: frozenset[str]) -> dict[str, Any]:
-    """Return what `--json` shows of a run."""
+    """Return the members of a run in the JSON output."""
     line = history.decisive
     return {
         "job_name": history.run.job_name,
@@ -158,7 +158,7 @@ def _line_as_json(line: Line) -> dict[str, Any]:
 
 
 def _request_as_json(requester: Requester, sweep_sender_ids: frozenset[str]) -> dict[str, Any]:
-    """Return who requested the stop: what is known, and what the request says of itself."""
+    """Return who requested the stop: the facts, and the claims of the request."""
     policy = requester.policy(sweep_sender_ids)
     texts = {"via": requester.via, "requested_by": requester.requested_by}
     given = {name: text for name, text in texts.items() if text}

@@ -1,4 +1,4 @@
-"""A line of a function's log that has an outcome, and who requested the stop."""
+"""Lines of a function's log that have an outcome, and who requested the stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SWEEP: Final = re.compile(r"\w+ of policy (?P<name>\S+) ")
 """The start of the `via` that SWEEP gives its stop requests."""
 
 _ORIGIN: Final = re.compile(r"^(?:notification|event) \S+ of |, due \S+$")
-"""What differs between two notifications of one topic, two events of one source, two sweeps of one policy."""
+"""The part of `via` that differs between notifications of a topic, events of a source, or policy sweeps."""
 
 
 class Requester(Struct, frozen=True, kw_only=True):
@@ -31,14 +31,14 @@ class Requester(Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> tuple[str, str, str, str]:
-        """What two requests of one origin have in common: their notifications or events have other ids."""
+        """The values that all requests of one origin share, without the ids of notifications and events."""
         return self.sender, _ORIGIN.sub("", self.via), self.requested_by, self.reason
 
     def policy(self, sweep_sender_ids: frozenset[str]) -> str:
         """Return the guardrail policy that requested the stop, empty unless the sender is SWEEP's role.
 
-        SQS reports a role's id and, after a colon, the session's name, which its user chooses. The emulator
-        reports one id for every sender: there, only `via` distinguishes SWEEP's requests.
+        SQS reports a role's id and, after a colon, the name of the session, which the user of the role chooses.
+        The emulator reports one id for every sender. There, only `via` distinguishes SWEEP's requests.
         """
         found = _SWEEP.match(self.via)
         sender_id = self.sender.partition(":")[0]
@@ -47,7 +47,7 @@ class Requester(Struct, frozen=True, kw_only=True):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """A line about a run or, without `job_run_id`, about a whole request."""
+    """A log line about a run or, without `job_run_id`, about a whole request."""
 
     timestamp: datetime
     outcome: Outcome
@@ -86,6 +86,6 @@ def parse(message: str) -> Line | None:
 
 
 def _measures(fields: Mapping[str, Any]) -> dict[str, float]:
-    """Return what was measured. The log has "unknown" for what AWS Glue does not report."""
+    """Return the measures. The log has "unknown" for a value that AWS Glue does not report."""
     values = {measure.value: fields.get(measure.value) for measure in Measure}
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}

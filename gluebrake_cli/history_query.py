@@ -1,4 +1,4 @@
-"""What `gluebrake history` searches for, and the query of CloudWatch Logs Insights that finds it.
+"""The conditions of `gluebrake history`, and the CloudWatch Logs Insights query for them.
 
 Language: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Filter.html
 """
@@ -25,7 +25,7 @@ _NOT_ABOUT_RUNS: Final = frozenset(
 
 _OF_A_RUN: Final = tuple(outcome for outcome in Outcome if outcome not in _NOT_ABOUT_RUNS)
 _IN_A_LIST: Final = tuple(outcome for outcome in _OF_A_RUN if outcome is not Outcome.NOT_YET_CONFIRMED)
-"""Each poll of a run that has not stopped has a line. A list of many runs is complete without them."""
+"""The outcomes in a list of many runs, without the lines of polls before a run has stopped."""
 
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 255
@@ -33,7 +33,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Search(Struct, frozen=True, kw_only=True):
-    """Which stops to find. In `job` and `requested_by`, `*` is any text. An empty condition matches all."""
+    """The stops to find. In `job` and `requested_by`, `*` matches any text. An empty condition matches all."""
 
     since: datetime
     run: str = ""
@@ -43,15 +43,15 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """The outcomes to find: for one run each step, for many runs those that matter."""
+        """The outcomes to find: each step of a single run, but not the polls of many runs."""
         return _OF_A_RUN if self.run else _IN_A_LIST
 
     @property
     def query(self) -> str:
-        """The query, newest first. It finds all that the search matches, and may find more."""
+        """The query, newest first. It finds every line that the search matches, and may find other lines."""
         outcomes = "|".join(self.outcomes)
         filters = [f'"outcome": ?"({outcomes})"', *self._filters()]
-        # `@message` is the whole line: the fields that Logs Insights discovers in it are limited.
+        # `@message` is the whole line. Logs Insights discovers only a limited number of fields in a line.
         lines = [f"filter @message like /{each}/" for each in filters]
         return "\n| ".join(["fields @timestamp, @message", *lines, "sort @timestamp desc"])
 
@@ -63,7 +63,7 @@ class Search(Struct, frozen=True, kw_only=True):
         return ", ".join([*(texts or ["all stops"]), f"since {self.since:%Y-%m-%d %H:%M} UTC"])
 
     def matches(self, line: Line) -> bool:
-        """Return whether the search means a line. The query alone may find others."""
+        """Return whether the search matches a line. The query may also find other lines."""
         return (
             line.outcome in self.outcomes
             and (not self.run or line.job_run_id == self.run or line.job_run_id.startswith(self._attempts))
@@ -85,7 +85,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def _attempts(self) -> str:
-        # Glue's id of the attempt that retries the run jr_9 is jr_9_attempt_1.
+        # Glue retries the run jr_9 as the attempt with the id jr_9_attempt_1.
         return f"{self.run}_attempt_"
 
     @property
@@ -94,22 +94,22 @@ class Search(Struct, frozen=True, kw_only=True):
 
 
 def _starts_with(field: str, text: str) -> str:
-    """Return a regular expression for a line whose field starts with a text, in which `*` is any text.
+    """Return a regular expression for a line whose field starts with a text, in which `*` matches any text.
 
-    Of the text, it has ASCII letters, digits, `-` and `_` only. All else becomes "any characters": so no text
-    can end the expression or add to the query, whatever it is in JSON. `Search.matches` is exact.
+    The expression keeps the text's ASCII letters, digits, `-` and `_`. All other characters become ".+". So no
+    text can end the expression or add to the query. `Search.matches` then checks the whole text.
     """
     parts = (_NOT_PLAIN.sub(".+", part) for part in text[:_LONGEST_PART].split("*"))
     return f'"{field}": ?"{".*".join(parts)}'
 
 
 def _equals(field: str, text: str) -> str:
-    """Return a regular expression for a line whose field has a text, as `_starts_with` does for its start."""
+    """Return a regular expression for a line whose field equals a text, in the form of `_starts_with`."""
     return _starts_with(field, text) + ('"' if len(text) <= _LONGEST_PART else "")
 
 
 def since(text: str, now: datetime) -> datetime:
-    """Return the time that an option names: a duration before now, or a time. Raise BadParameter."""
+    """Return the time of an option: a duration before now, or a time. Raise BadParameter for other texts."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

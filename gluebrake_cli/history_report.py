@@ -1,4 +1,4 @@
-"""The result of `gluebrake history`: what one query found, and where it searched."""
+"""The result of `gluebrake history`: the runs that one query found, and the log groups that it searched."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from gluebrake_cli.sections import Sections
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
-# SWEEP's log has what its policies matched. What became of a run is in these two.
+# The logs of these functions have the outcomes of runs. SWEEP's log has only the runs that policies matched.
 _FUNCTIONS: Final = ("stop", "confirm")
 
 
 class HistoryReport(Struct, frozen=True, kw_only=True):
-    """What a search found, the newest first. Without a log group, `unknown` has the error."""
+    """The result of a search, newest first. If a log group does not exist, `unknown` has the error."""
 
     search: Search
     now: datetime
@@ -34,16 +34,16 @@ class HistoryReport(Struct, frozen=True, kw_only=True):
     log_groups: Sequence[LogGroup]
     unknown: Mapping[str, str]
     sweep_sender_ids: frozenset[str]
-    """What SQS reports as the sender of SWEEP's messages: the id of its role."""
+    """The sender ids that SQS reports for SWEEP's messages: the id of its role."""
 
     @property
     def goes_back_to(self) -> datetime | None:
-        """The time from which the log is complete, None if it cannot be read."""
+        """The time from which the logs are complete, None if they cannot be read."""
         return max((group.goes_back_to(self.now) for group in self.log_groups), default=None)
 
     @property
     def problems(self) -> list[str]:
-        """Why the result may not be complete, a text each."""
+        """The reasons why the result may be incomplete."""
         text = (
             f"the query returned {insights.MOST_LINES:,} log lines, which is the most: older ones are missing."
             " Give a shorter --since, --run or --job"
@@ -51,7 +51,7 @@ class HistoryReport(Struct, frozen=True, kw_only=True):
         return [text] if self.result.is_full else []
 
     def as_json(self, limit: int) -> dict[str, Any]:
-        """Return what `--json` shows, with at most `limit` runs."""
+        """Return the members of the JSON output, with at most `limit` runs."""
         conditions = {name: text for name, text in msgspec.structs.asdict(self.search).items() if text}
         return {
             "search": conditions,

@@ -31,7 +31,7 @@ _SUMMED: Final = {Measure.DPU_HOURS_CONSUMED: "DPU-hours", Measure.ESTIMATED_COS
 
 
 def screen(report: HistoryReport, limit: int) -> RenderableType:
-    """Return everything about the runs if one was searched for, else a list, and where was searched."""
+    """Return all steps if the search names a run, else a list of runs, and then the searched log groups."""
     shown = report.found[:limit]
     if report.search.run:
         found = [line for each in shown for line in (_run(each, report), Text())]
@@ -42,7 +42,7 @@ def screen(report: HistoryReport, limit: int) -> RenderableType:
 
 
 def _list(found: Sequence[RunHistory], sweep_sender_ids: frozenset[str]) -> RenderableType:
-    """Return a row for each run. The note has who requested the stop, why, and the repeats."""
+    """Return a row for each run. Its note says who requested the stop, why, and how often."""
     columns = ("run", "time (UTC)", "outcome", "job", f"used ({_ESTIMATE})")
     notes = [_note(each, sweep_sender_ids) for each in found]
     return Records(columns, [_cells(each) for each in found], notes)
@@ -71,7 +71,7 @@ def _outcome(line: Line) -> Text:
 
 
 def _who(requester: Requester, sweep_sender_ids: frozenset[str]) -> str:
-    """Return in a few words who requested a stop: a fact, or the claim and the sender."""
+    """Return who requested a stop, in a few words: a fact, or the claim and the sender."""
     if policy := requester.policy(sweep_sender_ids):
         return f"policy {policy} (SWEEP sent it)"
     claim = requester.requested_by or requester.via
@@ -126,7 +126,7 @@ def _cost_fields(line: Line) -> Iterator[tuple[str, str]]:
 
 
 def _steps(found: RunHistory, report: HistoryReport) -> RenderableType:
-    """Return each outcome in the order of time, its error, and who requested it if not as in the row before."""
+    """Return each outcome in order of time, with its error, and with the requester if it changed."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     for title in ("time (UTC)", "outcome", "lines"):
         grid.add_column(no_wrap=title != "outcome", justify="right" if title == "lines" else "left")
@@ -151,7 +151,7 @@ def _request(requester: Requester, found: RunHistory, report: HistoryReport) -> 
 
 
 def _repeats(repeats: Repeats) -> str:
-    """Return why there are several lines, empty if each is the only one."""
+    """Return why a run has several log lines, empty if no step is repeated."""
     counts = {
         "retries": repeats.retries,
         "polls": repeats.polls,
@@ -162,7 +162,7 @@ def _repeats(repeats: Repeats) -> str:
 
 
 def _summary(report: HistoryReport, shown: int) -> Iterator[str]:
-    """Yield what the stopped runs used in sum, what is not shown, and where was searched."""
+    """Yield the total usage of the stopped runs, the number of runs not shown, and the searched log groups."""
     if not report.found:
         yield f"Nothing found: {report.search.words}."
     if len(report.found) > shown:
@@ -178,7 +178,7 @@ def _summary(report: HistoryReport, shown: int) -> Iterator[str]:
 
 
 def line(report: HistoryReport) -> str:
-    """Return what was found in one of several environments, in a few words."""
+    """Return the findings in one of several environments, in a few words."""
     if not report.found:
         return "nothing found"
     stopped = history.total(report.found)
@@ -188,7 +188,7 @@ def line(report: HistoryReport) -> str:
 
 
 def sums(reports: Sequence[HistoryReport]) -> Iterator[str]:
-    """Yield what the stopped runs of several environments used in sum, and what the queries scanned."""
+    """Yield the total usage of the stopped runs of several environments, and the bytes that were scanned."""
     found = [each for report in reports for each in report.found]
     stopped = history.total(found)
     more = f": {_total(stopped)}" if stopped.runs else "."

@@ -1,4 +1,4 @@
-"""CloudWatch Logs Insights: one query over log groups, and how far back these log groups go."""
+"""CloudWatch Logs Insights: one query over log groups, and the times from which the log groups have lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LONGEST_INTERVAL_SECONDS: Final = 1.0
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """A query over the log groups, from `since` to `until`. Logs Insights counts in whole seconds."""
+    """A query over log groups, from `since` to `until`. Logs Insights uses whole seconds."""
 
     log_groups: Sequence[str]
     text: str
@@ -43,7 +43,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class QueryResult(Struct, frozen=True, kw_only=True):
-    """The messages of the lines that a query matches, and what it scanned. Logs Insights bills by bytes."""
+    """The messages of the lines that a query matches, and the scanned bytes, which AWS bills."""
 
     messages: Sequence[str]
     bytes_scanned: int
@@ -51,7 +51,7 @@ class QueryResult(Struct, frozen=True, kw_only=True):
 
     @property
     def is_full(self) -> bool:
-        """Whether more lines may match, which the query does not return."""
+        """Whether more lines may match than the query returned."""
         return len(self.messages) >= MOST_LINES
 
 
@@ -70,7 +70,7 @@ class LogGroup(Struct, frozen=True, kw_only=True):
 
 
 def run(clients: Clients, query: Query, timeout_seconds: float) -> QueryResult:
-    """Run a query. Raise OperatorError if it does not complete in time; it is stopped then, or on Ctrl-C."""
+    """Run a query. Stop the query on Ctrl-C, or raise OperatorError if it does not complete in time."""
     query_id = clients.logs.start_query(
         logGroupNames=[*query.log_groups],
         queryString=query.text,
@@ -81,7 +81,7 @@ def run(clients: Clients, query: Query, timeout_seconds: float) -> QueryResult:
     try:
         answer = _wait(clients, query_id, timeout_seconds)
     except BaseException:
-        # A query that nothing waits for would run, and cost, for up to an hour.
+        # Otherwise, the query would continue, and cost money, for up to an hour.
         with suppress(Exception):
             clients.logs.stop_query(queryId=query_id)
         raise
@@ -94,7 +94,7 @@ def run(clients: Clients, query: Query, timeout_seconds: float) -> QueryResult:
 
 
 def _wait(clients: Clients, query_id: str, timeout_seconds: float) -> Mapping[str, Any]:
-    """Return the first answer of a query that is complete."""
+    """Return the first response in which the query is complete."""
     deadline, interval = time.monotonic() + timeout_seconds, _FIRST_INTERVAL_SECONDS
     while True:
         answer = clients.logs.get_query_results(queryId=query_id)

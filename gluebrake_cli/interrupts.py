@@ -1,4 +1,4 @@
-"""Ctrl-C for threads. Python raises KeyboardInterrupt in the main thread only."""
+"""Ctrl-C for threads, because Python raises KeyboardInterrupt in the main thread only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from threading import Event, Thread
 from typing import Final
 
 _PRESSED: Final[ContextVar[Event | None]] = ContextVar("pressed", default=None)
-"""In a thread of `workers`: set when the operator has pressed Ctrl-C."""
+"""The event that is set when the operator presses Ctrl-C. Only threads of `workers` have it."""
 
 _GRACE_SECONDS: Final = 5.0
-"""How long threads may take after Ctrl-C, for example to stop the query that they wait for."""
+"""How long threads may take to end after Ctrl-C, for example to stop a query."""
 
 
 def check() -> None:
@@ -33,9 +33,9 @@ def sleep(seconds: float) -> None:
 
 @contextmanager
 def workers() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Yield a function that starts another in a thread. After Ctrl-C, the threads get a few seconds to end.
+    """Yield a function that starts a thread. After Ctrl-C, the threads get a few seconds to end.
 
-    A thread that then still waits for AWS does not keep the command from ending.
+    After that, the command ends even if a thread is still waiting for AWS.
     """
     pressed, threads = Event(), list[Thread]()
 

@@ -1,4 +1,4 @@
-"""What Glue knows of the runs of a stop request, read before the request is sent."""
+"""The runs of a stop request and their states in Glue, read before the request is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_NAMES: Final = 5
 
 
 class KnownRuns(Struct, frozen=True):
-    """The runs that a request means, and their states as far as they were read."""
+    """The runs that a request means, and the states that were read."""
 
     runs: Sequence[JobRun]
     states: Mapping[JobRun, str] = {}
@@ -39,10 +39,10 @@ class KnownRuns(Struct, frozen=True):
 
 
 def look(deployment: Deployment, request: StopRequest, now: datetime) -> KnownRuns:
-    """Read which runs the request means, and the states of those that it names.
+    """Read which runs the request means, and the states of the runs that the request names.
 
-    Raises OperatorError for a job or a run that Glue does not know. Without an answer of Glue, named runs are
-    returned without states, because their stop can still be requested.
+    Raise OperatorError for a job or a run that Glue does not know. If Glue does not respond, return named runs
+    without states, because their stop can still be requested.
     """
     try:
         if request.select is not UNSET:
@@ -60,12 +60,12 @@ def look(deployment: Deployment, request: StopRequest, now: datetime) -> KnownRu
 
 
 def note_over(known: KnownRuns) -> None:
-    """Write which of the runs are over already, if the others are not."""
+    """Write which of the runs are over already, if only some of them are over."""
     over = [f"{run.run_id} is over already: {state}." for run, state in known.over.items()]
     for text in over[:_MOST_NAMES]:
         output.note(text)
-    if len(over) > _MOST_NAMES:
-        output.note(f"{len(over) - _MOST_NAMES} more are over already.")
+    if more := over[_MOST_NAMES:]:
+        output.note(f"{len(more)} more {'is' if len(more) == 1 else 'are'} over already.")
 
 
 def _read_named(deployment: Deployment, request: StopRequest, now: datetime) -> KnownRuns:
@@ -88,7 +88,7 @@ def named(request: StopRequest) -> list[JobRun]:
 
 
 def _code(error: Exception) -> str:
-    response = getattr(error, "response", None)  # a ClientError's
+    response = getattr(error, "response", None)  # only a ClientError has it
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 

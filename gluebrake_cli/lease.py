@@ -20,47 +20,47 @@ from gluebrake_cli.dead_letters import DeadLetter
 
 _MIN_SECONDS: Final = 30
 _MAX_SECONDS: Final = 43_200  # SQS's limit for a visibility timeout
-_DEAD_LETTERS_PER_SECOND: Final = 50  # a batch of ten takes one call to read and two to move, 200 ms in all
+_DEAD_LETTERS_PER_SECOND: Final = 50  # a batch of ten takes three calls, 200 ms in total
 _RENEW_BEFORE_SECONDS: Final = 15
 _EMPTY_RECEIVES: Final = 3
 
 
 class Queue(Protocol):
-    """A queue. Its batch operations return what SQS refused: by the entry's key, SQS's words."""
+    """A queue. Its batch operations return the error messages of refused entries, by the entries' keys."""
 
     def depth(self) -> int:
-        """Return about how many messages there are, those in flight included."""
+        """Return about how many messages the queue has, including messages in flight."""
 
     def receive(self, visibility_seconds: int) -> Sequence[Mapping[str, Any]]:
-        """Receive up to ten messages, and hide them from other consumers for so many seconds."""
+        """Receive up to ten messages, and hide them from other consumers for `visibility_seconds`."""
 
     def change_visibility(self, receipt_handles: Mapping[str, str], seconds: int) -> Mapping[str, str]:
-        """Hide messages for so many seconds from now; 0 makes them visible at once."""
+        """Hide messages for `seconds` from now. With 0, they are visible at once."""
 
     def send(self, messages: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Mapping[str, str]:
-        """Send bodies with their attributes."""
+        """Send messages: bodies with their attributes."""
 
     def delete(self, receipt_handles: Mapping[str, str]) -> Mapping[str, str]:
         """Delete messages."""
 
 
 class Listing(Struct, frozen=True):
-    """The dead letters that were received, and how many messages the queue had counted before."""
+    """The dead letters that were received, and the number of messages that SQS reported before."""
 
     dead_letters: tuple[DeadLetter, ...]
     counted: int
 
     @property
     def missing(self) -> int:
-        """How many were counted but not received: another consumer has them, or the count lags."""
+        """How many messages were reported but not received: another consumer has them, or the number is old."""
         return max(self.counted - len(self.dead_letters), 0)
 
 
 @dataclass
 class Lease:
-    """Dead letters that are hidden from other consumers while the context is entered.
+    """Dead letters that are hidden from other consumers inside the `with` block.
 
-    The exit makes those that remain in the queue visible again.
+    At its end, the dead letters that are still in the queue become visible again.
     """
 
     queue: Queue
@@ -68,7 +68,7 @@ class Lease:
     clock: Callable[[], float] = time.monotonic
     _handles: dict[str, str] = field(default_factory=dict)
     _expiring: deque[tuple[float, list[str]]] = field(default_factory=deque)
-    """Message ids in the batches in which their visibility timeout ends, soonest first."""
+    """Batches of message ids with the time at which their visibility timeout ends, soonest first."""
     _seconds: int = _MIN_SECONDS
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        # After an exception, an error of the release would hide it. SQS ends the visibility timeout anyway.
+        # An error of `release` would hide an earlier exception. Without `release`, the visibility timeout ends.
         with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
             self.release(list(self._handles))
 
@@ -118,7 +118,7 @@ class Lease:
                 self.queue.change_visibility(handles, self._seconds)
 
     def delete(self, message_ids: Iterable[str]) -> dict[str, str]:
-        """Delete messages. Return those that SQS refused to delete, with its words."""
+        """Delete messages. Return the error messages of SQS for messages that it did not delete."""
         not_deleted: dict[str, str] = {}
         for batch in chunked(list(message_ids), MAX_ENTRIES):
             refused = self.queue.delete({id_: self._handles[id_] for id_ in batch})

@@ -1,4 +1,4 @@
-"""Options that are given several times, each with a text NAME=VALUE."""
+"""Options that can be given several times, each time with a text NAME=VALUE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 def named_values(
     option: str, texts: Iterable[str], *, form: str, twice: str = "is given twice"
 ) -> dict[str, str]:
-    """Return the values by their names. Raise BadParameter with the form, or with why no name is repeated."""
+    """Return the values by their names. Raise BadParameter for a malformed text or a repeated name."""
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -11,6 +11,7 @@ from gluebrake_cli import durations
 from gluebrake_cli.command_help import FOLLOW
 from gluebrake_cli.dead_letters import Filter
 from gluebrake_cli.environments import OPTION, Selection
+from gluebrake_cli.errors import EMPTY
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
@@ -123,16 +124,27 @@ MessageIds = Annotated[
 
 
 def build_filter(reasons: Reasons, jobs: Jobs, message_ids: MessageIds) -> Filter:
-    """Build the filter that the options describe."""
+    """Build the filter that the options describe. Raise BadParameter for an empty message id."""
+    if "" in (message_ids or ()):
+        # The id of each message begins with the empty text, so the command would apply to all of them.
+        raise typer.BadParameter(f"--message-id {EMPTY}")
     return Filter(tuple(reasons or ()), tuple(jobs or ()), tuple(message_ids or ()))
 
 
+def not_empty(value: str | None, name: str) -> str:
+    """Return an option's value, empty if it is not given. Raise BadParameter if the given value is empty."""
+    if value == "":
+        # Without this filter, the command would apply to everything.
+        raise typer.BadParameter(f"{name} {EMPTY}")
+    return value or ""
+
+
 def selection(context: typer.Context) -> Selection:
-    """Return what the global options select, for a command that may act on several environments."""
+    """Return the selection of the global options, for a command that can act on several environments."""
     selected: Selection = context.obj
     return selected
 
 
 def find_deployment(context: typer.Context) -> Deployment:
-    """Find the only deployed stack. Makes the first AWS call of a command."""
+    """Find the only selected stack. This makes the first AWS call of a command."""
     return selection(context).deployment(context.command_path)

@@ -26,7 +26,7 @@ stderr: Final = Console(stderr=True)
 
 
 def as_json(value: Any) -> str:
-    """Encode a value as JSON in printable ASCII, so that no terminal can take any of it for a command."""
+    """Encode a value as JSON in printable ASCII, so that the text has no control sequence for a terminal."""
     text = msgspec.json.format(msgspec.json.encode(value)).decode()
     return "".join(char if " " <= char <= "~" or char == "\n" else _escape(char) for char in text)
 
@@ -41,17 +41,17 @@ def write_json(environment: AwsEnvironment, members: Mapping[str, Any]) -> None:
 
 
 def show(result: RenderableType) -> None:
-    """Write a result to standard output. Text in it is not markup. No line is cut, so that ids stay whole."""
+    """Write a result to standard output. Its text is not markup. Lines are not cut, so that ids stay whole."""
     stdout.print(Text(result) if isinstance(result, str) else result, crop=False)
 
 
 def show_aside(result: RenderableType) -> None:
-    """Write a result to standard error, where it does not mix with JSON."""
+    """Write a result to standard error, because standard output may be JSON."""
     stderr.print(result, crop=False)
 
 
 def show_line(text: str) -> None:
-    """Write one line to standard output. It is not wrapped, so that a command in it can be copied."""
+    """Write one line to standard output without wrapping, so that a command in the line can be copied."""
     stdout.print(tables.unfolded(text), crop=False)
 
 
@@ -65,6 +65,15 @@ def confirm(question: str) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
+def agrees(question: str) -> bool:
+    """Ask on standard error. Any answer but yes, and the end of the input, mean no."""
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        typer.echo(err=True)
+    return answer.strip().lower() in {"y", "yes"}
+
+
 def ask(question: str) -> str:
     """Ask on standard error for a line of text. The end of the input ends the command with exit code 1."""
     # `typer.prompt` writes a space to standard output, which may be JSON.
@@ -75,7 +84,7 @@ def ask(question: str) -> str:
 
 
 def show_live(values: Iterator[list[T]], render: Callable[[list[T]], RenderableType]) -> list[T]:
-    """Show each value in place of the one before, on standard error. Return the last."""
+    """Show each value in place of the previous value, on standard error. Return the last value."""
     last: list[T] = []
     with Live(console=stderr, transient=True) as live:
         for last in values:
@@ -84,7 +93,7 @@ def show_live(values: Iterator[list[T]], render: Callable[[list[T]], RenderableT
 
 
 def warn_if_incomplete(listing: Listing) -> None:
-    """Warn when there may be dead letters that were not received."""
+    """Warn if the queue may have dead letters that were not received."""
     if listing.missing:
         note(
             f"This may not be all: {listing.counted} were counted, {len(listing.dead_letters)} received. "
@@ -95,17 +104,23 @@ def warn_if_incomplete(listing: Listing) -> None:
 def print_summary(
     summary: Summary, verb: str, environment: AwsEnvironment, *, dry_run: bool, json: bool
 ) -> None:
-    """Show the result of a redrive or a drop; `verb` is its past participle."""
+    """Show the result of a redrive or a drop. `verb` is the past participle, such as "dropped"."""
     if json:
         write_json(environment, {"dry_run": dry_run, **summary.as_json()})
         return
     place = tables.place(environment)
-    if dry_run:
+    letters = tables.counted(len(summary.matching), "dead letter")
+    if not summary.matching and not summary.left_out:
+        show(f"No dead letter {place} matches: none {'would be' if dry_run else 'was'} {verb}.")
+    elif dry_run:
         show(tables.dead_letters_table(summary.matching, datetime.now(UTC)))
-        show(f"{len(summary.matching)} dead letters would be {verb} {place}.")
+        show(f"{letters} would be {verb} {place}.")
     else:
-        show(f"{len(summary.done)} of {len(summary.matching)} dead letters {verb} {place}.")
-    if not summary.matching and summary.listing.dead_letters:
+        show(f"{len(summary.done)} of {letters} {verb} {place}.")
+    if summary.left_out:
+        left_out = tables.counted(summary.left_out, "dead letter")
+        note(f"{left_out} left out, whose remedy is to drop: give --yes, or --reason or --message-id.")
+    elif not summary.matching and summary.listing.dead_letters:
         groups = group_by_reason(summary.listing.dead_letters)
         note(f"None of these matches: {', '.join(f'{group.reason} ({group.count})' for group in groups)}.")
     for message_id, error in summary.not_sent.items():

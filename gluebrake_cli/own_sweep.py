@@ -1,4 +1,4 @@
-"""A sweep in the command's own process: the code of SWEEP, with the credentials of the operator."""
+"""A sweep in the process of the command: the code of SWEEP, with the operator's credentials."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Settings(Struct, frozen=True, rename=lambda name: PREFIX + name.upper()):
-    """What a sweep reads of the STOP function's environment: which runs STOP may stop."""
+    """The settings of STOP that a sweep needs: which runs STOP may stop."""
 
     job_arn_prefix: str
     jobs: tuple[str, ...]
@@ -39,7 +39,7 @@ class _Settings(Struct, frozen=True, rename=lambda name: PREFIX + name.upper()):
 def sweep_jobs(
     deployment: Deployment, policy: Policy, due: datetime, progress: Callable[[int, int], None]
 ) -> SweepResult:
-    """Sweep all jobs that the policy considers. `progress` gets the number of jobs read, and of all."""
+    """Sweep all jobs that the policy considers. `progress` gets the number of jobs read, and of all jobs."""
     settings = _settings(deployment)
     ids_in_a_request = min(IDS_IN_A_MESSAGE, settings.max_runs_per_request)
     swept = sweep(
@@ -64,7 +64,7 @@ def _reader(deployment: Deployment, settings: _Settings) -> JobReader:
         deployment.clients.glue,
         job_arn_prefix=settings.job_arn_prefix,
         protect_tag=settings.protect_tag,
-        # The operator can wait, or press Ctrl-C.
+        # Without a deadline: the operator can wait, or press Ctrl-C.
         pace=Pace(lambda: math.inf, interrupts.sleep),
         closing_pace=Pace(lambda: math.inf, interrupts.sleep),
     )

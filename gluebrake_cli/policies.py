@@ -1,4 +1,4 @@
-"""Policies of queues, topics and roles, compared with the template's. Calls no AWS."""
+"""Compares the IAM policies of queues, topics and roles with the template's. Does not call AWS."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from gluebrake.decisions import readable
+
 Document = Mapping[str, Any]
 """A policy document. An absent policy is an empty one."""
 
 _LISTS: Final = ("Action", "NotAction", "NotPrincipal", "NotResource", "Principal", "Resource")
 _OLD_VERSION: Final = "2008-10-17"
-"""The version of a document that names none."""
+"""The version of a document without a `Version`."""
 
 
 class PolicyState(Struct, frozen=True, kw_only=True):
-    """A policy as the template has it and as AWS has it, and the command that sets the template's."""
+    """A policy in the template and in AWS, and the command that sets the template's policy."""
 
     owner: str
     """For example `queue Gluebrake-StopQueue`."""
@@ -27,16 +29,17 @@ class PolicyState(Struct, frozen=True, kw_only=True):
 
     @property
     def difference(self) -> str:
-        """How the policy differs in its effect from the template's; empty if it does not."""
+        """How the effect of the policy differs from the template's, empty if the effects are equal."""
         template, live = _statements(self.template), _statements(self.live)
         lacks, has = len(template - live), len(live - template)
         if not lacks and not has:
             return ""
-        return f"lacks {lacks} of the template's {len(template)} statements, and has {has} others"
+        statements = readable.count(len(template), "statement")
+        return f"lacks {lacks} of the template's {statements}, and has {readable.count(has, 'other')}"
 
 
 def _statements(document: Document) -> frozenset[bytes]:
-    """Return the document's statements in one form for all documents of the same effect."""
+    """Return the document's statements in a normal form, which is equal for documents with the same effect."""
     statements = document.get("Statement", [])
     version = document.get("Version", _OLD_VERSION)
     return frozenset(
@@ -46,7 +49,7 @@ def _statements(document: Document) -> frozenset[bytes]:
 
 
 def _normalised(statement: Mapping[str, Any]) -> dict[str, Any]:
-    # AWS may return a list of one as a text, in another order, and an action in another case.
+    # AWS may return a list of one element as a text, lists in another order, and actions in another case.
     form: dict[str, Any] = {"Effect": statement.get("Effect")}
     for name in _LISTS:
         if name in statement:

@@ -16,10 +16,10 @@ from gluebrake_cli import durations
 from gluebrake_cli.named_values import named_values
 
 NAME: Final = "by-hand"
-"""The name, in reports, of the policy that the options describe."""
+"""The name in reports for the policy that the options describe."""
 
 MOST_RUNS: Final = 10_000
-"""Its `maxRuns`, which is the largest: the operator's answer is the limit."""
+"""The largest allowed `maxRuns`, because the number that the operator types is the limit."""
 
 OPTIONS: Final[Mapping[str, str]] = {
     "jobs": "--jobs",
@@ -39,13 +39,13 @@ _RULES: Final[Mapping[str, str]] = {
     "tags": "KEY=VALUE: a key of at most 128 characters, a value of at most 256, at most 50 of them",
     "executionClass": '"STANDARD" or "FLEX"',
 }
-"""The rule of an option whose values are not written as in the configuration."""
+"""The rules in words of options whose values are not written as in the configuration."""
 
 _LONGEST_REASON: Final = 1024
 
 
 class Conditions(Struct, frozen=True, kw_only=True):
-    """The options that say which runs a sweep matches. An option that is not given is None, empty or False."""
+    """The options for the conditions of a sweep. An option that is not given is None, empty or False."""
 
     jobs: Sequence[str] = ()
     exclude: Sequence[str] = ()
@@ -76,7 +76,7 @@ class Conditions(Struct, frozen=True, kw_only=True):
         return [*words, *(["--all-types"] if self.all_types else [])]
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of a policy that the options give. Raises BadParameter for a malformed text."""
+        """Return the fields of a policy from the options. Raise BadParameter for a malformed text."""
         types = get_args(JobType) if self.all_types else self.types
         fields = {
             "jobs": [*self.jobs],
@@ -92,7 +92,7 @@ class Conditions(Struct, frozen=True, kw_only=True):
         return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
     def mistake(self) -> str:
-        """Return which options do not go together, empty if they do."""
+        """Return which options cannot be combined, empty if all can be combined."""
         if not self.jobs:
             return "name a policy of the stack, or give --jobs: --jobs '*' means every job"
         return "give --type or --all-types: one of the two" if self.types and self.all_types else ""
@@ -101,7 +101,7 @@ class Conditions(Struct, frozen=True, kw_only=True):
 def choose(name: str | None, conditions: Conditions, reason: str) -> Policy | str:
     """Return the policy that the conditions describe, or the name of a policy of the stack.
 
-    Raises BadParameter that names each mistake in the options.
+    Raise BadParameter, which names each mistake in the options.
     """
     if name is None:
         if mistake := conditions.mistake():
@@ -130,7 +130,7 @@ def _explained(mistake: Mistake, conditions: Conditions) -> str:
 
 
 def _described(conditions: Conditions) -> str:
-    """Return the reason if no other is given: the command, without characters that a reason must not have."""
+    """Return the default reason: the command line, without characters that a reason must not have."""
     text = shlex.join(["gluebrake", "sweep", *conditions.words])[:_LONGEST_REASON]
     return "".join(char if char.isprintable() else "?" for char in text)
 

@@ -1,4 +1,4 @@
-"""Which kinds of problems the functions' logs have. An alarm counts several kinds. Loads no boto3."""
+"""The kinds of problems in the functions' logs. One alarm counts several kinds. Does not import boto3."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Final
 from gluebrake.problems import PROBLEM_OF
 
 PATTERN: Final = '{ $.level = "WARNING" || $.level = "ERROR" }'
-"""The filter pattern of the lines. Each has its kind as the message."""
+"""The filter pattern for log lines about problems. The message of each line is the kind."""
 
 WINDOW: Final = timedelta(hours=1)
-"""How far back to look: an alarm is in ALARM for minutes after its last problem."""
+"""How far back logs are searched. An alarm is in ALARM for minutes after its last problem."""
 
 
 def count(messages: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
-    """Return how many lines each kind has, by the name of the alarm that counts the kind."""
+    """Return the number of lines of each kind, by the name of the alarm that counts the kind."""
     kinds: dict[str, Counter[str]] = {}
     for message in messages:
         kind = _kind(message)

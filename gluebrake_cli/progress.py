@@ -1,4 +1,4 @@
-"""Progress bars, for jobs that a sweep reads, for environments and for dead letters."""
+"""Progress bars for the jobs of a sweep, for environments and for dead letters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from gluebrake_cli import output
 from gluebrake_cli.dead_letters import DeadLetter
 from gluebrake_cli.lease import Lease, Listing
 from gluebrake_cli.removal import Action, Summary
+from gluebrake_cli.tables import counted
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
 
 Matches = Callable[[DeadLetter], bool]
-"""Whether a command applies to a dead letter."""
+"""Returns whether a command applies to a dead letter."""
 
 OnProgress = Callable[[int, int], None]
 """Gets a count and its total."""
@@ -68,7 +69,8 @@ def process(deployment: Deployment, matches: Matches, action: Action) -> Summary
                 summary.add(result)
                 on_progress(len(summary.done), len(matching))
         except (Exception, KeyboardInterrupt):
-            output.note(f"{len(summary.done)} of {len(matching)} dead letters were done before this error:")
+            letters = counted(len(matching), "dead letter")
+            output.note(f"{len(summary.done)} of {letters} were done before this error:")
             raise
     return summary
 
@@ -79,7 +81,7 @@ def _lease(deployment: Deployment) -> Lease:
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # Elsewhere than on a terminal, it would end with an empty line.
+    # If standard error is not a terminal, the bar would write an empty line at its end.
     return Progress(*columns, console=output.stderr, transient=True, disable=not output.stderr.is_terminal)
 
 

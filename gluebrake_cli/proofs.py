@@ -1,4 +1,4 @@
-"""What `gluebrake verify` concludes from the answers of AWS and of STOP. Calls no AWS."""
+"""The conclusions of `gluebrake verify` from the answers of AWS and of STOP. Does not call AWS."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gluebrake.outcomes import Outcome
 from gluebrake_cli.runs import LogLine, RunStatus
 
 TAG_VALUE: Final = "gluebrake verify"
-"""The value that `verify` gives the protect tag: a later `verify` recognises it."""
+"""The value that `verify` gives to the protect tag, by which a later `verify` recognises the tag."""
 
 NOT_YET_RUNNING: Final = frozenset({"", "STARTING", "WAITING"})
-"""The states before RUNNING; empty while Glue does not show the run."""
+"""The states before RUNNING. The state is empty while Glue does not show the run."""
 
 _FINAL: Final = frozenset(outcome for outcome in Outcome if outcome.is_final)
 _FAILURES: Final = frozenset(outcome for outcome in Outcome if outcome.is_failure)
 _EMULATOR_ACCOUNT: Final = "000000000000"
-"""The account id of emulators. AWS gives it to no account."""
+"""The account id of emulators. No AWS account has this id."""
 
 _STARTED_ON: Final[Mapping[frozenset[bool], str]] = {
     frozenset({True}): "has a StartedOn",
@@ -32,14 +32,14 @@ _STARTED_ON: Final[Mapping[frozenset[bool], str]] = {
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """A step of `verify`: whether it proves its claim, and what was seen."""
+    """The result of a step of `verify`: whether it proves its claim, and what was seen."""
 
     name: str
     state: Literal["proven", "failed", "observed", "not observed", "cleaned up"]
     text: str
     seconds: float | None = None
     fix: str = ""
-    """The shell command that does by hand what failed."""
+    """The shell command with which the operator can do the failed action."""
 
 
 class Answer(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Answer(Struct, frozen=True):
 
 
 class RunReading(Struct, frozen=True):
-    """What GetJobRun shows of a run. The state is empty while Glue does not show the run."""
+    """The result of GetJobRun. The state is empty while Glue does not show the run."""
 
     state: str = ""
     has_started_on: bool = False
@@ -78,7 +78,7 @@ class RunReading(Struct, frozen=True):
 
     @property
     def is_active(self) -> bool:
-        """Whether there is something to stop. A run that Glue does not show yet counts as active."""
+        """Whether the run can be stopped. A run that Glue does not show yet counts as active."""
         return not self.is_over and self.state != "STOPPING"
 
 
@@ -108,10 +108,10 @@ def running_problem(reading: RunReading) -> str:
 
 
 def empty_tag_protects(answer: Answer | None, reading: RunReading) -> bool | None:
-    """Return whether an empty protect tag protects the run, None if that is not decided.
+    """Return whether an empty protect tag protects the run, None if this cannot be decided.
 
-    `answer` is STOP's, None if it was not asked, and `reading` the run after it. The run's own stop request may
-    have stopped it before.
+    `answer` is STOP's answer, None if STOP was not invoked. `reading` is the run after the answer. The run may
+    have been stopped earlier by its own stop request.
     """
     if reading.state in ("STOPPING", "STOPPED") or (answer and answer.is_accepted):
         return False
@@ -119,7 +119,7 @@ def empty_tag_protects(answer: Answer | None, reading: RunReading) -> bool | Non
 
 
 def protection_problem(answer: Answer, reading: RunReading) -> str:
-    """Return what is wrong with the answer about a run of a tagged job and its state after it, or nothing."""
+    """Return why answer and state do not prove that the tag protects the run, empty if they prove it."""
     if not answer.is_denied:
         return f"STOP was not denied the stop of a run whose job has the protect tag: {answer.text}"
     return running_problem(reading)
@@ -139,20 +139,20 @@ def stop_problem(status: RunStatus) -> str:
 
 
 def final_outcome(log: Sequence[LogLine], service: str) -> LogLine | None:
-    """Return the last line of a function that has a final outcome and whose message is not redelivered."""
+    """Return a function's last line with a final outcome, whose message SQS does not redeliver."""
     lines = [line for line in log if line.get("service") == service and not line.get("will_redeliver")]
     return next((line for line in reversed(lines) if line["outcome"] in _FINAL), None)
 
 
 def started_on(seen: Mapping[str, AbstractSet[bool]]) -> str:
-    """Return whether runs have a StartedOn before they are RUNNING, by state; empty if no such run was seen."""
+    """Return for each state before RUNNING whether runs have a StartedOn, empty if no such run was seen."""
     return "; ".join(f"a run in {state} {_STARTED_ON[frozenset(values)]}" for state, values in seen.items())
 
 
 def sender(log: Sequence[LogLine], trusted_sender_ids: Sequence[str]) -> str:
-    """Return how SQS names the sender of STOP's messages; empty if the log does not show it.
+    """Return how SQS names the sender of STOP's messages, empty if the log does not show the sender.
 
-    CONFIRM logs the first sender if it trusts the message of STOP, else the sender of that message.
+    CONFIRM logs the original sender if it trusts STOP's message, else the sender of STOP's message.
     """
     senders = {line.get("service"): line.get("sender", "") for line in log}
     if not {"stop", "confirm"} <= senders.keys():

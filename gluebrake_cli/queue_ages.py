@@ -1,4 +1,4 @@
-"""The age of the oldest message of each queue, which CloudWatch has and SQS has not."""
+"""The age of the oldest message of each queue, from CloudWatch, because SQS does not report it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WINDOW: Final = timedelta(minutes=15)
 
 
 def read(clients: Clients, queue_names: Mapping[str, str], now: datetime) -> dict[str, int]:
-    """Return the ages in seconds by the keys of `queue_names`, where CloudWatch has them."""
+    """Return the ages in seconds by the keys of `queue_names`, if CloudWatch has the age."""
     ids = {f"q{index}": key for index, key in enumerate(queue_names)}
     answer = clients.cloudwatch.get_metric_data(
         StartTime=now - _WINDOW,

@@ -1,6 +1,6 @@
 """Why messages become dead letters: the meaning and the remedy of each reason code.
 
-The command shows these texts. The table in docs/operations.md has those of Gluebrake's own outcomes.
+The command shows these texts. The table in docs/operations.md has the texts of Gluebrake's own outcomes.
 """
 
 from __future__ import annotations
@@ -12,28 +12,33 @@ from gluebrake.error_codes import DENIED, INVALID, NO_ANSWER, NOT_FOUND, THROTTL
 from gluebrake.outcomes import OUTCOMES, Outcome
 
 CRASHED: Final = "MaxReceiveCountExceeded"
-"""The code of a message that SQS moved, because it was received too often without being deleted."""
+"""The code of a message that SQS moved because it was received too often."""
 INVOCATION_FAILED: Final = "InvocationFailed"
-"""The code of an event that Lambda gave up after an asynchronous invocation."""
+"""The code of an event whose asynchronous invocation failed after all retries."""
 NO_ERROR_CODE: Final = "NoErrorCode"
-"""The code of a message without a reason."""
+"""The code of a message without an error code."""
 
 
 class Reason(NamedTuple):
-    """The meaning of reason codes, what to fix, and what to do with the dead letters after that."""
+    """The meaning of reason codes, what to fix, and then what to do with the dead letters.
+
+    With `is_to_drop`, each redrive fails again, because the request itself is wrong.
+    """
 
     codes: tuple[str, ...]
     meaning: str
     fix: str
     then: str
+    is_to_drop: bool = False
 
     @property
     def remedy(self) -> str:
-        """What to fix and what to do then, in one text."""
+        """What to fix, and then what to do with the dead letters, in one text."""
         return f"{self.fix} {self.then}".lstrip()
 
 
 _CHECK_RUN: Final = "Check the run in Glue."
+_DROP: Final = "Drop it."
 _REDRIVE: Final = "Redrive it."
 _REDRIVE_IF_ACTIVE: Final = "Redrive it if the run is still active, else drop it."
 _REDRIVE_UNLESS_REPORT: Final = "Redrive it. Drop a report: the functions' logs have what it says."
@@ -44,15 +49,16 @@ _REDRIVE_AFTER_DEPLOYMENT: Final = "Redrive it after the deployment, else drop i
 _REDRIVE_IF_WANTED: Final = "Redrive it if the stop is still wanted, else drop it."
 
 
-def _of_outcome(outcome: Outcome, *codes: str, fix: str = "", then: str) -> Reason:
-    return Reason((outcome.value, *codes), OUTCOMES[outcome].meaning, fix, then)
+def _of_outcome(outcome: Outcome, *codes: str, fix: str = "", then: str, is_to_drop: bool = False) -> Reason:
+    return Reason((outcome.value, *codes), OUTCOMES[outcome].meaning, fix, then, is_to_drop)
 
 
 GLUEBRAKE: Final = (
     _of_outcome(
         Outcome.INVALID_REQUEST,
         fix="Fix the sender: the error message has the field and the rule.",
-        then="Drop it.",
+        then=_DROP,
+        is_to_drop=True,
     ),
     _of_outcome(
         Outcome.TOO_MANY_RUNS,
@@ -68,7 +74,8 @@ GLUEBRAKE: Final = (
         Outcome.NOT_FOUND,
         NOT_FOUND,
         fix="Correct the job name, the run id or the Region at the sender.",
-        then="Drop it.",
+        then=_DROP,
+        is_to_drop=True,
     ),
     _of_outcome(
         Outcome.STOP_TIMED_OUT,
@@ -91,7 +98,8 @@ GLUEBRAKE: Final = (
         tuple(sorted(INVALID)),
         "Glue refuses the job name or the run id. The other runs of the batch were stopped.",
         "Correct the run id at the sender: it must be a run of this job.",
-        "Drop it.",
+        _DROP,
+        is_to_drop=True,
     ),
     Reason(
         ("JobRunCannotBeStoppedException",),
@@ -156,7 +164,7 @@ GLUEBRAKE: Final = (
         "Redrive it with a version that fixes the error, else drop it.",
     ),
 )
-"""The codes of the dead letters that Gluebrake writes: Glue's code where Glue gave one, else the outcome."""
+"""The codes of the dead letters that Gluebrake writes: Glue's error code, or the outcome without a code."""
 
 EVENTBRIDGE: Final = (
     Reason(
@@ -182,7 +190,8 @@ EVENTBRIDGE: Final = (
         ("SDK_CLIENT_ERROR", "INVALID_PARAMETER", "INVALID_JSON", "RESOURCE_LIMIT_EXCEEDED"),
         "SQS refuses the message: it is too large, or has a character that SQS does not allow.",
         "Fix the sender.",
-        "Drop it.",
+        _DROP,
+        is_to_drop=True,
     ),
     Reason(
         (
@@ -226,7 +235,7 @@ WITHOUT_CODE: Final = (
         _REDRIVE_IF_WANTED,
     ),
 )
-"""The dead letters of SQS, Lambda, SNS and producers. They have no code, so this project names the reason."""
+"""The dead letters of SQS, Lambda, SNS and producers. They have no code, so Gluebrake names the reason."""
 
 OTHER: Final = Reason(
     (),

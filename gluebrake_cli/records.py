@@ -1,4 +1,4 @@
-"""Records on the terminal, in which no id is ever folded: an operator copies it, and `grep` finds it."""
+"""Records on the terminal. Ids are never wrapped, so that an operator can copy and `grep` can find them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _GAP = 2
 class Records:
     """Rows of cells, the first of which is an id. Columns without any text are left out.
 
-    A row is one line if the widest one fits, or if the output is no terminal. Otherwise the id has a line of
-    its own, and the other cells are below it. `notes` has a text for each row, which follows the cells. Below
-    an id, no more than `note_lines` of it are shown.
+    Each row is one line if the widest row fits, or if the output is not a terminal. Otherwise the id has a line
+    of its own, and the other cells are below it. `notes` has a text for each row, which follows the cells.
+    Below an id, at most `note_lines` lines of the note are shown.
     """
 
     columns: Sequence[str]

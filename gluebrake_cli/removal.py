@@ -1,4 +1,4 @@
-"""Dead letters taken out of their queue: sent to the stop queue and then deleted, or deleted alone."""
+"""Removes dead letters from their queue: redrives them to the stop queue, or deletes them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gluebrake_cli.lease import Lease, Listing, Queue
 
 
 class BatchResult(Struct, frozen=True):
-    """The result of a batch: which dead letters are done, and why the rest is not."""
+    """The result of a batch: the dead letters that are done, and the errors of all others."""
 
     done: tuple[DeadLetter, ...]
     not_sent: Mapping[str, str] = {}
     not_deleted: Mapping[str, str] = {}
-    """Sent, and still in the dead-letter queue as well. A repeated redrive stops no run twice."""
+    """Dead letters that were sent but are still in the queue. To redrive them again stops no run twice."""
 
 
 @dataclass
@@ -32,6 +32,8 @@ class Summary:
     done: list[DeadLetter] = field(default_factory=list)
     not_sent: dict[str, str] = field(default_factory=dict)
     not_deleted: dict[str, str] = field(default_factory=dict)
+    left_out: int = 0
+    """The number of dead letters that a redrive would not help, and that the operator did not choose."""
 
     def add(self, result: BatchResult) -> None:
         """Add the result of a batch."""
@@ -45,18 +47,19 @@ class Summary:
         return not self.not_sent and not self.not_deleted
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` shows, by message id."""
+        """Return the members of the JSON output, by message id."""
         return {
             "meant": [dead_letter.message_id for dead_letter in self.matching],
             "done": [dead_letter.message_id for dead_letter in self.done],
             "not_sent": self.not_sent,
             "not_deleted": self.not_deleted,
+            "left_out": self.left_out,
             "complete": not self.listing.missing,
         }
 
 
 Action = Callable[[Lease, Sequence[DeadLetter]], Iterator[BatchResult]]
-"""Applied to the dead letters that match. Yields the result of each batch."""
+"""A function that is applied to the matching dead letters. It yields the result of each batch."""
 
 
 def redrive(lease: Lease, matching: Sequence[DeadLetter], *, stop_queue: Queue) -> Iterator[BatchResult]:

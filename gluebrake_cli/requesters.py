@@ -1,4 +1,4 @@
-"""Who requested a stop, by a log line: what SQS reports, and what the request only claims."""
+"""Who requested a stop, from a log line: facts from SQS, and claims of the request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 from gluebrake_cli.runs import LogLine
 
 _DIRECT: Final = "invocation"
-"""The sender of a direct invocation, which no queue has seen."""
+"""The sender of a direct invocation, which is not reported by SQS."""
 
 
 def labelled(line: LogLine) -> dict[str, str]:
-    """Return by labels who requested it, for which reason, and last who it claims to be from."""
+    """Return sender, `via`, reason and, last, the claimed requester, by their labels."""
     sender = line.get("sender", "")
     texts = {
         "sender" if sender == _DIRECT else "sender (by SQS)": sender,

@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 _MOST_SINGLE_RUNS: Final = 5
 _MOST_JOBS: Final = 5
-"""Of one reading: another follows two seconds later, and all callers of an account share Glue's call rate."""
+"""The most jobs of one reading. All callers of an account share Glue's call rate, and the next poll follows."""
 
 
 def read(client: GlueClient, runs: Iterable[JobRun]) -> dict[JobRun, str]:
-    """Read the states of a few runs one by one. Of more runs, read those first that share a job, by pages.
+    """Read the states of a few runs. If there are more runs, read the pages of jobs with several runs first.
 
-    Jobs and runs are chosen at random, so that runs unknown to Glue do not use up every reading.
+    Jobs and runs are chosen at random, so that runs that Glue does not know do not block the other runs.
     """
     waiting = dict.fromkeys(runs)
     found: dict[JobRun, str] = {}
@@ -36,7 +36,7 @@ def read(client: GlueClient, runs: Iterable[JobRun]) -> dict[JobRun, str]:
 
 
 def read_all(client: GlueClient, runs: Iterable[JobRun]) -> dict[JobRun, str]:
-    """Read the state of each run. A run that Glue does not know is missing."""
+    """Read the state of each run. The result lacks runs that Glue does not know."""
     waiting = dict.fromkeys(runs)
     found: dict[JobRun, str] = {}
     if len(waiting) > _MOST_SINGLE_RUNS:
@@ -47,7 +47,7 @@ def read_all(client: GlueClient, runs: Iterable[JobRun]) -> dict[JobRun, str]:
 
 
 def knows_job(client: GlueClient, job_name: str) -> bool:
-    """Return whether Glue knows a job. Raises Glue's error if it does not answer."""
+    """Return whether Glue knows a job. Raise the error if the call fails for another reason."""
     try:
         client.get_job_runs(JobName=job_name, MaxResults=1)
     except client.exceptions.EntityNotFoundException:
@@ -60,7 +60,7 @@ def _chosen(items: Sequence[T], most: int) -> Sequence[T]:
 
 
 def _read_pages(client: GlueClient, runs: Collection[JobRun]) -> dict[JobRun, str]:
-    """Read the pages of a job's runs while they show any of these."""
+    """Read pages of a job's runs while each page shows at least one of these runs."""
     found: dict[JobRun, str] = {}
     (job_name,) = {run.job_name for run in runs}
     for page in client.get_paginator("get_job_runs").paginate(JobName=job_name):

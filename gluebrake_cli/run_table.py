@@ -1,4 +1,4 @@
-"""The screens of runs that a command has requested to stop."""
+"""The screens with runs whose stop a command has requested."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _MAX_ROWS: Final = 20
 
 
 def runs_table(statuses: Sequence[RunStatus], environment: AwsEnvironment, *, dry_run: bool) -> RenderableType:
-    """Return a row for each run, no more than fill a screen: those first that may still be running."""
+    """Return a row for each run, at most one screen. Runs that may still be running are first."""
     stopped = [status for status in statuses if status.is_stopped(dry_run=dry_run)]
     not_stopped = [status for status in statuses if not status.is_stopped(dry_run=dry_run)]
     ended = [status for status in not_stopped if status.has_ended]
     active = [status for status in not_stopped if not status.has_ended]
     counts = [f"{len(stopped)} of {len(statuses)} {'would stop' if dry_run else 'stopped'}"]
     if ended:
-        counts.append(f"{len(ended)} {'ended before' if dry_run else 'ended by themselves'}")
+        by_themselves = "ended by itself" if len(ended) == 1 else "ended by themselves"
+        counts.append(f"{len(ended)} {'ended before' if dry_run else by_themselves}")
     return _screen([*active, *ended, *stopped], f"{', '.join(counts)} {place(environment)}")
 
 
 def live_table(statuses: Sequence[RunStatus], environment: AwsEnvironment, *, dry_run: bool) -> RenderableType:
-    """Return the table while the runs are followed, and what is still awaited once they have ended."""
+    """Return the table while runs are followed. After they have ended, it says which outcomes are awaited."""
     awaits_outcomes = not all(status.is_final for status in statuses) and all(
         status.is_over for status in statuses
     )
@@ -40,7 +41,7 @@ def live_table(statuses: Sequence[RunStatus], environment: AwsEnvironment, *, dr
 
 
 def over_table(statuses: Sequence[RunStatus], environment: AwsEnvironment) -> RenderableType:
-    """Return a row for each run, all of which are over already, so that nothing was sent."""
+    """Return a row for each run if all runs are over already, so that nothing was sent."""
     verb = "is" if len(statuses) == 1 else "are"
     runs = counted(len(statuses), "run")
     return _screen(statuses, f"{runs} {verb} over already {place(environment)}: nothing was sent.")
@@ -53,7 +54,7 @@ def _screen(statuses: Sequence[RunStatus], last_line: str) -> RenderableType:
 
 
 def _records(statuses: Sequence[RunStatus], shown: Sequence[RunStatus]) -> Records:
-    # The runs of one job have a place for its name elsewhere.
+    # If all runs are of one job, the job's name is outside the table.
     has_jobs = len({status.job_name for status in statuses}) > 1
     rows = [
         [

@@ -1,4 +1,4 @@
-"""Runs followed to their end, by their states in Glue and their outcomes in the functions' logs."""
+"""Follows runs to their end, by their states in Glue and their outcomes in the functions' logs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from gluebrake.contract import StopRequest
 from gluebrake.decisions import selection
+from gluebrake.decisions.readable import count
 from gluebrake.decisions.stop_outcomes import GLUE_MAY_RETRY
 from gluebrake.metrics import Measure
 from gluebrake.model import TERMINAL_STATES, ActiveRuns, JobRun, Message, ParsedRequest, RunFacts
@@ -35,7 +36,7 @@ Messages = Mapping[JobRun, str | None]
 
 
 class RunStatus(Struct, frozen=True, kw_only=True):
-    """The last known state and outcome of a run; empty while unknown."""
+    """The last known state and outcome of a run, empty while they are unknown."""
 
     job_name: str
     job_run_id: str
@@ -43,16 +44,16 @@ class RunStatus(Struct, frozen=True, kw_only=True):
     outcome: str = ""
     error_message: str = ""
     measures: Mapping[Measure, float] = {}
-    """What the run used and about how much that cost, where the log has it."""
+    """The usage of the run and its estimated cost, if the log has them."""
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Whether the command has nothing more to wait for."""
         return self.has_ended or self.is_final
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run is not running any more."""
+        """Whether the run is no longer running."""
         return self.state in TERMINAL_STATES or self.outcome in _ENDED
 
     @property
@@ -74,10 +75,14 @@ class RunStatus(Struct, frozen=True, kw_only=True):
 
 
 class FollowedRuns(Struct, frozen=True, kw_only=True):
-    """The last status of the runs of a command; `statuses` is None if they were not followed."""
+    """The last status of the runs of a command. `statuses` is None if they were not followed.
+
+    `hint` says why STOP has not read the request, if nothing shows that it has.
+    """
 
     statuses: Sequence[RunStatus] | None = None
     dry_run: bool = False
+    hint: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -88,14 +93,25 @@ class FollowedRuns(Struct, frozen=True, kw_only=True):
 
     @property
     def unfinished(self) -> str:
-        """How many runs were still waited for when --timeout had passed, empty if none was."""
-        waiting = sum(not run.is_over for run in self.statuses or ())
-        rest = "have no outcome" if self.dry_run else "had not ended"
-        continues = "" if self.dry_run else " The functions continue to stop them."
-        return f"{waiting} runs {rest} after --timeout.{continues}" if waiting else ""
+        """The text about runs that were not over when --timeout had passed, empty if all were over."""
+        waiting = [run for run in self.statuses or () if not run.is_over]
+        if not waiting:
+            return ""
+        verb = "has" if len(waiting) == 1 else "have"
+        rest = f"{verb} no outcome" if self.dry_run else "had not ended"
+        texts = [f"{count(len(waiting), 'run')} {rest} after --timeout.", self._continues(waiting), self.hint]
+        return " ".join(filter(None, texts))
+
+    def _continues(self, waiting: Sequence[RunStatus]) -> str:
+        """Return which runs the functions continue to stop: those of which the log has an outcome."""
+        read = sum(bool(run.outcome) for run in waiting)
+        if self.dry_run or not read:
+            return ""
+        them = "it" if len(waiting) == 1 else "them" if read == len(waiting) else f"{read} of them"
+        return f"The functions continue to stop {them}."
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` shows of the runs."""
+        """Return the members of the runs in the JSON output."""
         runs, dry_run = self.statuses, self.dry_run
         return {
             "runs": runs,
@@ -105,9 +121,9 @@ class FollowedRuns(Struct, frozen=True, kw_only=True):
 
 
 class PollOptions(NamedTuple):
-    """How long runs are followed, the time between two polls, and the least time between two reads of the log.
+    """The timeout of following runs, the time between polls, and the least time between reads of the log.
 
-    After the end of all runs, CONFIRM's outcomes are awaited, but no longer than `outcome_seconds`.
+    After the end of all runs, the command waits for CONFIRM's outcomes, at most `outcome_seconds`.
     The quota of FilterLogEvents is five calls a second for all callers of an account in most Regions:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
     """
@@ -131,14 +147,14 @@ class Source(Protocol):
     """The source of run states and outcomes."""
 
     def states(self, runs: Sequence[JobRun]) -> Mapping[JobRun, str]:
-        """Read the states of runs, as many as a few calls return."""
+        """Read states with a few calls, which may not return the states of all runs."""
 
     def outcomes(self, since: datetime) -> Sequence[LogLine]:
-        """Return the logs' outcomes, oldest first."""
+        """Return the outcomes in the logs since a time, oldest first."""
 
 
 def requested_runs(source: RunList, request: StopRequest, now: datetime) -> list[JobRun]:
-    """Return the runs that the request means now: those that it names first, then those to list."""
+    """Return the runs that the request means now: first the named runs, then the listed runs."""
     parsed = ParsedRequest(Message("", "", now, ""), request, request.job_run_ids or ())
     if parsed.needs_listing:
         listed = source.active_runs(request.job_name, now, selection.listed_since(parsed))
@@ -156,8 +172,8 @@ def follow(
 ) -> Iterator[list[RunStatus]]:
     """Yield the status of the runs at each poll, until all are over or the timeout has passed.
 
-    States or outcomes alone are enough: `warn` gets each error of the other once. Raises OperatorError when
-    neither can be read.
+    If only states or only outcomes can be read, the function continues, and `warn` gets each error once. Raise
+    OperatorError if neither can be read.
     """
     end = _End(time.monotonic() + poll_options.timeout_seconds, poll_options.outcome_seconds)
     log_reader = _LogReader(source, since, poll_options.log_interval_seconds)
@@ -186,7 +202,7 @@ def follow(
 
 @dataclass
 class _End:
-    """When polling ends: at the deadline, or when all runs are over and the outcomes are logged or late."""
+    """The end of polling: at the deadline, or when all runs are over and their outcomes are logged or late."""
 
     deadline: float
     outcome_seconds: float
@@ -197,13 +213,13 @@ class _End:
             return False
         now = time.monotonic()
         self._outcome_deadline = min(self._outcome_deadline, now + self.outcome_seconds)
-        # Without the log, no outcome will be known.
+        # If the log cannot be read, waiting for outcomes is useless.
         return not has_log or now >= self._outcome_deadline or all(status.is_final for status in statuses)
 
 
 @dataclass
 class _LogReader:
-    """Reads the outcomes, or returns those of the last reading until an interval has passed."""
+    """Reads the outcomes at most once in each interval. In between, it returns the last outcomes."""
 
     source: Source
     since: datetime
@@ -239,7 +255,7 @@ def parse_log_line(message: str) -> LogLine | None:
 
 
 def run_statuses(messages: Messages, states: Mapping[JobRun, str], log: Iterable[LogLine]) -> list[RunStatus]:
-    """Combine each run's last state with its last outcome in the log, whose oldest line is first."""
+    """Combine each run's last state with its last outcome in the log. Log lines are oldest first."""
     run_lines: dict[JobRun, LogLine] = {}
     message_lines: dict[str | None, LogLine] = {}
     for line in log:
@@ -248,7 +264,7 @@ def run_statuses(messages: Messages, states: Mapping[JobRun, str], log: Iterable
         if "job_run_id" in line:
             run_lines[JobRun(line["job_name"], line["job_run_id"])] = line
         else:
-            # The outcome of a whole message is that of each of its runs.
+            # The outcome of a whole message is the outcome of each of its runs.
             message_lines |= dict.fromkeys(line["message_ids"], line)
     return [
         _run_status(run, states.get(run, ""), run_lines.get(run, message_lines.get(message_id, {})))
@@ -258,20 +274,20 @@ def run_statuses(messages: Messages, states: Mapping[JobRun, str], log: Iterable
 
 def _run_status(run: JobRun, state: str, line: LogLine) -> RunStatus:
     logged = line.get("state", "")
-    # A poll may read only some of the states, and a run leaves no terminal state.
+    # A poll may read only some of the states. A terminal state in the log is valid, because it cannot change.
     state = logged if logged in TERMINAL_STATES else state or logged
     return RunStatus(
         job_name=run.job_name,
         job_run_id=run.run_id,
         state=state,
         outcome=line.get("outcome", ""),
-        # A run that fails by itself may be over before a function logs an outcome.
+        # A run that fails without a stop may be over before a function logs its outcome.
         error_message=line.get("error_message") or (GLUE_MAY_RETRY if state == "FAILED" else ""),
         measures=measures(line),
     )
 
 
 def measures(line: LogLine) -> dict[Measure, float]:
-    """Return what a line says of the usage and the cost of a run. Glue may not have reported all of it."""
+    """Return the usage and the cost of a run from a log line, without values that Glue did not report."""
     values = {measure: line.get(measure) for measure in Measure}
     return {measure: value for measure, value in values.items() if isinstance(value, int | float)}

@@ -1,4 +1,4 @@
-"""The sections of a result. Each is read by itself."""
+"""The sections of a result, which are read one by one, so that an error affects one section only."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Sections:
-    """Reads sections. An error of one leaves the rest readable, and `unknown` has it by the section's name."""
+    """Reads sections. If one section fails, `unknown` has the error, and the others are still read."""
 
     unknown: dict[str, str] = field(default_factory=dict)
 
     def read(self, name: str, read: Callable[[], T]) -> T | None:
-        """Return what `read` returns, None after an error."""
+        """Return the result of `read`, or None after an error."""
         try:
             return read()
-        except Exception as error:  # noqa: BLE001 - any error of one section must leave the rest readable
+        except Exception as error:  # noqa: BLE001 - an error of one section must not prevent the other sections
             self.unknown[name] = explain(error) or repr(error)
             return None

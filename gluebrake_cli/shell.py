@@ -1,4 +1,4 @@
-"""Shell commands: those that set variables for a deployment's resources, and those that act on it."""
+"""Shell commands that set variables for a deployment's resources, or that act on a deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Command = tuple[str, ...]
 
 
 class Deployed(Protocol):
-    """What a command needs to act on a deployment."""
+    """The deployment on which a shell command acts."""
 
     @property
     def aws_environment(self) -> AwsEnvironment:
@@ -27,7 +27,7 @@ class Deployed(Protocol):
 
     @property
     def environment(self) -> str:
-        """Return the name of its environment, empty if none was given."""
+        """Return the name of the environment, empty if none was given."""
 
 
 OUTPUTS: Final = (
@@ -38,14 +38,14 @@ OUTPUTS: Final = (
     *("SignalTopicArn", "AlarmTopicArn", "NoticeTopicArn"),
     *("ProducerPolicyArn", "DashboardName", "CanaryJobName"),
 )
-"""The stack's outputs that become variables, besides the topics of guardrail policies."""
+"""The stack's outputs that become variables, in addition to the topics of guardrail policies."""
 
 _POLICY_TOPIC: Final = re.compile(r"SweepTopic\w+Arn")
 _POLICY_TOPIC_VARIABLE: Final = re.compile(r"SWEEP_TOPIC_\w+_ARN")
 
 
 def exports(variables: Mapping[str, str], outputs: Mapping[str, str]) -> str:
-    """Return commands that set variables, and one for each output. They unset the names of missing outputs."""
+    """Return commands that set these variables and one for each output, and unset those of missing outputs."""
     named = [name for name in outputs if name in OUTPUTS or _POLICY_TOPIC.fullmatch(name)]
     values = {**variables, **{variable_name(name): outputs[name] for name in named}}
     missing = [name for name in _output_variables() if name not in values]
@@ -54,12 +54,12 @@ def exports(variables: Mapping[str, str], outputs: Mapping[str, str]) -> str:
 
 
 def failure() -> str:
-    """Return commands that unset each output's variable and then fail, so that no stale name remains."""
+    """Return commands that unset each output's variable and then fail, so that no old value remains."""
     return f"unset {' '.join(_output_variables())}\nfalse"
 
 
 def _output_variables() -> list[str]:
-    """Return the variables that an output may have set: of policies' topics, those of this environment."""
+    """Return the variables that outputs may have set. Topics' variables are found in the environment."""
     return [*map(variable_name, OUTPUTS), *filter(_POLICY_TOPIC_VARIABLE.fullmatch, os.environ)]
 
 
@@ -82,7 +82,7 @@ def command_line(command: Command, deployment: Deployed) -> str:
 
 
 def _in_environment(program: str, arguments: Sequence[str], deployment: Deployed) -> list[str]:
-    """Return the arguments of `make` or `gluebrake` with those that select the environment."""
+    """Return the arguments of `make` or `gluebrake`, with the arguments that select the environment."""
     name, profile = deployment.environment, deployment.profile or ""
     profile_for = [f"{name}={profile}"] if profile != name else []
     if program == "make":

@@ -23,7 +23,7 @@ class SignalAlarm(Struct, frozen=True):
 
     @property
     def longest_prefix(self) -> str:
-        """The longest prefix of the name that `stopOnAlarms` can have. It may be empty."""
+        """The longest prefix of the alarm's name that is valid in `stopOnAlarms`. It may be empty."""
         return _NOT_IN_A_PREFIX.split(self.name, maxsplit=1)[0]
 
 
@@ -42,7 +42,7 @@ class SignalAlarms(Struct, frozen=True):
 def actions(stack_id: str, outputs: Mapping[str, str]) -> dict[str, str]:
     """Return what an alarm does with each action that stops runs, by the action's ARN.
 
-    An output that the stack lacks gives an ARN that no alarm has.
+    If the stack lacks an output, the result has an ARN that no alarm has.
     """
     _, partition, _, region, account, _ = stack_id.split(":")
     topic, function = (outputs.get(name, "") for name in ("SignalTopicArn", "StopFunctionName"))
@@ -53,7 +53,7 @@ def actions(stack_id: str, outputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def read(client: CloudWatchClient, actions: Mapping[str, str]) -> tuple[SignalAlarm, ...]:
-    """Read the alarms of the client's account and Region that have one of the actions, in the order of AWS."""
+    """Read the alarms in the client's account and Region with one of these actions, in the order of AWS."""
     pages = client.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     names = {
         alarm["AlarmName"]: [actions[arn] for arn in alarm.get("AlarmActions", []) if arn in actions]

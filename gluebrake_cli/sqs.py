@@ -1,4 +1,4 @@
-"""An SQS queue, and what its batch operations refuse."""
+"""An SQS queue, and the entries that its batch operations refuse."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SqsQueue:
-    """A queue. Its batch operations take at most ten entries, and return SQS's words by refused key."""
+    """A queue. Its batch operations accept ten entries, and return the error messages of refused entries."""
 
     client: SQSClient
     url: str
 
     def attributes(self, *names: str) -> Mapping[str, str]:
-        """Return these attributes of the queue, or all."""
+        """Return these attributes of the queue, by default all."""
         chosen: Any = names or ("All",)
         answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=chosen)
         return {str(name): value for name, value in answer["Attributes"].items()}
 
     def depth(self) -> int:
-        """Return about how many messages there are, those in flight included."""
+        """Return about how many messages the queue has, including messages in flight."""
         counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(int(count) for count in self.attributes(*counts).values())
 
     def receive(self, visibility_seconds: int) -> Sequence[Mapping[str, Any]]:
-        """Receive up to ten messages, and hide them from other consumers for so many seconds."""
+        """Receive up to ten messages, and hide them from other consumers for `visibility_seconds`."""
         answer = self.client.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=10,
@@ -43,14 +43,14 @@ class SqsQueue:
         return answer.get("Messages", [])
 
     def change_visibility(self, receipt_handles: Mapping[str, str], seconds: int) -> Mapping[str, str]:
-        """Hide messages for so many seconds from now; 0 makes them visible at once."""
+        """Hide messages for `seconds` from now. With 0, they are visible at once."""
         entries: list[Any] = [{**entry, "VisibilityTimeout": seconds} for entry in _entries(receipt_handles)]
         return _refused(
             self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries), receipt_handles
         )
 
     def send(self, messages: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Mapping[str, str]:
-        """Send bodies with their attributes."""
+        """Send messages: bodies with their attributes."""
         entries: list[Any] = [
             {"Id": str(index), "MessageBody": body, "MessageAttributes": attributes}
             for index, (body, attributes) in enumerate(messages.values())
@@ -58,7 +58,7 @@ class SqsQueue:
         return _refused(self.client.send_message_batch(QueueUrl=self.url, Entries=entries), messages)
 
     def send_one(self, body: str) -> str:
-        """Send a message and return its id. Raise OperatorError with SQS's words if SQS refuses it."""
+        """Send a message and return its id. If SQS refuses it, raise OperatorError with SQS's error message."""
         answer = self.client.send_message_batch(QueueUrl=self.url, Entries=[{"Id": "0", "MessageBody": body}])
         for failure in answer.get("Failed", []):
             raise OperatorError(f"SQS refused the request: {failure['Code']}: {failure.get('Message', '')}")
@@ -79,7 +79,7 @@ def _entries(receipt_handles: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _refused(answer: Any, entries: Mapping[str, Any]) -> dict[str, str]:
-    """Return the entries that the answer does not list as successful: an entry without a result has failed."""
+    """Return the entries that a response does not list as successful. An entry without a result has failed."""
     keys = list(entries)
     successful = {keys[int(entry["Id"])] for entry in answer.get("Successful", [])}
     errors = {

@@ -1,4 +1,4 @@
-"""A deployed Gluebrake, found by its CloudFormation stack."""
+"""A deployment of Gluebrake, found by its CloudFormation stack."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OPTIONAL: Final = frozenset(
 
 
 def connect(*, stack: str, profile: str | None, region: str | None, account: str | None) -> Deployment:
-    """Find the stack with the profile's credentials. If `account` is given, they must be of this account."""
+    """Find the stack with the profile's credentials. With `account`, check that they are of this account."""
     session = open_session(profile=profile, region=region)
     clients = Clients(session)
     if account:
@@ -46,7 +46,7 @@ def connect(*, stack: str, profile: str | None, region: str | None, account: str
 
 
 def check_account(clients: Clients, account: str, profile: str | None) -> None:
-    """Raise OperatorError unless the credentials are of this account. Needs no permission.
+    """Raise OperatorError unless the credentials are of this account. The call needs no permission.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
@@ -88,7 +88,7 @@ def _account(clients: Clients) -> str:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed Gluebrake."""
+    """A deployment of Gluebrake."""
 
     clients: Clients
     stack_id: str
@@ -97,7 +97,7 @@ class Deployment:
     profile: str | None = None
     """The AWS profile, if one was given."""
     environment: str = ""
-    """The name of its environment, if one was given."""
+    """The name of the environment, if one was given."""
 
     @property
     def stack(self) -> str:
@@ -126,7 +126,7 @@ class Deployment:
         return self.outputs.get("Observe") == "true"
 
     def refuse_under_observe(self, instead: str = "give --dry-run") -> None:
-        """Raise OperatorError if the stack would consume a stop request and stop nothing."""
+        """Raise OperatorError if the stack would consume a stop request without stopping a run."""
         if self.observes:
             raise OperatorError(
                 f"the stack {self.stack!r} observes: it reads a stop request, reports what it would stop,"
@@ -158,7 +158,7 @@ class Deployment:
     ) -> Sequence[RunFacts]:
         """Return the job's active runs, and those that ended since a time, if it is given.
 
-        Raises ClientError if they cannot be listed.
+        Raise ClientError if they cannot be listed.
         """
         glue = Glue(self.clients.glue, calls_at_once=1, protect_tag="", job_arn_prefix="")
         active = glue.list_active({job_name: ended_since}, CallBudget(lambda: 600.0), now)[job_name]
@@ -169,7 +169,7 @@ class Deployment:
         )
 
     def states(self, runs: Iterable[JobRun]) -> dict[JobRun, str]:
-        """Read the states of runs, as many as a few calls return."""
+        """Read states with a few calls, which may not return the states of all runs."""
         return run_states.read(self.clients.glue, runs)
 
     def outcomes(self, since: datetime, until: datetime | None = None) -> list[LogLine]:
@@ -182,15 +182,15 @@ class Deployment:
         return sorted(filter(None, map(parse_log_line, messages)), key=lambda line: str(line["timestamp"]))
 
     def problem_messages(self, since: datetime) -> Iterator[str]:
-        """Yield the lines of the functions' logs about problems since a time."""
+        """Yield the log lines of the functions about problems since a time."""
         for function in self.function_names:
             yield from self.log_messages(function, problem_kinds.PATTERN, since, None)
 
     def log_messages(
         self, function: str, pattern: str, since: datetime, until: datetime | None
     ) -> Iterator[str]:
-        """Yield what a function's log has from `since` to before `until`, where a filter pattern matches."""
-        # The last page may follow empty ones. Each page is read, because the newest events are on the last.
+        """Yield the messages in a function's log that match `pattern`, from `since` to before `until`."""
+        # Every page is read, because pages can be empty and the last page has the newest events.
         end: Any = {} if until is None else {"endTime": _milliseconds(until) - 1}
         for page in self.clients.logs.get_paginator("filter_log_events").paginate(
             logGroupName=self.log_groups[function],
@@ -218,7 +218,7 @@ class Deployment:
         return [QueueDepth.parse(name, self._queue(name).attributes()) for name in self.queue_urls]
 
     def oldest_ages(self, now: datetime) -> Mapping[str, int]:
-        """Return the age in seconds of each queue's oldest message, where CloudWatch has it."""
+        """Return the age in seconds of each queue's oldest message, if CloudWatch has the age."""
         queue_names: dict[str, str] = {name: url.rpartition("/")[2] for name, url in self.queue_urls.items()}
         return queue_ages.read(self.clients, queue_names, now)
 

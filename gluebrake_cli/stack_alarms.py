@@ -21,7 +21,7 @@ _LOGICAL_ID: Final = re.compile(r"Observability(\w+)[0-9A-F]{8}")
 
 
 def title(logical_id: str) -> str:
-    """Return the name by which people know an alarm, which its generated name only contains."""
+    """Return the name of an alarm in the documentation, which is a part of its logical id."""
     found = _LOGICAL_ID.fullmatch(logical_id)
     return found[1] if found else logical_id
 

@@ -1,4 +1,4 @@
-"""The template of a deployed stack, with CloudFormation's values for its references. Calls no AWS."""
+"""The template of a deployed stack, with CloudFormation's values for its references. Does not call AWS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StackTemplate:
     def resources(self, kind: str) -> Iterator[Properties]:
         """Yield the properties of each resource of a type, without references.
 
-        Raises OperatorError for a reference that cannot be resolved here.
+        Raise OperatorError for a reference that this class cannot resolve.
         """
         for resource in self.body["Resources"].values():
             if resource["Type"] == kind:
@@ -105,7 +105,7 @@ class StackTemplate:
         return str(self.body["Resources"].get(logical_id, {}).get("Type", ""))
 
     def _name(self, logical_id: str, kind: str, physical_id: str) -> str:
-        """Return the name as an ARN has it. The physical id of a queue is its URL."""
+        """Return the resource's name in the form for an ARN. The physical id of a queue is its URL."""
         if kind == "AWS::SQS::Queue":
             return physical_id.rpartition("/")[2]
         if kind == "AWS::Events::Rule":

@@ -1,8 +1,8 @@
-"""The screen of `gluebrake status`: the verdict, what is wrong, the rest in numbers, the latest outcomes."""
+"""The screen of `gluebrake status`: the verdict, the problems, numbers of the stack, the latest outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from gluebrake_cli.dead_letters import age
 from gluebrake_cli.health import Health, Problem, QueueDepth
 from gluebrake_cli.records import Records
 from gluebrake_cli.runs import LogLine, measures
-from gluebrake_cli.tables import OBSERVES, cell, counted, duration, printable
+from gluebrake_cli.tables import OBSERVES, cell, counted, duration, place, printable
 
 _COLUMNS: Final = ("latest runs", "ago", "outcome", "job", "used (estimate)")
 _MOST_NAMES: Final = 5
@@ -27,16 +27,15 @@ _SETTINGS: Final = {"jobs": "jobs", "protected_jobs": "protectedJobs", "protect_
 
 
 def status_screen(health: Health, now: datetime) -> RenderableType:
-    """Return the verdict in the first line. Only what is wrong is explained."""
+    """Return the screen, with the verdict in the first line. Only problems are explained."""
     style = "red" if health.problems else "green"
-    latest = [*_latest(health.outcomes)]
     return Lines(
-        Text(f"{health.stack} in {health.account}, {health.region}: {verdict(health)}", style=style),
+        Text(f"{health.stack} {place(health.aws_environment)}: {verdict(health)}", style=style),
         *([OBSERVES] if health.observes else []),
         *(part for problem in health.problems for part in (Text(), *explained(problem))),
         Text(),
         *(Text(f"{name:<10}{printable(text)}") for name, text in _numbers(health).items()),
-        *(_outcomes(latest, now) if latest else ()),
+        *(_outcomes(health.outcomes, now) if health.outcomes else ()),
     )
 
 
@@ -58,7 +57,7 @@ def line(health: Health) -> str:
 
 
 def sums(found: Sequence[Health]) -> Iterator[str]:
-    """Yield what is wrong in several environments, in numbers."""
+    """Yield the numbers of problems in several environments."""
     letters = sum(health.dead_letters for health in found)
     rung = sum(alarm.state == "ALARM" for health in found for alarm in health.alarms)
     disabled = sum(mapping.state != "Enabled" for health in found for mapping in health.mappings)
@@ -115,16 +114,6 @@ def _listed(value: Any) -> str:
     return ", ".join([*names[:_MOST_NAMES], *more]) or "none"
 
 
-def _latest(lines: Iterable[LogLine]) -> Iterator[LogLine]:
-    """Yield the newest line of each run, or of each message that is no run's."""
-    seen = set()
-    for line in lines:
-        key = (line["job_name"], line.get("job_run_id") or str(line.get("message_ids")))
-        if key not in seen:
-            seen.add(key)
-            yield line
-
-
 def _outcomes(lines: Sequence[LogLine], now: datetime) -> Iterator[RenderableType]:
     yield Text()
     rows = [
@@ -143,7 +132,7 @@ def _outcomes(lines: Sequence[LogLine], now: datetime) -> Iterator[RenderableTyp
 
 
 def _ago(timestamp: str, now: datetime) -> str:
-    """Return a duration in its largest unit, because the line has little room."""
+    """Return a duration in its largest unit only, because the line has little room."""
     return duration(age(datetime.fromisoformat(timestamp), now)).partition(" ")[0]
 
 

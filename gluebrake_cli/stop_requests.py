@@ -15,6 +15,7 @@ from gluebrake.model import AwsEnvironment
 from gluebrake.parsing import stop_request
 from gluebrake.parsing.context import Context
 from gluebrake.parsing.errors import ParsingError
+from gluebrake_cli.errors import EMPTY
 from gluebrake_cli.named_values import named_values
 
 _OPTIONS: Final = {
@@ -27,7 +28,7 @@ _OPTIONS: Final = {
 
 
 class Runs(Struct, frozen=True, kw_only=True):
-    """The options that say which runs of a job to stop. An option that is not given is None, empty or False."""
+    """The options for the runs of a job to stop. An option that is not given is None, empty or False."""
 
     run_ids: Sequence[str] = ()
     all_active: bool = False
@@ -38,7 +39,7 @@ class Runs(Struct, frozen=True, kw_only=True):
     include_attempts: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the request. Raises BadParameter if the options do not go together."""
+        """Return the fields of the request. Raise BadParameter if the options cannot be combined."""
         selection = self._selection()
         for mistake in self._mistakes(selection):
             raise typer.BadParameter(mistake)
@@ -47,6 +48,10 @@ class Runs(Struct, frozen=True, kw_only=True):
         return {"JobRunIds": _distinct(self.run_ids), "IncludeAttempts": self.include_attempts}
 
     def _mistakes(self, selection: Iterable[str]) -> Iterator[str]:
+        if "" in self.run_ids:
+            yield f"RUN_ID {EMPTY}"
+        if "" in self.exclude:
+            yield f"--except {EMPTY}"
         if bool(self.run_ids) == self.all_active:
             yield "name the runs, or give --all-active: one of the two"
         if self.all_active and self.include_attempts:
@@ -76,10 +81,12 @@ class Runs(Struct, frozen=True, kw_only=True):
 def build(  # noqa: PLR0913 - the options of the command, by name
     job_name: str, runs: Runs, *, reason: str = "", requested_by: str = "", dry_run: bool = False, now: datetime
 ) -> StopRequest:
-    """Build a stop request, and validate it as the STOP function does with a message that is sent `now`.
+    """Build a stop request, and validate it as the STOP function would validate a message that is sent `now`.
 
-    So it means no run that starts later. Raises BadParameter that names the field and the rule.
+    So the request matches no run that starts later. Raise BadParameter, which names the field and the rule.
     """
+    if not job_name:
+        raise typer.BadParameter(f"JOB {EMPTY}")
     texts = {"Reason": reason, "RequestedBy": requested_by}
     fields = {
         "JobName": job_name,

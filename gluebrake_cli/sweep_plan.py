@@ -1,4 +1,4 @@
-"""What a sweep by hand is to do, in one deployment or in several environments."""
+"""The options of a sweep by hand, in one deployment or in several environments."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class SweepPlan(NamedTuple):
-    """A policy, or the name of one of the stack, when it is due, and what follows the report.
+    """The policy or the name of a policy of the stack, its due time, and the options of stopping.
 
-    With `explain`, the report also has the active runs that are left.
+    With `explain`, the report also has the active runs that the policy does not match.
     """
 
     policy: Policy | str
@@ -28,8 +28,8 @@ class SweepPlan(NamedTuple):
     explain: bool
 
     def read(self, deployment: Deployment, on_progress: OnProgress) -> SweepResult:
-        """Sweep all jobs of a deployment. Raise OperatorError if it observes and is to stop runs."""
-        from gluebrake_cli.own_sweep import sweep_jobs  # noqa: PLC0415 - loads botocore, as help need not
+        """Sweep all jobs of a deployment. With --stop, raise OperatorError if the stack only observes."""
+        from gluebrake_cli.own_sweep import sweep_jobs  # noqa: PLC0415 - loads botocore, which help does not need
 
         if self.stop.stop:
             deployment.refuse_under_observe("leave out --stop")
@@ -41,7 +41,7 @@ class SweepPlan(NamedTuple):
         return deployed_policies.find(DeploymentFacts(deployment).template, self.policy)
 
     def members(self, deployment: Deployment, result: SweepResult, stops: Stops) -> dict[str, Any]:
-        """Return what `--json` shows."""
+        """Return the members of the JSON output."""
         return {
             "stack": deployment.stack,
             "observes": deployment.observes,

@@ -1,4 +1,4 @@
-"""What a sweep by hand found of one policy. Calls no AWS."""
+"""The result of a sweep by hand for one policy. Does not call AWS."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LeftRun(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SweepResult(Struct, frozen=True, kw_only=True):
-    """The report of a policy, the active runs that it leaves, and how many runs a stop request can name."""
+    """The report of a policy, the active runs that do not match, and the most runs of a stop request."""
 
     policy: Policy
     report: SweepReport
@@ -48,7 +48,7 @@ class SweepResult(Struct, frozen=True, kw_only=True):
 
     @property
     def runs(self) -> list[ReportedRun]:
-        """The reported runs: those to stop first, then those that are not stopped, each the oldest first."""
+        """The reported runs: first the runs to stop, then the others. Each group is oldest first."""
         return sorted(self.report.runs, key=lambda run: (run.warning, bool(run.not_stopped), -run.minutes))
 
     @property
@@ -74,7 +74,7 @@ class SweepResult(Struct, frozen=True, kw_only=True):
 
     @property
     def notes(self) -> list[str]:
-        """What the sweep did not look at by the stack's configuration, a text each."""
+        """Texts about jobs that the sweep skipped because of the stack's configuration."""
         names = self.report.jobs_left_out
         if not names:
             return []
@@ -83,7 +83,7 @@ class SweepResult(Struct, frozen=True, kw_only=True):
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with the sweep, a text each."""
+        """The problems of the sweep, one text each."""
         return [*self._problems()]
 
     def _problems(self) -> Iterator[str]:
@@ -95,13 +95,13 @@ class SweepResult(Struct, frozen=True, kw_only=True):
         yield from map(explain_in_sweep, self.report.errors)
 
     def to_request(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """Yield what each stop request names: a job, and ids of its runs to stop."""
+        """Yield a job and ids of its runs for each stop request."""
         for job_name, runs in grouped(self.stoppable, attrgetter("job_name")).items():
             for ids in chunked([run.job_run_id for run in runs], self.ids_in_a_request):
                 yield job_name, ids
 
     def requested(self, runs: Collection[JobRun]) -> SweepReport:
-        """Return the report, with the runs whose stop the command has requested marked as such."""
+        """Return the report, in which the runs whose stop was requested are marked."""
         marked = [
             replace(run, stop_requested=JobRun(run.job_name, run.job_run_id) in runs) for run in self.runs
         ]

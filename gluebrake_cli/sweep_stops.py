@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class StopOptions(NamedTuple):
-    """Whether to stop the runs, for which reason, the number that answers the question, and how to follow them.
+    """The options of stopping: the reason, the number of runs from --yes, and how to follow the runs.
 
-    Without a number the command asks. Without poll options the runs are not followed.
+    Without a number, the command asks for it. Without poll options, the runs are not followed.
     """
 
     stop: bool
@@ -55,8 +55,8 @@ class SentRequest(Struct, frozen=True):
 class Stops(Struct, frozen=True, kw_only=True):
     """The requests that were sent, and the last status of their runs.
 
-    `sent` is None without --stop, or if the operator did not confirm, which `refusal` says. After an error,
-    `failure` says how many requests were sent before it.
+    `sent` is None without --stop, or if the operator did not confirm, and then `refusal` says why. After an
+    error, `failure` says how many requests were sent before.
     """
 
     sent: Sequence[SentRequest] | None = None
@@ -75,21 +75,21 @@ class Stops(Struct, frozen=True, kw_only=True):
 
     @property
     def problems(self) -> list[str]:
-        """Why not all was requested, and how many runs were still waited for when --timeout had passed."""
+        """Why not every stop was requested, and how many runs were not over when --timeout had passed."""
         return [text for text in (self.refusal, self.failure, self.followed.unfinished) if text]
 
     @property
     def exit_code(self) -> int:
-        """Return 0 if everything was sent, and no followed run is running any more."""
+        """Return 0 if every request was sent and no followed run is still running."""
         return max(NOT_OK if self.refusal or self.failure else 0, self.followed.exit_code)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` shows, as for `gluebrake stop`."""
+        """Return the members of the JSON output, in the form of `gluebrake stop`."""
         return {"requests": self.sent, **self.followed.as_json()}
 
 
 def stop_runs(deployment: Deployment, result: SweepResult, options: StopOptions, since: datetime) -> Stops:
-    """Stop the runs of the report if the operator confirms their number. Follow them if `options` say so."""
+    """Stop the runs of the report if the operator confirms their number. Then follow them, if requested."""
     if refused := refusal([result], options.number, tables.place(deployment.aws_environment)):
         return Stops(refusal=refused)
     stops, error = request_stops(deployment, result, options.reason, since)
@@ -105,7 +105,7 @@ def stop_runs(deployment: Deployment, result: SweepResult, options: StopOptions,
 
 
 def refusal(results: Sequence[SweepResult], number: int | None, place: str) -> str:
-    """Return why nothing is stopped, empty if the operator's number is that of the runs to stop."""
+    """Return why no run is stopped, empty if the operator's number equals the number of runs to stop."""
     runs = sum(len(result.stoppable) for result in results)
     if number is None and not runs:
         return ""
@@ -125,7 +125,7 @@ def _ask(results: Sequence[SweepResult], place: str) -> str:
 def request_stops(
     deployment: Deployment, result: SweepResult, reason: str, since: datetime
 ) -> tuple[Stops, BaseException | None]:
-    """Send a request for each run to stop. After an error, return what was sent before it as well."""
+    """Send requests for all runs to stop. After an error, return the requests that were sent before."""
     requests = [*_requests(result, reason, deployment.caller(), since)] if result.stoppable else []
     sent: list[SentRequest] = []
     try:
@@ -134,7 +134,8 @@ def request_stops(
             body = msgspec.json.encode(request).decode()
             sent.append(SentRequest(deployment.stop_queue.send_one(body), request))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the caller reports it
-        failure = f"{len(sent)} of {len(requests)} stop requests were sent before this error:"
+        total = tables.counted(len(requests), "stop request")
+        failure = f"{len(sent)} of {total} were sent before this error:"
         return Stops(sent=sent, failure=failure), error
     return Stops(sent=sent), None
 

@@ -24,6 +24,7 @@ from gluebrake_cli.tables import counted, duration, printable
 
 _WIDEST: Final = 120
 _INDENT: Final = "  "
+_LEAST_DPU_HOURS: Final = 0.1
 _NEAR_LIMIT: Final = "near limit"
 _EARLIER: Final = "The numbers are of an earlier version of this policy."
 _NOT_JUDGED: Final = (
@@ -32,18 +33,18 @@ _NOT_JUDGED: Final = (
     NotMatched.NO_START_TIME,
     NotMatched.UNKNOWN_TYPE,
 )
-"""Why a run may be over a limit although its policy does not match it. An unread job is a fault."""
+"""Reasons why a run may exceed a limit although its policy does not match. Unread jobs count as problems."""
 
 
 class _Column(NamedTuple):
-    """A column. Those without a width share the rest of the line."""
+    """A column. Columns without a width share the remaining width of the line."""
 
     title: str
     width: int | None = None
 
 
 class _Row(NamedTuple):
-    """The cells of a row, and what is below them. It has the whole width: a run id has 67 characters."""
+    """The cells of a row, and a text below them with the whole width, because a run id has 67 characters."""
 
     cells: Sequence[str]
     below: str
@@ -77,7 +78,7 @@ _DUE: Final = f"{'hash':<12}  due"
 def sweep_report(result: SweepResult, *, explain: bool, can_stop: bool) -> RenderableType:
     """Return the runs that the policy matches, and what the sweep found in numbers.
 
-    With `explain`, the runs that it leaves follow. With `can_stop`, so does a hint at --stop.
+    With `explain`, the runs that the policy does not match follow. With `can_stop`, a hint at --stop follows.
     """
     runs = [_Row(_run_cells(run), run.job_run_id) for run in result.runs]
     left = [_Row(_left_cells(run, result), run.job_run_id) for run in result.left_runs] if explain else []
@@ -100,7 +101,7 @@ def _run_cells(run: ReportedRun) -> list[str]:
         _minutes(run.minutes),
         _minutes(run.usual_minutes),
         run.trigger_name,
-        "" if run.dpu_hours_at_most is None else f"{run.dpu_hours_at_most:,.1f}",
+        "" if run.dpu_hours_at_most is None else _dpu_hours(run.dpu_hours_at_most),
         run.not_stopped or (_NEAR_LIMIT if run.warning else ""),
     ]
 
@@ -122,8 +123,9 @@ def _summary(result: SweepResult) -> Iterator[str]:
         yield used
     if summary.over_cap:
         does = "SWEEP stops none of them" if summary.mode == "stop" else "In the mode stop, SWEEP stops none"
+        runs = counted(summary.stoppable, "run")
         yield (
-            f"{name} is over its cap: {summary.stoppable} runs, and maxRuns is {summary.max_runs}. {does}."
+            f"{name} is over its cap: {runs}, and maxRuns is {summary.max_runs}. {does}."
             " The cap guards SWEEP only: by hand, the number that you type is the limit."
         )
     for reason in dict.fromkeys(run.not_stopped for run in result.runs if run.not_stopped):
@@ -133,7 +135,7 @@ def _summary(result: SweepResult) -> Iterator[str]:
 
 
 def _used(runs: Sequence[ReportedRun]) -> str:
-    """Return what the runs have used together, empty if Glue does not say enough of any of them."""
+    """Return the total usage of the runs, empty if Glue does not report enough about any run."""
     priced = [run for run in runs if run.estimated_cost_usd_at_most is not None]
     summed = priced or [run for run in runs if run.dpu_hours_at_most is not None]
     if not summed:
@@ -144,12 +146,14 @@ def _used(runs: Sequence[ReportedRun]) -> str:
         if priced
         else None,
     }
-    known = "The runs" if len(summed) == len(runs) else f"{len(summed)} of {len(runs)} runs"
-    return f"{known} have used {run_cost.in_words(together)} so far (an estimate)."
+    verb = "has" if len(summed) == 1 else "have"
+    whole = "The run" if len(runs) == 1 else "The runs"
+    known = whole if len(summed) == len(runs) else f"{len(summed)} of {len(runs)} runs"
+    return f"{known} {verb} used {run_cost.in_words(together)} so far (an estimate)."
 
 
 def _left(not_matched: Mapping[str, int], *, explain: bool) -> Iterator[str]:
-    """Yield how many active runs the policy leaves, by the first reason. They go on running after a stop."""
+    """Yield how many active runs the policy does not match, by reason. A stop leaves these runs running."""
     for reason, number in not_matched.items():
         yield f"{counted(number, 'active run')} left: {MEANINGS[NotMatched(reason)]}."
     if not_matched and not explain:
@@ -157,7 +161,7 @@ def _left(not_matched: Mapping[str, int], *, explain: bool) -> Iterator[str]:
 
 
 def policies_table(policies: PolicyList, now: datetime) -> RenderableType:
-    """Return two lines for each policy, and what is wrong."""
+    """Return two lines for each policy, and the problems."""
     rows = [
         _Row(
             _policy_cells(policies, status, now),
@@ -195,7 +199,7 @@ def _numbers(report: PolicyReport) -> list[str]:
 
 def when(policy: Policy) -> str:
     """Return the schedule with its time zone, and the signals."""
-    # A rate has no use for a time zone.
+    # A time zone does not affect a rate.
     zone = f" {policy.time_zone}" if policy.period is None else ""
     schedule = [f"{policy.schedule}{zone}"] if policy.schedule else []
     signals = [f"on signal: {', '.join(policy.on_signal)}"] if policy.on_signal else []
@@ -221,13 +225,18 @@ def _rows(columns: Sequence[_Column], below: str, rows: Iterable[_Row]) -> Rende
 
 
 def _line(columns: Sequence[_Column], cells: Sequence[Text]) -> Table:
-    """Return one line. The columns of all lines are equal, because their widths ignore what they hold."""
+    """Return one line. All lines have equal columns, because the widths do not depend on the cells."""
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     for column in columns:
-        # A long value is wrapped, not cut: the operator may have to copy it.
+        # A long value is wrapped, not cut, so that the operator can copy it.
         grid.add_column(width=column.width, ratio=None if column.width else 1, overflow="fold")
     grid.add_row(*cells)
     return grid
+
+
+def _dpu_hours(hours: float) -> str:
+    """Return a number that fits into the column."""
+    return "<0.1" if 0 < hours < _LEAST_DPU_HOURS else f"{hours:,.1f}"
 
 
 def _minutes(minutes: float | None) -> str:

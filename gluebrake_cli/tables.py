@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,14 +14,15 @@ from gluebrake.model import AwsEnvironment
 from gluebrake.outcomes import Outcome
 from gluebrake_cli.dead_letters import DeadLetter, ReasonGroup, age
 from gluebrake_cli.reasons import explanation
+from gluebrake_cli.records import Records
 
 SHORT_ID: Final = 8
 """The characters of a message id that tables show. Commands accept them for the whole id."""
 
 OBSERVES: Final = Text("It observes: it stops nothing (observe: true).", style="yellow")
 
-# Their values are short: a wrapped one would be harder to read than a wrapped text.
-_NOT_WRAPPED: Final = frozenset({"age", "message", "reason"})
+# The values in these columns are short, so they stay on one line while longer texts are wrapped.
+_NOT_WRAPPED: Final = frozenset({"reason"})
 _GOOD: Final = frozenset({"STOPPED", "OK", "Enabled", Outcome.STOPPED, Outcome.WOULD_STOP})
 _BAD: Final = frozenset(
     {
@@ -31,30 +33,37 @@ _BAD: Final = frozenset(
 
 
 def place(environment: AwsEnvironment) -> str:
-    """Return the Region and the account as the end of a sentence."""
+    """Return the Region and the account in words, for the end of a sentence."""
     return f"in {environment.region} (account {environment.account})"
 
 
 def heading(stack: str, environment: AwsEnvironment, *, observes: bool) -> list[Text]:
-    """Return the first lines of a screen: which stack it shows, and whether that stack stops anything."""
+    """Return the first lines of a screen: the stack, and whether the stack only observes."""
     return [Text(f"{stack} {place(environment)}"), *([OBSERVES] if observes else [])]
 
 
-def dead_letters_table(dead_letters: Sequence[DeadLetter], now: datetime) -> Table:
-    """Return a row for each dead letter, the oldest first."""
+def dead_letters_table(dead_letters: Sequence[DeadLetter], now: datetime) -> RenderableType:
+    """Return the dead letters, the oldest first, each with its error message or, without one, the meaning."""
+    oldest_first = sorted(dead_letters, key=lambda dead_letter: dead_letter.sent_at)
     rows = (
         [
             dead_letter.message_id[:SHORT_ID],
             dead_letter.reason,
-            explanation(dead_letter.reason).meaning,
             dead_letter.job_name,
             dead_letter.run_count,
             duration(age(dead_letter.sent_at, now)),
             "" if dead_letter.attempts is None else str(dead_letter.attempts),
         ]
-        for dead_letter in sorted(dead_letters, key=lambda dead_letter: dead_letter.sent_at)
+        for dead_letter in oldest_first
     )
-    return _table(["message", "reason", "meaning", "job", "runs", "age", "attempts"], rows)
+    return Records(
+        ["message", "reason", "job", "runs", "age", "attempts"],
+        [[cell(text) for text in row] for row in rows],
+        notes=[
+            Text(printable(" ".join((each.error_message or explanation(each.reason).meaning).split())))
+            for each in oldest_first
+        ],
+    )
 
 
 def groups_table(groups: Iterable[ReasonGroup], now: datetime) -> Table:
@@ -100,7 +109,7 @@ def dead_letter_table(dead_letter: DeadLetter, now: datetime) -> Table:
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table()
     for column in columns:
-        # A long value is wrapped, not cut: the operator may have to copy it.
+        # A long value is wrapped, not cut, so that the operator can copy it.
         table.add_column(column, overflow="fold", no_wrap=column in _NOT_WRAPPED)
     for row in rows:
         table.add_row(*(cell(text) for text in row))
@@ -114,17 +123,17 @@ def _fields_table(fields: Mapping[str, str]) -> Table:
 
 
 def cell(text: str) -> Text:
-    """Return a text in the colour that it deserves, without control characters."""
+    """Return a text in the colour of its meaning, without control characters."""
     return Text(printable(text), style="green" if text in _GOOD else "red" if text in _BAD else "")
 
 
 def unfolded(text: str) -> Text:
-    """Return one line, which no narrow terminal breaks, so that an id or a command in it can be copied."""
+    """Return a line that is not wrapped on a narrow terminal, so that an id or a command can be copied."""
     return Text(printable(text), no_wrap=True, overflow="ignore")
 
 
 def printable(text: str) -> str:
-    """Replace control characters: a terminal would obey them, and other people wrote the texts."""
+    """Replace control characters, which a terminal would obey: the texts are from other people."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -1,4 +1,4 @@
-"""A run of the canary job while `gluebrake verify` stops it: what was started, what was seen, how to wait."""
+"""The state of `gluebrake verify` while it runs: the runs that it started, the observations, and the waits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Pace(NamedTuple):
-    """The seconds for all steps, between two polls, and until IAM no longer sees a removed tag."""
+    """The seconds for all steps, the seconds between polls, and the seconds until IAM sees a tag's removal."""
 
     timeout_seconds: float
     interval_seconds: float
@@ -28,17 +28,17 @@ class Pace(NamedTuple):
 
     @property
     def log_interval_seconds(self) -> float:
-        """The seconds between two reads of the logs, whose quota is smaller than Glue's (see PollOptions)."""
+        """The seconds between two reads of the logs. Their quota is smaller than Glue's: see PollOptions."""
         return 5 * self.interval_seconds
 
 
 class NotProvenError(OperatorError):
-    """A step does not prove its claim. The text is what was seen instead."""
+    """A step does not prove its claim. The text says what was seen instead."""
 
 
 @dataclass
 class Verification:
-    """A verification while it runs: what was started and seen so far."""
+    """A verification in progress: the runs that were started, and the observations so far."""
 
     canary: Canary
     tags_before: Mapping[str, str]
@@ -54,9 +54,9 @@ class Verification:
     run_ids: list[str] = field(default_factory=list)
     """Every run that was started."""
     is_starting: bool = False
-    """Whether a run may have been started whose id is not known."""
+    """Whether a run may have started although its id is not known."""
     seen_before_running: dict[str, set[bool]] = field(default_factory=dict)
-    """By state, whether the run had a StartedOn."""
+    """Whether the run had a StartedOn, by state."""
     message_id: str = ""
     sent_at: float = 0.0
     seconds_to_stop: float | None = None
@@ -105,7 +105,7 @@ class Verification:
         return self.canary.read(self.run_id)
 
     def settle(self) -> None:
-        """Wait until IAM no longer sees a removed tag."""
+        """Wait until IAM sees that the tag was removed."""
         if self.pace.settle_seconds:
             self.progress(f"Waiting {self.pace.settle_seconds:g} s until IAM no longer sees the tag.")
         time.sleep(min(self.pace.settle_seconds, self.seconds_left()))
@@ -116,7 +116,7 @@ class Verification:
         self.message_id = self.canary.send(self.canary.request(self.run_id, reason))
 
     def follow(self, reason: str) -> RunStatus:
-        """Follow the run until it is over, by its state and the outcomes of requests with this reason."""
+        """Follow the run until its end, by its state and the outcomes of requests with this reason."""
         polls = follow(
             _OutcomesOfReason(self, reason),
             {JobRun(self.canary.job_name, self.run_id): self.message_id},
@@ -171,9 +171,9 @@ class Verification:
 
 @dataclass(frozen=True)
 class _OutcomesOfReason:
-    """The states of runs, and of their outcomes those of requests with one reason.
+    """The states of runs, and the outcomes of requests with one reason.
 
-    Requests for the same run that IAM denied before have final outcomes as well.
+    Earlier requests for the same run, which IAM denied, also have final outcomes.
     """
 
     verification: Verification

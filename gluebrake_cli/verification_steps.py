@@ -22,14 +22,14 @@ _OWN_REQUEST_SECONDS: Final = 60.0
 
 
 class Row(NamedTuple):
-    """A step. `act` returns what was seen. It raises OperatorError if that does not prove the step's claim."""
+    """A step. `act` returns what was seen, or raises OperatorError if this does not prove the step's claim."""
 
     name: str
     act: Callable[[Verification], str]
 
 
 class Question(NamedTuple):
-    """A question about AWS that no emulator can answer. `answer` is empty if nothing has answered it."""
+    """A question about AWS that no emulator can answer. `answer` is empty if no step has answered it."""
 
     name: str
     answer: Callable[[Verification], str]
@@ -47,14 +47,14 @@ def tag_the_job(verification: Verification) -> str:
 
 
 def start_a_run(verification: Verification) -> str:
-    """Start a run, unless that of the empty tag is still active."""
+    """Start a run, unless the run of the step `empty tag` is still active."""
     if not verification.run_id:
         verification.start_run()
     return f"the run is {verification.run_id}"
 
 
 def wait_until_running(verification: Verification) -> str:
-    """Wait for RUNNING. A run that stays in STARTING proves no protection: it may not be stoppable yet."""
+    """Wait for RUNNING. A run in STARTING proves no protection, because Glue may not stop such a run."""
     began = time.monotonic()
     _raise(proofs.running_problem(verification.wait_until_started()))
     return f"the run is RUNNING after {time.monotonic() - began:.1f} s"
@@ -95,7 +95,8 @@ def prove_protection(verification: Verification) -> str:
 def prove_stop(verification: Verification) -> str:
     """Remove the tag, send a stop request to the stop queue, and follow the run until it is STOPPED.
 
-    A request that IAM denies although the tag is gone becomes a dead letter, hence the wait before it is sent.
+    IAM may still deny a request just after the tag is removed, and the request would become a dead letter. So
+    the step waits before it sends the request.
     """
     verification.canary.set_protect_tags({})
     verification.settle()
@@ -153,7 +154,7 @@ def _sender(verification: Verification) -> str:
 
 
 EMPTY_TAG: Final = Row("empty tag", try_empty_tag)
-"""The step of `--empty-tag`, before the other steps. It observes, since both of its answers are right."""
+"""The step of `--empty-tag`, before the other steps. It only observes, because both answers are right."""
 
 STEPS: Final = (
     Row("tag", tag_the_job),
@@ -164,7 +165,7 @@ STEPS: Final = (
     Row("stop", prove_stop),
     Row("confirmation", see_confirmation),
 )
-"""The steps in their order. A further one is a row here and its function."""
+"""The steps in their order. To add a step, add a row here and its function."""
 
 QUESTIONS: Final = (
     Question("StartedOn", _started_on, "the run was RUNNING when it was first read"),
@@ -173,7 +174,7 @@ QUESTIONS: Final = (
 
 
 def execute(verification: Verification, *, empty_tag: bool) -> None:
-    """Do the steps until one fails, ask the questions, and clean up. Report each result."""
+    """Execute the steps until one fails, answer the questions, and clean up. Report each result."""
     with cleaned_up(verification):
         for row in (EMPTY_TAG, *STEPS) if empty_tag else STEPS:
             result = _result(verification, row)

@@ -75,8 +75,9 @@ def list_(
         return
     if matching:
         output.show(tables.groups_table(groups, now) if by_reason else tables.dead_letters_table(matching, now))
-    count = f"{len(matching)} of {len(listing.dead_letters)}" if listing.dead_letters else "No"
-    output.show(f"{count} dead letters {tables.place(deployment.aws_environment)}.")
+    letters = tables.counted(len(listing.dead_letters), "dead letter")
+    count = f"{len(matching)} of {letters}" if listing.dead_letters else "No dead letters"
+    output.show(f"{count} {tables.place(deployment.aws_environment)}.")
     output.warn_if_incomplete(listing)
 
 

@@ -16,6 +16,7 @@ from gluebrake_cli.command_help import Help
 from gluebrake_cli.facts import DeploymentFacts
 from gluebrake_cli.fleet_report import View, report
 from gluebrake_cli.options import AsJson
+from gluebrake_cli.shell import Command
 
 if TYPE_CHECKING:
     from gluebrake_cli.stack import Deployment
@@ -57,12 +58,12 @@ def _screen(deployment: Deployment, results: Sequence[CheckResult]) -> Renderabl
 
 
 def _details(deployment: Deployment, results: Sequence[CheckResult]) -> list[RenderableType]:
-    """Return the checks that are not right."""
+    """Return the checks that found a fault or were not made."""
     return [*_lines(deployment, [result for result in results if result.state != "right"])]
 
 
 def _lines(deployment: Deployment, results: Iterable[CheckResult]) -> Iterator[RenderableType]:
-    """Yield what each check found, a line each, and below a problem the command that fixes it."""
+    """Yield a line for each check, and below each problem the command that fixes it."""
     for result in results:
         for text, fix in _texts(result, deployment):
             yield tables.unfolded(f"{result.state:<11}  {result.name}: {text}")
@@ -71,15 +72,25 @@ def _lines(deployment: Deployment, results: Iterable[CheckResult]) -> Iterator[R
 
 
 def _counts(results: Sequence[CheckResult]) -> str:
+    """Return the number of checks in each state. A check can find several problems."""
     counts = Counter(result.state for result in results)
-    return ", ".join(f"{state}: {count}" for state, count in counts.items())
+    problems = sum(len(result.problems) for result in results)
+    found = {"wrong": f" ({tables.counted(problems, 'problem')})"}
+    states = (f"{count} {state}{found.get(state, '')}" for state, count in counts.items())
+    return f"{tables.counted(len(results), 'check')}: {', '.join(states)}"
 
 
 def _texts(result: CheckResult, deployment: Deployment) -> Sequence[tuple[str, str]]:
-    """Return what the check found, a text each, with the command that fixes it."""
+    """Return the problems that the check found, each with the command that fixes it."""
     if result.state != "wrong":
         return [(result.text, "")]
-    return [(problem.text, shell.command_line(problem.fix, deployment)) for problem in result.problems]
+    return [(problem.text, _fix(problem.fix, deployment)) for problem in result.problems]
+
+
+def _fix(command: Command, deployment: Deployment) -> str:
+    """Return the command. A deployment without the options of the last one would change the configuration."""
+    prefix = "with your configuration: " if command[0] == "make" else ""
+    return prefix + shell.command_line(command, deployment)
 
 
 def _members(deployment: Deployment, results: Sequence[CheckResult]) -> dict[str, Any]:

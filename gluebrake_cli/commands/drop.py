@@ -57,12 +57,12 @@ def drop(
 
 
 def _confirmed(deployment: Deployment, matches: Matches) -> Matches:
-    """Show the matching dead letters and ask. Return a predicate for these, so that no later one is deleted."""
+    """Show the matching dead letters and ask. The result matches only these, and no later dead letter."""
     listing = progress.read_all(deployment)
     matching = [dead_letter for dead_letter in listing.dead_letters if matches(dead_letter)]
-    output.stderr.print(tables.dead_letters_table(matching, datetime.now(UTC)))
     if matching:
+        output.show_aside(tables.dead_letters_table(matching, datetime.now(UTC)))
         place = tables.place(deployment.aws_environment)
-        output.confirm(f"Delete these {len(matching)} dead letters {place} for good?")
+        output.confirm(f"Delete {tables.counted(len(matching), 'dead letter')} {place} for good?")
     message_ids = {dead_letter.message_id for dead_letter in matching}
     return lambda dead_letter: dead_letter.message_id in message_ids

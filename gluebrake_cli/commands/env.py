@@ -42,7 +42,7 @@ def env(context: typer.Context, *, local: Local = False) -> None:
     try:
         commands, place = _of_emulator() if local else _of_stack(context)
     except typer.BadParameter:
-        raise  # the entry point prints the commands for each wrong command line
+        raise  # the entry point prints the shell commands for a wrong command line
     except BaseException:
         typer.echo(shell.failure())
         raise
@@ -51,19 +51,19 @@ def env(context: typer.Context, *, local: Local = False) -> None:
 
 
 def _of_emulator() -> tuple[str, str]:
-    """Return the commands for the emulator, and where it is."""
+    """Return the shell commands for the emulator, and its location in words."""
     record = emulators.find(emulators.directory(), Path.cwd())
     return emulators.exports(record), f"The emulator of {record.clone} at {record.endpoint}"
 
 
 def _of_stack(context: typer.Context) -> tuple[str, str]:
-    """Return the commands for the only deployed stack, and where it is."""
+    """Return the shell commands for the only deployed stack, and its location in words."""
     deployment = find_deployment(context)
     region = deployment.aws_environment.region
     variables = {
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        # The AWS CLI and the next `gluebrake` then use the same account and stack.
+        # With these variables, the AWS CLI and the next `gluebrake` use the same account and stack.
         **({"AWS_PROFILE": deployment.profile} if deployment.profile else {}),
         "GLUEBRAKE_STACK": deployment.stack,
     }

@@ -12,7 +12,7 @@ from gluebrake_cli import durations, history_query, history_report, history_tabl
 from gluebrake_cli.command_help import WHICH_RUNS, Help
 from gluebrake_cli.fleet_report import View, report
 from gluebrake_cli.history_query import Search
-from gluebrake_cli.options import AsJson
+from gluebrake_cli.options import AsJson, not_empty
 
 HELP: Final = Help(
     examples={
@@ -30,7 +30,7 @@ HELP: Final = Help(
 )
 
 Run = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--run",
         metavar="RUN_ID",
@@ -39,7 +39,7 @@ Run = Annotated[
     ),
 ]
 Job = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--job", metavar="NAME", help="Only this job; * matches any text.", rich_help_panel=WHICH_RUNS
     ),
@@ -53,7 +53,7 @@ Since = Annotated[
     ),
 ]
 RequestedBy = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="TEXT",
         help="Only requests with this RequestedBy, a claim; * matches any text.",
@@ -61,7 +61,7 @@ RequestedBy = Annotated[
     ),
 ]
 Policy = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
         help="Only requests of this guardrail policy, or that claim to be.",
@@ -83,11 +83,11 @@ Timeout = Annotated[
 def history(
     context: typer.Context,
     *,
-    run: Run = "",
-    job: Job = "",
+    run: Run = None,
+    job: Job = None,
     since: Since = "7d",
-    requested_by: RequestedBy = "",
-    policy: Policy = "",
+    requested_by: RequestedBy = None,
+    policy: Policy = None,
     limit: Limit = 20,
     timeout: Timeout = 60.0,
     json: AsJson = False,
@@ -104,7 +104,11 @@ def history(
     """
     now = datetime.now(UTC)
     search = Search(
-        since=history_query.since(since, now), run=run, job=job, requested_by=requested_by, policy=policy
+        since=history_query.since(since, now),
+        run=not_empty(run, "--run"),
+        job=not_empty(job, "--job"),
+        requested_by=not_empty(requested_by, "--requested-by"),
+        policy=not_empty(policy, "--policy"),
     )
     view = View(
         members=lambda deployment, found: {"stack": deployment.stack, **found.as_json(limit)},

@@ -120,21 +120,21 @@ Blind = Annotated[
 
 
 class SentRequest(Struct, frozen=True):
-    """A stop request, and the id of the message that carried it: None if nothing was sent."""
+    """A stop request, and the id of the message that carried it, None if nothing was sent."""
 
     request: StopRequest
     message_id: str | None
 
 
 class Sending(NamedTuple):
-    """How a request is sent: after which looks, and how its runs are followed, None if they are not."""
+    """The options of sending: whether to ask, whether to read no runs first, and how to follow the runs."""
 
     ask: bool
     blind: bool
     poll_options: PollOptions | None
 
     def check(self, request: StopRequest) -> None:
-        """Raise BadParameter for a question that cannot have a number in it."""
+        """Raise BadParameter if the question would need the number of runs, but no run is read."""
         if self.blind and self.must_confirm(request):
             raise typer.BadParameter(
                 "--blind with --all-active requires --yes: no run is listed to be confirmed"
@@ -200,7 +200,7 @@ def stop(
 def _send_and_follow(
     deployment: Deployment, request: StopRequest, now: datetime, sending: Sending
 ) -> tuple[SentRequest, FollowedRuns]:
-    """Send the request, unless no active run is meant. Return the last status of its runs."""
+    """Send the request, unless it means no active run. Return the last status of its runs."""
     known = known_runs.look(deployment, request, now) if not sending.blind else None
     if known and known.are_over:
         statuses = run_statuses(dict.fromkeys(known.runs), known.states, ())

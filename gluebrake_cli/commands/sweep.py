@@ -217,7 +217,7 @@ def sweep(
 
 
 def _sweep(deployment: Deployment, plan: SweepPlan, label: Mapping[str, str], *, json: bool) -> int:
-    """Sweep the only deployment, and stop the shown runs if the plan says so. Return the exit code."""
+    """Sweep the only deployment, and stop the shown runs if the plan has `stop`. Return the exit code."""
     stop = plan.stop
     with progress.count("Reading jobs") as on_progress:
         result = plan.read(deployment, on_progress)

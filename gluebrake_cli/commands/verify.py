@@ -15,7 +15,7 @@ from gluebrake_cli import durations, output, tables
 from gluebrake_cli.canary import Canary
 from gluebrake_cli.command_help import Help
 from gluebrake_cli.errors import NOT_OK, OperatorError
-from gluebrake_cli.options import AsJson, Yes, find_deployment
+from gluebrake_cli.options import AsJson, find_deployment
 from gluebrake_cli.proofs import TAG_VALUE, Step
 from gluebrake_cli.verification import Pace, Verification
 from gluebrake_cli.verification_steps import execute
@@ -56,6 +56,15 @@ Settle = Annotated[
         metavar="DURATION",
         parser=durations.seconds,
         help="Time until IAM no longer sees a removed tag. The default is 15s, and 0 on the emulator.",
+    ),
+]
+
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help="Replace a protect tag that the canary job already has. Without the option, the command asks.",
     ),
 ]
 
@@ -106,7 +115,7 @@ def verify(
 def _tags_before(canary: Canary, *, yes: bool) -> dict[str, str]:
     """Return the protect tags to restore at the end. Ask before one is replaced.
 
-    Raises OperatorError if a run of the canary job is active: another verify may have started it.
+    Raise OperatorError if a run of the canary job is active, because another `verify` may have started it.
     """
     place = tables.place(canary.deployment.aws_environment)
     if active := canary.active_run_ids():
@@ -133,7 +142,7 @@ def _settle_seconds(settle: float | None, canary: Canary) -> float:
 
 
 def _reporter(results: list[Step], write: Callable[[str], None]) -> Callable[[Step], None]:
-    """Return a function that keeps each result, and writes it at once."""
+    """Return a function that stores each result, and writes the result at once."""
 
     def report(step: Step) -> None:
         results.append(step)
@@ -146,7 +155,7 @@ def _reporter(results: list[Step], write: Callable[[str], None]) -> Callable[[St
 
 @contextmanager
 def _signals_as_interrupts() -> Iterator[None]:
-    """Let a termination end the steps as Ctrl-C does, so that the clean-up follows."""
+    """Handle termination signals as Ctrl-C, so that the clean-up runs."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in _TERMINATIONS}
     try:
         yield

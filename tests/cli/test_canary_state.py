@@ -69,5 +69,5 @@ def test_a_stack_without_a_canary_cannot_be_checked(stubbed: Stubbed) -> None:
     stubbed.answer(
         "cloudformation", "list_stack_resources", {"StackResourceSummaries": []}, StackName="Gluebrake"
     )
-    with pytest.raises(OperatorError, match="a version without a canary"):
+    with pytest.raises(OperatorError, match=r"a version without a canary.*with your configuration"):
         DeploymentFacts(stubbed.deployment).canary()

@@ -132,14 +132,14 @@ def test_a_disabled_mapping_is_enabled_by_its_command() -> None:
             "the stop function's mapping is Disabled",
             f"aws lambda update-event-source-mapping --uuid {UUID} --enabled",
         ),
-        ("the other function has no event source mapping", "make deploy CDK_OPTIONS=--revert-drift"),
+        ("the other function has no event source mapping", "make deploy 'CDK_OPTIONS=--revert-drift ...'"),
     ]
 
 
 def test_a_changed_policy_is_named_with_its_repair() -> None:
     """The problem has the policy's owner, how it differs, and the command of the policy."""
     assert _problems(checks.changed_policies([POLICY, CHANGED_POLICY])) == [
-        ("the policy of the queue stop lacks 1 of the template's 1 statements, and has 0 others", "aws sqs --x")
+        ("the policy of the queue stop lacks 1 of the template's 1 statement, and has 0 others", "aws sqs --x")
     ]
 
 
@@ -188,8 +188,8 @@ def test_an_alarm_without_a_prefix_is_found() -> None:
     reason = "but no prefix in stopOnAlarms allows its name, so it stops no run. If it should"
     add = 'add "nightly-too-long" or a shorter prefix to stopOnAlarms and deploy'
     assert found == [
-        (f"nightly-too-long notifies the signal topic, {reason}, {add}", "make deploy"),
-        (f"* invokes the STOP function, {reason}, rename it and deploy", "make deploy"),
+        (f"nightly-too-long notifies the signal topic, {reason}, {add}", "make deploy CDK_OPTIONS=..."),
+        (f"* invokes the STOP function, {reason}, rename it and deploy", "make deploy CDK_OPTIONS=..."),
     ]
 
 
@@ -208,21 +208,21 @@ def test_an_empty_protect_tag_is_found_in_any_case() -> None:
 @pytest.mark.parametrize(
     ("changed", "text", "fix"),
     [
-        ({"has_job": False}, "the Glue job c does not exist", "make deploy CDK_OPTIONS=--revert-drift"),
+        ({"has_job": False}, "the Glue job c does not exist", "make deploy 'CDK_OPTIONS=--revert-drift ...'"),
         (
             {"schedule": "DISABLED"},
             "the canary's schedule is DISABLED",
-            "make deploy CDK_OPTIONS=--revert-drift",
+            "make deploy 'CDK_OPTIONS=--revert-drift ...'",
         ),
         (
             {"schedule": "deleted"},
             "the canary's schedule is deleted",
-            "make deploy CDK_OPTIONS=--revert-drift",
+            "make deploy 'CDK_OPTIONS=--revert-drift ...'",
         ),
         (
             {"alarm": "deleted"},
             "the alarm CanarySilent is deleted",
-            "make deploy CDK_OPTIONS=--revert-drift",
+            "make deploy 'CDK_OPTIONS=--revert-drift ...'",
         ),
         (
             {"alarm": "ALARM"},
@@ -252,5 +252,5 @@ def test_a_canary_that_is_off_or_new_is_right(state: CanaryState) -> None:
 def test_another_version_is_found() -> None:
     """A stack without the output is of a version before the output existed."""
     assert _problems(checks.other_version(Versions("", "0.2.0"))) == [
-        ("the stack's version is before 0.2, and this command's is 0.2.0", "make deploy")
+        ("the stack's version is before 0.2, and this command's is 0.2.0", "make deploy CDK_OPTIONS=...")
     ]

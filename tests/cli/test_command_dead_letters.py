@@ -27,6 +27,16 @@ def test_dead_letters_are_listed(
     assert len(simulation.dead_letter_queue.visible()) == 3
 
 
+def test_the_error_message_is_listed(deployment: Deployment, simulation: SimulatedAws) -> None:
+    """The remedy of a wrong request refers to its error message, so the list has it."""
+    attributes = {"ERROR_CODE": "InvalidRequest", "ERROR_MESSAGE": "JobRunIds: is missing"}
+    texts = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
+    simulation.dead_letter_queue.put("{}", attributes=texts)
+    shown = run(deployment, "dead-letters").stdout
+    assert "JobRunIds: is missing" in shown
+    assert f"1 of 1 dead letter {PLACE}." in shown
+
+
 @pytest.mark.parametrize("arguments", [(), ("--by-reason",), ("--reason", "Nope")])
 def test_an_empty_list_is_a_sentence(deployment: Deployment, arguments: tuple[str, ...]) -> None:
     """An empty table would leave the operator in doubt."""

@@ -18,10 +18,10 @@ def test_drop_shows_and_asks(
     """The answer no deletes nothing. The answer yes deletes what was shown."""
     result = run(deployment, "drop", "--job", "other", answer="n\n", code=1)
     assert dead_letters["jr_c"][:8] in result.stderr
-    assert f"Delete these 1 dead letters {PLACE} for good?" in result.stderr
+    assert f"Delete 1 dead letter {PLACE} for good?" in result.stderr
     assert len(simulation.dead_letter_queue.visible()) == 3
     result = run(deployment, "drop", "--job", "other", answer="y\n")
-    assert f"1 of 1 dead letters dropped {PLACE}." in result.stdout
+    assert f"1 of 1 dead letter dropped {PLACE}." in result.stdout
     assert len(simulation.dead_letter_queue.visible()) == 2
     assert len(simulation.stop_queue) == 0
 
@@ -42,6 +42,14 @@ def test_a_later_dead_letter_is_not_dropped(
     left = {json.loads(message.body)["JobRunIds"][0] for message in simulation.dead_letter_queue}
     assert left == {"jr_a", "jr_late"}
     assert dead_letters
+
+
+@pytest.mark.usefixtures("dead_letters")
+def test_without_a_match_nothing_is_asked(deployment: Deployment) -> None:
+    """The output has no empty table."""
+    result = run(deployment, "drop", "--job", "nope")
+    assert result.stdout == f"No dead letter {PLACE} matches: none was dropped.\n"
+    assert result.stderr == "None of these matches: NotAllowed (2), StopTimedOut (1).\n"
 
 
 @pytest.mark.usefixtures("dead_letters")

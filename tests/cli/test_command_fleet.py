@@ -250,13 +250,16 @@ class TestDoctor:
         position = shown.index(f"dev in eu-west-1 (account {DEV})")
         wrong = next(number for number, line in enumerate(shown) if line.startswith("wrong "))
         assert position < wrong
-        assert shown[wrong + 1] == "    make deploy ENVIRONMENT=dev"
+        assert shown[wrong + 1] == "    with your configuration: make deploy CDK_OPTIONS=... ENVIRONMENT=dev"
         assert not any(line.startswith("right ") for line in shown)
         results = [line.split(maxsplit=3)[3] for line in shown if line.startswith(tuple(NAMES))]
-        assert results[-3:] == ["not checked: 9, right: 1"] * 2 + ["not checked: 9, wrong: 1"]
+        assert results[-3:] == [
+            *["10 checks: 9 not checked, 1 right"] * 2,
+            "10 checks: 9 not checked, 1 wrong (1 problem)",
+        ]
         assert shown[-2:] == [
             "3 environments: 2 without problems, 1 with problems.",
-            "not checked: 27, right: 2, wrong: 1",
+            "30 checks: 27 not checked, 2 right, 1 wrong (1 problem)",
         ]
 
 

@@ -258,7 +258,7 @@ class TestStop:
         result = run(runs, *SWEEP, "--stop", "--yes", "4", "--timeout", "0", "--every", "0", code=code)
         assert f"2 of 2 stopped in eu-west-1 (account {PROD})" in result.stdout
         assert f"4 runs requested to stop, {4 if code == 0 else 3} stopped." in result.stdout
-        assert ("! dev: 1 runs had not ended after --timeout." in result.stdout) is (code == 3)
+        assert ("! dev: 1 run had not ended after --timeout." in result.stdout) is (code == 3)
 
     def test_runs_that_cannot_be_followed_are_reported_as_requested(self, runs: FleetAws) -> None:
         """Neither states nor outcomes can be read in one account. The requests were sent nevertheless."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,12 +46,14 @@ def shown(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> dict[int, 
     """Return what `--help` writes into a pipe, by the width of the terminal."""
     # In GitHub Actions, Typer writes colours into a pipe.
     monkeypatch.setattr("typer.rich_utils.FORCE_TERMINAL", None)
-    texts = {}
-    for width in WIDTHS:
-        result = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": str(width)}, color=True)
-        assert result.exit_code == 0
-        texts[width] = result.stdout
-    return texts
+    return {width: _help(names, width) for width in WIDTHS}
+
+
+@cache
+def _help(names: tuple[str, ...], width: int) -> str:
+    result = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": str(width)}, color=True)
+    assert result.exit_code == 0
+    return result.stdout
 
 
 def _invocation(example: str) -> list[str]:

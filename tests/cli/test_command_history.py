@@ -453,3 +453,11 @@ def test_since_that_is_no_time(deployed: Deployment, text: str, mistake: str) ->
     refused = invoke(deployed, "history", "--since", text)
     assert refused.exit_code == 2
     assert mistake in " ".join(refused.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["--run", "--job", "--requested-by", "--policy"])
+def test_empty_filter_is_refused(deployed: Deployment, option: str) -> None:
+    """A variable that is not set must not show the history of all runs."""
+    refused = invoke(deployed, "history", option, "")
+    assert refused.exit_code == 2
+    assert f"{option} is empty" in refused.stderr

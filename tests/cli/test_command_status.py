@@ -13,5 +13,5 @@ def test_status_shows_what_can_be_read(deployment: Deployment, dead_letters: dic
     assert set(shown["unknown"]) == {"age of the oldest message", "alarms", "mappings", "config", "outcomes"}
     assert "3 dead letters: requests that could not be carried out" in shown["wrong"]
     text = run(deployment, "status", code=1).stdout
-    assert text.startswith("Gluebrake in 123456789012, eu-west-1: 6 problems\n")
+    assert text.startswith("Gluebrake in eu-west-1 (account 123456789012): 6 problems\n")
     assert "! alarms: " in text

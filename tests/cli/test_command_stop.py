@@ -63,6 +63,10 @@ def test_the_user_is_the_requester_if_sts_fails(
         (["etl", "a", "--except", "b"], "--except requires --all-active"),
         (["etl", "a", "--started-after", "2026-11-24T03:00:00Z"], "--started-after requires --all-active"),
         (["etl", "--all-active", "--include-attempts"], "--include-attempts requires run ids"),
+        (["etl", ""], "RUN_ID is empty: is a variable of the shell not set?"),
+        (["etl", "a", ""], "RUN_ID is empty"),
+        (["", "a"], "JOB is empty"),
+        (["etl", "--all-active", "--except", ""], "--except is empty"),
         (["etl", "a" * 256], "JobRunIds[0]: Expected `str` of length <= 255"),
         (["etl", "--all-active", "--older-than", "-1"], "-1: must be a number of minutes, or such as 90m, 2h"),
         (["etl", "--all-active", "--older-than", "90s"], "90s: must be a number of minutes"),
@@ -230,7 +234,7 @@ def test_the_summary_counts_runs_that_ended_by_themselves(
     simulation.aws.glue.add_run("etl", "b", stopping_seconds=0, stops_as="FAILED")
     simulation.aws.faults.add(StopsAtOnce(simulation), operation="SendMessageBatch", times=1)
     shown = run(deployment, "stop", "etl", "a", "b", "--wait", "--every", "0").stdout
-    assert f"1 of 2 stopped, 1 ended by themselves {PLACE}" in shown
+    assert f"1 of 2 stopped, 1 ended by itself {PLACE}" in shown
     assert "Glue may start another attempt" in shown
 
 
@@ -250,7 +254,8 @@ def test_a_dry_run_after_the_timeout_promises_no_stop(deployment: Deployment, si
     """A dry run without an outcome is not continued by a stop."""
     simulation.aws.glue.add_run("etl", "a")
     result = run(deployment, "stop", "etl", "a", "--dry-run", "--wait", "--timeout", "0", code=3)
-    assert "1 runs have no outcome after --timeout.\n" in result.stderr
+    assert "1 run has no outcome after --timeout." in result.stderr
+    assert "continue to stop" not in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [("stop", "etl", "a"), ("stop", "etl", "--all-active"), ("redrive",)])

@@ -118,7 +118,11 @@ def test_the_emulator_answers_for_itself(canary: CanaryAws, deployment: Deployme
 @pytest.mark.parametrize(
     ("outputs", "settings", "error"),
     [
-        ({"CanaryJobName": ""}, {}, "no output CanaryJobName: it is of an older version. Deploy"),
+        (
+            {"CanaryJobName": ""},
+            {},
+            "no output CanaryJobName: it is of an older version. Deploy this version with your configuration",
+        ),
         (
             {},
             {"protected_jobs": ["*"]},
@@ -126,7 +130,11 @@ def test_the_emulator_answers_for_itself(canary: CanaryAws, deployment: Deployme
         ),
         ({}, {"jobs": ["etl"]}, "the job matches none of jobs"),
         ({}, {"observe": True}, "every request is a dry run"),
-        ({}, {"protect_tag": ""}, "settings are of another version .*Deploy"),
+        (
+            {},
+            {"protect_tag": ""},
+            "settings are of another version .*Deploy this version with your configuration",
+        ),
     ],
 )
 def test_a_stack_that_cannot_be_verified_is_an_error(
@@ -170,6 +178,13 @@ def test_a_tagged_job_asks_first(
     assert (canary.tags, canary.states) == (before, [])
     run(verified, *VERIFY, answer="y\n")
     assert (canary.tags, canary.states) == (after, ["STOPPED"])
+
+
+def test_help_says_what_yes_confirms(deployment: Deployment) -> None:
+    """Without a tag of before, the command asks nothing."""
+    shown = " ".join(run(deployment, "verify", "--help").stdout.replace("│", " ").split())
+    assert "Replace a protect tag that the canary job already has." in shown
+    assert "Do not ask for confirmation" not in shown
 
 
 def test_yes_asks_nothing(canary: CanaryAws, verified: Deployment) -> None:

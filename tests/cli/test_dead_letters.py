@@ -1,4 +1,4 @@
-"""Dead letters are parsed whatever service wrote them."""
+"""Dead letters of every service are parsed."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class TestSelection:
     def test_one_environment_has_the_screen_of_one_deployment(self, fleet: FleetAws) -> None:
         """Only the account is checked in addition, before anything is read."""
         shown = run(fleet, "--environment", "prod-us", "status", code=1).stdout
-        assert shown.startswith(f"Gluebrake in {PROD}, us-east-1: ")
+        assert shown.startswith(f"Gluebrake in us-east-1 (account {PROD}): ")
         assert fleet["prod-us"].calls == ["GetCallerIdentity", "DescribeStacks"]
         assert fleet["prod-eu"].is_untouched
 
@@ -102,6 +102,7 @@ class TestFile:
         """The error says how to name another file."""
         error = _error(fleet, "--config", "none.json", "--environment", "all", "status")
         assert "none.json cannot be read (No such file or directory): give --config FILE" in error
+        assert "or run the command in the clone" in error
 
     @pytest.mark.parametrize(
         ("content", "expected"),

@@ -20,6 +20,11 @@ NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 QUEUE_URLS = {"stop_queue_url": "s", "confirm_queue_url": "c", "dead_letter_queue_url": "d"}
 
 
+def _line(minutes_ago: int, **changed: Any) -> LogLine:
+    line = {"outcome": "Stopped", "job_name": "etl", "job_run_id": f"jr_{minutes_ago}"}
+    return {**line, "minutes_ago": minutes_ago, **changed}
+
+
 class _Source:
     """A healthy deployment with the changes of a test. An exception is raised."""
 
@@ -73,7 +78,7 @@ class _Source:
         """Return one outcome for each minute."""
         self.searched.append((NOW - since, None if until is None else NOW - until))
         first, last = (int((NOW - moment) / timedelta(minutes=1)) for moment in (since, until or NOW))
-        return [{"outcome": "Stopped", "minutes_ago": ago} for ago in range(first, last, -1)]
+        return [_line(ago) for ago in range(first, last, -1)]
 
 
 def _read(**changed: Any) -> Health:
@@ -136,6 +141,32 @@ def test_outcomes_are_searched_from_the_newest() -> None:
     # The first window has no end: AWS's clock may be ahead of this one.
     minute = timedelta(minutes=1)
     assert source.searched == [(minute, None), (15 * minute, minute)]
+
+
+def test_each_run_counts_once() -> None:
+    """A submission and a poll say nothing more once the run is STOPPED. They take no place of another run."""
+    refused = {"outcome": "InvalidRequest", "job_name": "", "message_ids": ["m"]}
+    submitted = _line(4, outcome="StopSubmitted", job_run_id="jr_1")
+    lines = [_line(1), submitted, refused, refused | {"message_ids": ["n"]}, _line(5)]
+    assert [line["outcome"] for line in health.latest(lines)] == ["Stopped", *["InvalidRequest"] * 2, "Stopped"]
+
+
+def test_as_many_outcomes_are_read_as_exist() -> None:
+    """The search goes on until enough runs are found, however many lines each of them has."""
+
+    class _Polled(_Source):
+        def outcomes(self, since: datetime, until: datetime | None) -> list[LogLine]:
+            lines = super().outcomes(since, until)
+            return [line for line in lines for _ in range(10)]
+
+    assert [line["minutes_ago"] for line in health.read(_Polled(), NOW, 5).outcomes] == [1, 2, 3, 4, 5]
+
+
+def test_a_complete_sweep_is_no_outcome_of_a_run() -> None:
+    """Its line names no run, job or policy. A sweep of a policy that is not deployed has an error."""
+    swept = {"outcome": "Swept", "job_name": "", "error_message": "", "message_ids": ["m"]}
+    incomplete = {**swept, "error_message": "not deployed: old", "message_ids": ["n"]}
+    assert [*health.latest([swept, incomplete])] == [incomplete]
 
 
 def test_the_account_and_the_region_are_shown() -> None:

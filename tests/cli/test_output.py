@@ -1,4 +1,4 @@
-"""JSON output has the same values as the input, and nothing that a terminal obeys."""
+"""JSON output has the same values as the input, and no control sequence for a terminal."""
 
 from __future__ import annotations
 

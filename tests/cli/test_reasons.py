@@ -25,6 +25,14 @@ def test_each_failure_has_an_explanation(outcome: Outcome) -> None:
     assert explanation(outcome) != reasons.OTHER
 
 
+def test_a_reason_to_drop_is_a_fact_of_its_row() -> None:
+    """The redrive command asks about these. Their remedy ends with the action to take."""
+    rows = [*reasons.GLUEBRAKE, *reasons.EVENTBRIDGE, *reasons.WITHOUT_CODE, reasons.OTHER]
+    assert {row for row in rows if row.is_to_drop} == {row for row in rows if row.then == "Drop it."}
+    assert explanation("InvalidRequest").is_to_drop
+    assert not explanation("StopTimedOut").is_to_drop
+
+
 def test_an_unknown_code_has_a_general_explanation() -> None:
     """AWS may add codes later."""
     assert explanation("NewException") == reasons.OTHER

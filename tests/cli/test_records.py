@@ -1,4 +1,4 @@
-"""Records: no id is folded, and a row is one line where that is possible."""
+"""Records: no id is wrapped, and a row is one line if it fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alarms whose actions stop runs are read page by page, and those without a prefix are found."""
+"""The alarms whose actions stop runs are read page by page, and alarms without an allowed prefix are found."""
 
 from __future__ import annotations
 

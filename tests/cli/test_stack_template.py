@@ -1,4 +1,4 @@
-"""References of a template are replaced by what CloudFormation replaces them with."""
+"""References of a template are replaced by the values that CloudFormation uses."""
 
 from __future__ import annotations
 

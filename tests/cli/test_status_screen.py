@@ -63,15 +63,15 @@ def _shown(health: Health, width: int = 300, *, terminal: bool = True) -> list[s
 
 def test_the_first_line_is_the_verdict() -> None:
     """The operator need not conclude it from tables. It names stack, account and Region."""
-    assert _shown(_health())[0] == "Gluebrake in 123456789012, eu-west-1: all is well"
+    assert _shown(_health())[0] == "Gluebrake in eu-west-1 (account 123456789012): all is well"
     broken = _health(unknown={"alarms": "denied"}, mappings=[MappingState("stop", "Disabled", "1")])
-    assert _shown(broken)[0] == "Gluebrake in 123456789012, eu-west-1: 2 problems"
+    assert _shown(broken)[0] == "Gluebrake in eu-west-1 (account 123456789012): 2 problems"
 
 
 def test_what_is_right_is_counted() -> None:
     """Each section of a healthy stack is one line, without the texts of alarms that are not in ALARM."""
     assert _shown(_health()) == [
-        "Gluebrake in 123456789012, eu-west-1: all is well",
+        "Gluebrake in eu-west-1 (account 123456789012): all is well",
         "",
         "queues    stop 0, confirm 0, dead letters 0",
         "alarms    13, none in ALARM",
@@ -99,14 +99,11 @@ def test_an_outcome_is_a_plain_line_if_the_output_is_no_terminal() -> None:
     assert found.endswith(f"sender (by SQS): {SENDER}; reason: over budget; requested by (a claim): {ARN}")
 
 
-def test_the_newest_line_of_each_run_is_shown() -> None:
-    """A submission and a poll say nothing more once the run is STOPPED. A refused message has no run."""
-    submitted = _line(job_run_id=_run_id(1), outcome="StopSubmitted")
+def test_a_refused_message_has_its_error() -> None:
+    """It has no run. Its error is one line."""
     refused = {**_line(3, outcome="InvalidRequest", error_message="why\nnot"), "message_ids": ["m"]}
     del refused["job_run_id"]
-    shown = "\n".join(_shown(_health(outcomes=[_line(), submitted, refused])))
-    assert "StopSubmitted" not in shown
-    assert "error: why not" in shown
+    assert "error: why not" in "\n".join(_shown(_health(outcomes=[_line(), refused])))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_only_what_is_wrong_is_explained() -> None:
         )
     )
     assert shown[:15] == [
-        "Gluebrake in 123456789012, eu-west-1: 4 problems",
+        "Gluebrake in eu-west-1 (account 123456789012): 4 problems",
         "",
         "! 2 dead letters: requests that could not be carried out",
         "  `gluebrake dead-letters --by-reason` shows why, and what to do.",

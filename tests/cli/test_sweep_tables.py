@@ -129,15 +129,28 @@ def test_what_is_not_known_is_empty() -> None:
         ),
         (
             [_run(dpu_hours_at_most=10.0, estimated_cost_usd_at_most=4.4), _run(dpu_hours_at_most=None)],
-            "1 of 2 runs have used at most 10 DPU-hours and about $4.40 so far (an estimate).",
+            "1 of 2 runs has used at most 10 DPU-hours and about $4.40 so far (an estimate).",
         ),
-        ([_run(dpu_hours_at_most=10.0)], "The runs have used at most 10 DPU-hours so far (an estimate)."),
+        ([_run(dpu_hours_at_most=10.0)], "The run has used at most 10 DPU-hours so far (an estimate)."),
+        (
+            [_run(dpu_hours_at_most=0.000087, estimated_cost_usd_at_most=0.00004)],
+            "The run has used less than 0.01 DPU-hours and less than $0.01 so far (an estimate).",
+        ),
     ],
 )
 def test_sum_of_what_the_runs_have_used_is_an_upper_bound(runs: list[ReportedRun], shown: str | None) -> None:
     """Dollars are an estimate, and absent without a price. What Glue does not report is not summed."""
     lines = _lines(sweep_tables.sweep_report(_result(*runs), explain=False, can_stop=False), 120)
-    assert [line for line in lines if "have used" in line] == ([shown] if shown else [])
+    assert [line for line in lines if " used " in line] == ([shown] if shown else [])
+
+
+def test_a_small_number_of_dpu_hours_is_not_shown_as_zero() -> None:
+    """The column has one decimal."""
+    small = _run(dpu_hours_at_most=0.000087)
+    assert any(
+        "<0.1" in line
+        for line in _lines(sweep_tables.sweep_report(_result(small), explain=False, can_stop=False))
+    )
 
 
 def test_control_characters_are_replaced() -> None:

@@ -1,4 +1,4 @@
-"""The tables show everything, and no control character of other people's texts."""
+"""The tables show every value, and remove control characters from untrusted texts."""
 
 from __future__ import annotations
 
@@ -39,12 +39,32 @@ def _dead_letter(**changed: Any) -> DeadLetter:
 
 
 def test_a_dead_letter_is_a_row() -> None:
-    """The row has the id, the reason and its meaning, the job, the runs, the age and the attempts."""
+    """The row has the id, the reason, the job, the runs, the age, the attempts, and what was wrong."""
     shown = _shown(tables.dead_letters_table([_dead_letter(), _dead_letter(job_name="", job_run_ids=())], NOW))
     row = next(line for line in shown.splitlines() if "etl" in line)
-    assert [cell.strip() for cell in row.strip("│").split("│")] == [
-        *("5f2d9a31", "NotAllowed", "The job matches none of the patterns in `jobs`.", "etl", "2", "1d 2h", "0")
+    assert [cell.strip() for cell in row.split("  ") if cell] == [
+        *("5f2d9a31", "NotAllowed", "etl", "2", "1d 2h", "0", "the job matches none of jobs")
     ]
+
+
+def test_a_dead_letter_is_legible_on_80_columns() -> None:
+    """The error message has lines of its own, and no word of it is lost."""
+    error = "JobRunIds[0]: Expected `str` of length <= 255, which is the longest id that Glue gives to a run"
+    long = _dead_letter(reason="JobRunCannotBeStoppedException", error_message=error, job_name="nightly-load")
+    file = io.StringIO()
+    Console(file=file, width=80, force_terminal=True, color_system=None).print(
+        tables.dead_letters_table([long], NOW)
+    )
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[2:4] == ["5f2d9a31", "  JobRunCannotBeStoppedException  nightly-load  2     1d 2h  0"]
+    assert " ".join(" ".join(lines[4:]).split()) == error
+
+
+def test_a_dead_letter_without_an_error_message_has_the_meaning() -> None:
+    """SNS and producers give none."""
+    shown = _shown(tables.dead_letters_table([_dead_letter(error_message="")], NOW))
+    assert "The job matches none of the patterns in `jobs`." in shown
 
 
 def test_reasons_have_their_remedy() -> None:

@@ -32,7 +32,7 @@ class Deployment:
     outputs: Mapping[str, str]
     glue_calls: Path
     environ: Mapping[str, str]
-    """The environment in which `python -m local env` finds only this deployment."""
+    """The environment in which `gluebrake env --local` finds only this deployment."""
 
     def start(
         self, job_name: str, count: int = 1, arguments: Mapping[str, str] = jobs.NO_ARGUMENTS

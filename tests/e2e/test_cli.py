@@ -16,6 +16,7 @@ from gluebrake_cli.checks import CHECKS
 from infra.runbook import RUNBOOK
 from local.aws import ACCOUNT, REGION
 from local.emulator import ROOT
+from local.jobs import STARTED_MINUTES_AGO
 from tests.e2e.cli import dead_letters, environ, gluebrake
 from tests.e2e.conftest import Deployment
 from tests.e2e.proxy import Proxy
@@ -85,7 +86,7 @@ def test_a_run_that_does_not_stop_is_not_called_stopped(deployment: Deployment, 
 
 def test_stop_ends_with_the_outcome(deployment: Deployment, job: str) -> None:
     """Without any option, the run is followed until CONFIRM has logged its outcome and estimated cost."""
-    (run_id,) = deployment.start(job)
+    (run_id,) = deployment.start(job, arguments={STARTED_MINUTES_AGO: "1"})
     shown = gluebrake(deployment, "stop", job, run_id)
     (run,) = shown["runs"]
     assert (run["state"], run["outcome"]) == ("STOPPED", "Stopped")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 from collections.abc import Iterator
 
 import pytest
+from typer.testing import CliRunner
 
+from gluebrake_cli.app import app
 from gluebrake_cli.errors import PERMISSIONS
 from local.emulator import ROOT
 from tests.e2e.cli import environ, gluebrake
@@ -41,20 +42,29 @@ def variables(deployment: Deployment) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("line", _command_lines())
 def test_each_command_line_works(deployment: Deployment, variables: dict[str, str], line: str) -> None:
-    """Each line is run as it is. `status` ends with 1, because there is a dead letter."""
-    command, *arguments = shlex.split(line.removeprefix('eval "$(').replace(')"', "", 1))
-    done = subprocess.run(
-        ["sh", "-ec", line],
-        cwd=ROOT,
-        env=environ(deployment) | variables,
-        input="y\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """The shell reads each line as it is. `status` ends with 1, because there is a dead letter."""
+    environment = environ(deployment) | variables
+    if line.startswith("eval"):
+        done = _sh(line, environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+        return
+    command, *arguments = _words(line, environment)
     assert command == "gluebrake"
-    assert done.returncode == (1 if "status" in arguments else 0), done.stderr
-    assert done.stdout
+    result = CliRunner().invoke(app, arguments, env=environment, input="y\n")
+    assert result.exit_code == (1 if "status" in arguments else 0), (result.stderr, result.exception)
+    assert result.stdout
+
+
+def _words(line: str, environment: dict[str, str]) -> list[str]:
+    """Return the words into which the shell splits a line."""
+    return _sh(f"printf '%s\\0' {line}", environment).stdout.removesuffix("\0").split("\0")
+
+
+def _sh(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-ec", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_policy_permits_what_the_command_calls() -> None:

@@ -106,6 +106,7 @@ def _environ(emulator: Emulator, directory: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": emulator.aws.endpoint,
         "AWS_SHARED_CREDENTIALS_FILE": str(directory / "credentials"),
+        "CDK_VALIDATION": "false",
         "NO_PROXY": f"{os.environ.get('NO_PROXY', '')},{HOST}".lstrip(","),
     }
 

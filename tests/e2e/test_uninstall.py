@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md delete a stack whose policy is attached and whose bus has other rules."""
+"""The commands of docs/operations.md delete a stack with an attached policy and further rules on its bus."""
 
 from __future__ import annotations
 

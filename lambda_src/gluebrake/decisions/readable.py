@@ -10,11 +10,19 @@ _DAY: Final = 24 * _HOUR
 _WHOLE_FROM: Final = 10
 _DOLLARS_WITHOUT_CENTS: Final = 1000
 _CENT: Final = 0.01
+_LEAST: Final = 0.01
 
 
 def number(value: float) -> str:
     """Return a number with two significant digits, or whole from 10 on."""
+    if 0 < value < _LEAST:
+        return f"less than {_LEAST}"
     return f"{value:,.0f}" if value >= _WHOLE_FROM else f"{value:.2g}"
+
+
+def at_most(value: float) -> str:
+    """Return a number that is an upper bound."""
+    return number(value) if 0 < value < _LEAST else f"at most {number(value)}"
 
 
 def dollars(usd: float) -> str:

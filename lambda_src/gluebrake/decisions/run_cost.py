@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gluebrake.decisions import readable
 from gluebrake.decisions.dpu_usage import dpu_hours, dpus
-from gluebrake.decisions.readable import about, number
 from gluebrake.metrics import Measure
 from gluebrake.model import RunFacts, RunResult
 from gluebrake.prices import Prices
@@ -70,10 +70,11 @@ def in_words(values: Mapping[Measure, float | None]) -> str:
     used, at_most = values.get(Measure.DPU_HOURS_CONSUMED), values.get(Measure.DPU_HOURS_AT_MOST)
     if used is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD)
-        return f"{number(used)} DPU-hours" + (f", {about(usd)}" if usd is not None else "")
+        return f"{readable.number(used)} DPU-hours" + (f", {readable.about(usd)}" if usd is not None else "")
     if at_most is not None:
         usd = values.get(Measure.ESTIMATED_COST_USD_AT_MOST)
-        return f"at most {number(at_most)} DPU-hours" + (f" and {about(usd)}" if usd is not None else "")
+        cost_at_most = f" and {readable.about(usd)}" if usd is not None else ""
+        return f"{readable.at_most(at_most)} DPU-hours{cost_at_most}"
     return ""
 
 
