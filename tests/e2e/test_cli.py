@@ -334,7 +334,7 @@ def test_doctor_names_an_alarm_without_a_prefix(deployment: Deployment, job: str
     (problem,) = check["problems"]
     assert check["name"] == "alarms"
     assert problem["text"].startswith(f"adhoc-{job} notifies the signal topic, but no prefix in stopOnAlarms")
-    assert problem["fix"] == f"AWS_REGION={REGION} make deploy"
+    assert problem["fix"] == f"AWS_REGION={REGION} make deploy CDK_OPTIONS=..."
 
 
 def test_doctor_repairs_every_kind_of_problem(deployment: Deployment) -> None:

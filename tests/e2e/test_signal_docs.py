@@ -162,7 +162,8 @@ def test_selection_snippet_stops_no_younger_run(signal_deployment: Deployment) -
 
 def test_event_of_the_snippet_stops_the_active_runs(signal_deployment: Deployment) -> None:
     """The AWS CLI's event reaches the stop queue, and its selection matches the run."""
-    (run_id,) = jobs.start(signal_deployment.aws, "nightly-etl", 1)
+    # The time of an event has no fraction of a second, and its selection matches older runs only.
+    (run_id,) = jobs.start(signal_deployment.aws, "nightly-etl", 1, {jobs.STARTED_MINUTES_AGO: "1"})
     eventually(lambda: signal_deployment.state("nightly-etl", run_id) == "RUNNING")
     _shell(signal_deployment, *(text for text in REQUESTS.fences("On the bus") if text.startswith("aws ")))
     eventually(lambda: signal_deployment.state("nightly-etl", run_id) == "STOPPED")

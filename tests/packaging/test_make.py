@@ -74,7 +74,14 @@ def test_uv_is_installed_only_with_its_hash(clone: Path) -> None:
 )
 def test_local_takes_a_configuration_from_the_command_line_only(arguments: list[str], options: str) -> None:
     """`make local CONFIG=FILE` deploys another configuration. A variable of that name is no wish."""
-    command = [str(shutil.which("make")), "--dry-run", "--old-file=.venv/ready", "local", *arguments]
+    command = [
+        str(shutil.which("make")),
+        "--dry-run",
+        "--no-print-directory",
+        "--old-file=.venv/ready",
+        "local",
+        *arguments,
+    ]
     environ = {**os.environ, "CONFIG": "else.json"}
     shown = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
     assert shown.split("local up")[-1].strip() == options
