@@ -82,12 +82,11 @@ def _newest_first(folder: Path) -> Sequence[EmulatorRecord]:
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise OperatorError(f"other users can write to {folder}: remove it, and start the emulator again")
-    texts: dict[bytes, float] = {}
+    found: list[tuple[float, bytes]] = []
     for file in folder.glob("*.json"):
         with contextlib.suppress(FileNotFoundError):  # the emulator of the record has just ended
-            texts[file.read_bytes()] = file.stat().st_mtime
-    records = map(_decoded, sorted(texts, key=texts.__getitem__, reverse=True))
-    return [record for record in records if record]
+            found.append((file.stat().st_mtime, file.read_bytes()))
+    return [record for _, text in sorted(found, reverse=True) if (record := _decoded(text))]
 
 
 def _decoded(text: bytes) -> EmulatorRecord | None:

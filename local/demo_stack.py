@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from gluebrake.contract import STOP_REQUESTED
 from local import scenario
 from local.aws import Aws
 from local.deployment import log_group
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE: Final = "demo.guardrail"
-STOP_REQUESTED: Final = "Glue Job Run Stop Requested"
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 LAMBDAS_OWN: Final = ("START RequestId", "END RequestId", "REPORT RequestId")
 """The beginnings of the log lines that Lambda itself writes about each invocation."""

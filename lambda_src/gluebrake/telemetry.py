@@ -29,7 +29,6 @@ _UNITS: Final[Mapping[str, MetricUnit]] = {Measure.TIME_TO_STOP: MetricUnit.Seco
 _VALUES_OF_A_METRIC: Final = 100
 
 _NO_MEASURES: Final[Mapping[Measure, float | None]] = {}
-_NO_MEMBERS: Final = "{}"
 _encoder: Final = msgspec.json.Encoder(enc_hook=str)
 
 # CloudWatch Logs cuts a line at 256 kB. A run with the longest names takes about 2 kB.
@@ -39,7 +38,6 @@ _RUNS_IN_A_LINE: Final = 100
 class ResultLine(Struct, frozen=True, gc=False, kw_only=True):
     """The fields of a log line about a run, or about a message without `job_run_id`."""
 
-    message: Outcome
     outcome: Outcome
     job_name: str
     job_run_id: str | UnsetType = UNSET
@@ -66,7 +64,7 @@ def _encode(members: Any) -> str:
 
 def _joined(*objects: str) -> str:
     """Return one JSON object with the members of several objects, which have no name in common."""
-    return f"{{{','.join([text[1:-1] for text in objects if text != _NO_MEMBERS])}}}"
+    return f"{{{','.join([text[1:-1] for text in objects])}}}"
 
 
 class Telemetry:
@@ -172,7 +170,7 @@ class Telemetry:
             if level not in shared:
                 shared[level] = _encode(self._fields_of_logger(level))
             known = {name: "unknown" if value is None else value for name, value in measures.items()}
-            written.append(_joined(shared[level], _encode(line), _encode(known)))
+            written.append(_joined(shared[level], _encode({"message": line.outcome, **known}), _encode(line)))
         self._write("".join(f"{line}\n" for line in written))
 
     def _write(self, text: str) -> None:
@@ -224,7 +222,6 @@ def _metric_sets(values: Mapping[str, Sequence[float]]) -> Iterator[dict[str, An
 def _run_line(result: RunResult, undelivered: frozenset[str]) -> ResultLine:
     target = result.target
     return ResultLine(
-        message=result.outcome,
         outcome=result.outcome,
         job_name=target.run.job_name,
         job_run_id=target.run.run_id,
@@ -245,7 +242,6 @@ def _run_line(result: RunResult, undelivered: frozenset[str]) -> ResultLine:
 def _message_line(result: MessageResult, undelivered: frozenset[str]) -> ResultLine:
     request, message = result.request, result.message
     return ResultLine(
-        message=result.outcome,
         outcome=result.outcome,
         job_name=request.job_name if request else "",
         error_code=result.code,

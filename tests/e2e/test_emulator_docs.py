@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 from docs.generate import DOCS
 from local import glue_runs, jobs
-from local.emulator import ROOT
 from tests.docs.document import Document
-from tests.e2e.cli import environ
+from tests.e2e.cli import run
 from tests.e2e.conftest import Deployment
 
 PAGE = Document(DOCS / "emulator.md")
 ARGUMENTS = {jobs.SECONDS, glue_runs.STARTED_MINUTES_AGO, glue_runs.REFUSE, glue_runs.FAILED_STOPS}
 
 
-def _shell(commands: str, deployment: Deployment) -> str:
-    done = subprocess.run(
-        ["sh", "-ec", commands],
-        cwd=ROOT,
-        env=environ(deployment),
-        input="y\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_a_run_is_stopped_by_the_commands(deployment: Deployment) -> None:
     """The first commands of the page start a run, stop it, and show who stopped it."""
     start_and_stop, _ = PAGE.fences("AWS on this machine")
-    output = _shell(f'{start_and_stop}\necho "$RUN_ID"', deployment)
+    output = run(deployment, ["sh", "-ec", f'{start_and_stop}\necho "$RUN_ID"'])
     *_, run_id = output.split()
     assert deployment.state("nightly-etl", run_id) == "STOPPED"
     assert "to see it work" in output
@@ -42,10 +26,11 @@ def test_a_run_is_stopped_by_the_commands(deployment: Deployment) -> None:
 def test_a_run_gets_the_arguments_of_the_example(deployment: Deployment) -> None:
     """The example's run has its age at once."""
     (command,) = PAGE.fences("Runs of any kind")
-    (run_id,) = re.findall(r"jr_\w+", _shell(f'eval "$(gluebrake env --local)"\n{command}', deployment))
-    run = deployment.aws.glue.get_job_run(JobName="ad-hoc", RunId=run_id)["JobRun"]
-    assert run["ExecutionTime"] >= 800 * 60
-    assert run["Arguments"][glue_runs.REFUSE] == "true"
+    commands = f'eval "$(gluebrake env --local)"\n{command}'
+    (run_id,) = re.findall(r"jr_\w+", run(deployment, ["sh", "-ec", commands]))
+    started = deployment.aws.glue.get_job_run(JobName="ad-hoc", RunId=run_id)["JobRun"]
+    assert started["ExecutionTime"] >= 800 * 60
+    assert started["Arguments"][glue_runs.REFUSE] == "true"
 
 
 def test_the_table_has_every_argument() -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from local import jobs
 from local.aws import HOST, Aws, Credentials
-from local.deployment import BOOTSTRAP_VERSION
 from local.emulator import ROOT, Emulator, inherited_environment, running
+from tests.support.bootstrap import bootstrap
 from tests.support.eventually import eventually
 
 PROD: Final = "111111111111"
@@ -83,15 +83,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             for name, (account, region) in PLACES.items()
         }
         for name, aws in clients.items():
-            _bootstrap(name, aws)
+            bootstrap(aws, *PLACES[name], bucket=name != BROKEN)
         yield Fleet(clients, _environ(emulator, directory), directory)
-
-
-def _bootstrap(name: str, aws: Aws) -> None:
-    aws.ssm.put_parameter(Name=BOOTSTRAP_VERSION, Value="30", Type="String")
-    if name != BROKEN:
-        account, region = PLACES[name]
-        aws.put_object(f"cdk-hnb659fds-assets-{account}-{region}", "bootstrapped", b"")
 
 
 def _environ(emulator: Emulator, directory: Path) -> dict[str, str]:

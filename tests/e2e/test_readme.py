@@ -13,9 +13,9 @@ import pytest
 
 from local import jobs
 from local.aws import ACCOUNT, HOST, KEY, REGION
-from local.deployment import BOOTSTRAP_VERSION
 from local.emulator import ROOT, inherited_environment, running
 from tests.docs.document import Document
+from tests.support.bootstrap import bootstrap
 
 README: Final = Document(ROOT / "README.md")
 OPTIONS: Final = "-c config=first.json"
@@ -36,8 +36,7 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert commands.count(OPTIONS) == 1
     with running(GLUEBRAKE_LOCAL_WINDOW_SECONDS="1") as emulator:
         aws = emulator.aws
-        aws.ssm.put_parameter(Name=BOOTSTRAP_VERSION, Value="30", Type="String")
-        aws.put_object(f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}", "bootstrapped", b"")
+        bootstrap(aws, ACCOUNT, REGION)
         jobs.create(aws, ["nightly-etl"])
         run_id = aws.glue.start_job_run(JobName="nightly-etl")["JobRunId"]
         return _run(commands.replace(OPTIONS, options), RUN_ID=run_id, AWS_ENDPOINT_URL=aws.endpoint)
